@@ -1,0 +1,193 @@
+package raft
+
+import (
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+)
+
+// The core speaks the vocabulary of raft.thrift.
+type (
+	NodeID        = raftpb.NodeID
+	Term          = raftpb.Term
+	Index         = raftpb.Index
+	Entry         = raftpb.Entry
+	Configuration = raftpb.Configuration
+	Member        = raftpb.Member
+)
+
+// Time is a point on the driver's monotonic clock, in nanoseconds. Only
+// differences mean something. Never means that no timer is wanted.
+type Time int64
+
+// Never is the NextTimer of a node that waits for messages only.
+const Never Time = 1<<63 - 1
+
+// Span is the half-open range [Lo, Hi) of log positions. Lo == Hi is empty.
+type Span struct{ Lo, Hi Index }
+
+// Empty reports whether the span holds nothing.
+func (s Span) Empty() bool { return s.Lo >= s.Hi }
+
+// HardState is what a node must never forget. Term and Vote are one record:
+// there is no moment at which one is durable without the other. A commit that
+// moved alone never forces a sync.
+type HardState struct {
+	Term   Term
+	Vote   NodeID
+	Commit Index
+}
+
+// Log is what the core reads of the store: entries that were handed over in
+// Effects.Append earlier and that the node no longer keeps in memory. The node
+// itself keeps a bounded tail: at least all that is not yet both persisted and
+// applied. What was handed over must be readable; an error is a failure of the
+// store and fails the node.
+type Log interface {
+	// FirstIndex is the lowest position that can be read; 1 in a fresh log.
+	FirstIndex() Index
+	// LastIndex is the highest; FirstIndex()-1 when the log is empty.
+	LastIndex() Index
+	// Term returns the term of position i for FirstIndex()-1 <= i <= LastIndex().
+	Term(i Index) (Term, error)
+	// Entries appends the entries of [lo, hi) to dst until their bodies would pass
+	// maxBytes, but at least one.
+	Entries(dst []Entry, lo, hi Index, maxBytes int) ([]Entry, error)
+}
+
+// EventKind says what happened.
+type EventKind uint8
+
+// The inputs of a node.
+const (
+	EventTimer       EventKind = iota + 1 // Now has reached the NextTimer asked for (earlier is harmless)
+	EventMessage                          // Message arrived
+	EventPropose                          // a client proposes Proposals (Kind, Body and Crc32c set)
+	EventRead                             // a client wants to read; ReadID names the request
+	EventPersisted                        // the write {WriteID, Epoch} is durable, and all before it
+	EventApplied                          // the state machine has applied everything up to Applied
+	EventUnreachable                      // what was sent to Peer since its last answer may be lost
+	EventCampaign                         // start an election now (tests, operators)
+)
+
+// Event is one input. Which fields count depends on Kind. The node keeps nothing
+// of it but entry bodies: Message.Entries and Proposals are copied.
+type Event struct {
+	Kind      EventKind
+	Now       Time // always set, never falls
+	Message   *Message
+	Proposals []Entry
+	ReadID    uint64
+	WriteID   uint64
+	Epoch     uint64
+	Applied   Index
+	Peer      NodeID
+}
+
+// MessageKind names the RPC and its direction.
+type MessageKind uint8
+
+// The messages between nodes: each answer follows its request in the list.
+const (
+	MessageVote MessageKind = iota + 1 // VoteRequest; PreVote tells the two kinds apart
+	MessageVoteAnswer
+	MessageAppend // AppendRequest
+	MessageAppendAnswer
+	MessageBeat // one Beat of a HeartbeatRequest
+	MessageBeatAck
+	MessageReadIndex // a follower asks the leader for a read index
+	MessageReadIndexAnswer
+)
+
+// Message is a request or an answer. Its fields carry the names of raft.thrift;
+// those that do not belong to Kind are zero. It is a value: no allocation but
+// that of Entries.
+//
+// Every request is answered exactly once, with the request's Call in the
+// answer, at once or gated by a write.
+type Message struct {
+	Kind     MessageKind
+	From, To NodeID
+	Call     uint64 // opaque to the core: ties an answer to its request at the answering side
+	Term     Term
+
+	// Vote and its answer.
+	LastIndex Index
+	LastTerm  Term
+	PreVote   bool
+	Transfer  bool
+	Granted   bool
+	Reason    raftpb.RejectReason
+	AskedTerm Term
+
+	// Append, its answer, Beat and BeatAck.
+	PrevIndex     Index
+	PrevTerm      Term
+	Commit        Index
+	Entries       []Entry
+	Round         int64
+	Status        raftpb.AppendStatus
+	Matched       Index
+	ConflictTerm  Term  // 0: none
+	ConflictIndex Index // 0: none
+	LogLast       Index // the follower's last index, with a refusal
+
+	// ReadIndex and its answer.
+	Context   int64
+	ReadIndex Index // 0 in an answer: refused, this node does not lead
+}
+
+// Gated is a message that promises something about the write WriteID: it leaves
+// when that write is durable, never before.
+type Gated struct {
+	WriteID uint64
+	Message Message
+}
+
+// ReadGrant tells that the read ReadID is linearizable once everything up to
+// Index is applied; or, with Refused, that this node cannot serve it.
+type ReadGrant struct {
+	ReadID  uint64
+	Index   Index
+	Refused bool
+}
+
+// FactKind names something that happened, for logs, metrics, scripts and traces.
+type FactKind uint8
+
+// Fact is something that happened, as data. It decides nothing.
+type Fact struct {
+	Kind   FactKind
+	Term   Term
+	Index  Index
+	Peer   NodeID
+	Role   raftpb.Role
+	Reason raftpb.RejectReason
+}
+
+// Effects is what the driver must do after a Step, in the order of the fields.
+// The driver owns it and passes it in; Step appends, Reset empties it.
+//
+//	driver                                          disk             network
+//	  | WriteID{HardState, TruncateFrom, Append} --> |                  |
+//	  | SendNow ---------------------------------------------------->   |
+//	  |   ... Persisted{WriteID} <------------------ |                  |
+//	  | SendAfter of that WriteID ---------------------------------->   |
+type Effects struct {
+	WriteID      uint64     // names the write below; 0: nothing to write
+	Epoch        uint64     // raised by every truncation; comes back in EventPersisted
+	HardState    *HardState // points into the Effects; nil: unchanged
+	MustSync     bool       // false: only the commit moved, no sync is owed for it
+	TruncateFrom Index      // entries from here on are replaced by Append; 0: none
+	Append       []Entry    // contiguous, from AppendFrom
+	AppendFrom   Index
+
+	SendNow   []Message // safe before the write: a leader's appends, pre-votes, refusals
+	SendAfter []Gated   // votes, vote requests, append answers
+
+	Commit    Span        // newly committed: apply these, in order
+	Reads     []ReadGrant // serve once applied
+	Accepted  Span        // the positions the last EventPropose got; empty: refused
+	Facts     []Fact
+	NextTimer Time
+
+	hardState HardState
+}
