@@ -38,8 +38,8 @@ type HardState struct {
 
 // Log is what the core reads of the store: entries that were handed over in
 // Effects.Append earlier and that the node no longer keeps in memory. The node
-// itself keeps a bounded tail: at least all that is not yet both persisted and
-// applied. What was handed over must be readable; an error is a failure of the
+// itself keeps a tail: all that is not yet persisted, and within limits (Config)
+// what is not applied and what followers may want soon. What was handed over must be readable; an error is a failure of the
 // store and fails the node.
 type Log interface {
 	// FirstIndex is the lowest position that can be read; 1 in a fresh log.
@@ -69,7 +69,8 @@ const (
 )
 
 // Event is one input. Which fields count depends on Kind. The node keeps nothing
-// of it but entry bodies: Message.Entries and Proposals are copied.
+// of it but entry bodies: Message.Entries and Proposals are copied. It sets Term in
+// Proposals.
 type Event struct {
 	Kind      EventKind
 	Now       Time // always set, never falls
@@ -126,8 +127,8 @@ type Message struct {
 	Round         int64
 	Status        raftpb.AppendStatus
 	Matched       Index
-	ConflictTerm  Term  // 0: none
-	ConflictIndex Index // 0: none
+	ConflictTerm  Term  // the term of ConflictIndex
+	ConflictIndex Index // with a refusal: the highest position that can match, by its term; 0: none
 	LogLast       Index // the follower's last index, with a refusal
 
 	// ReadIndex and its answer.
@@ -161,10 +162,24 @@ type Fact struct {
 	Peer   NodeID
 	Role   raftpb.Role
 	Reason raftpb.RejectReason
+
+	Message MessageKind
 }
 
 // Effects is what the driver must do after a Step, in the order of the fields.
-// The driver owns it and passes it in; Step appends, Reset empties it.
+// The driver owns it and passes it in; Step appends, Reset empties it. Several
+// Steps of one node may share an Effects before it is carried out: their entries
+// are then one write.
+//
+// Append and every Message.Entries lie in the Effects and are good until its Reset:
+// the driver must have encoded or copied them before. Messages for different
+// followers may share their entries (same first element, same length).
+//
+// Commit may name entries that are not durable HERE yet; a quorum has them. See
+// Config.ApplyDurable.
+//
+// A Gated message may name this write or an earlier one that was not reported by
+// EventPersisted yet.
 //
 //	driver                                          disk             network
 //	  | WriteID{HardState, TruncateFrom, Append} --> |                  |
@@ -190,4 +205,38 @@ type Effects struct {
 	NextTimer Time
 
 	hardState HardState
+	arena     []Entry       // entries of messages that are not in Append
+	shared    sharedEntries // the last ones put there
+	round     int64         // the round whose beats are in SendNow; 0: none
+}
+
+// sharedEntries lets two followers that stand at the same place share entries.
+type sharedEntries struct {
+	lo, last Index
+	maxBytes int
+	epoch    uint64
+	entries  []Entry
+}
+
+// maxKept bounds what Reset keeps of a slice's memory, in elements.
+const maxKept = 1 << 14
+
+// Reset empties out and keeps its memory, within bounds. It lets go of every body.
+func (out *Effects) Reset() {
+	*out = Effects{
+		Append:    emptied(out.Append),
+		SendNow:   emptied(out.SendNow),
+		SendAfter: emptied(out.SendAfter),
+		Reads:     emptied(out.Reads),
+		Facts:     emptied(out.Facts),
+		arena:     emptied(out.arena),
+	}
+}
+
+func emptied[T any](s []T) []T {
+	if cap(s) > maxKept {
+		return nil
+	}
+	clear(s)
+	return s[:0]
 }

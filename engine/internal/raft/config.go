@@ -1,0 +1,156 @@
+package raft
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+)
+
+// Defaults of the limits in Config.
+const (
+	DefaultMaxAppendBytes      = 1 << 20
+	DefaultMaxInflightBytes    = 8 << 20
+	DefaultMaxInflightAppends  = 256
+	DefaultMaxUncommittedBytes = 64 << 20
+	DefaultTailBytes           = 16 << 20
+	DefaultMaxPendingReads     = 1 << 16
+)
+
+// MaxMembers bounds a configuration: both halves of a joint one together. Sets
+// of members are then single words.
+const MaxMembers = 64
+
+// entryOverhead is what an entry counts for beyond its body in every limit in
+// bytes, so that empty bodies are not free.
+const entryOverhead = 64
+
+// Config is what a node is told at its start. Zero limits mean the defaults.
+type Config struct {
+	ID NodeID // this node; > 0
+
+	// Configuration is the one of the store's snapshot metadata, or the initial one
+	// of a fresh group. Empty: a node that waits to be told; it never campaigns.
+	Configuration Configuration
+
+	// ElectionTimeout is E, the upper bound: without a word from a leader a node
+	// waits a random time in [E/2, E] before it asks for votes. A leader that has
+	// heard of no quorum for E steps down.
+	ElectionTimeout Time
+	// Heartbeat is the interval of a leader's beats; at most a third of
+	// ElectionTimeout, so that one lost beat elects nobody.
+	Heartbeat Time
+
+	// Seed starts the node's random generator: give every node another one, or
+	// their elections collide.
+	Seed uint64
+	// Boot must differ at every start of the same node. It keeps contexts of read
+	// requests apart that were made before and after a restart.
+	Boot uint64
+
+	MaxAppendBytes      int // entries of one append; one entry always fits
+	MaxInflightBytes    int // sent to one follower and not answered; one append always fits
+	MaxInflightAppends  int // the same in messages
+	MaxUncommittedBytes int // a leader's backlog: not committed, or not yet durable here; beyond it proposals are refused
+	TailBytes           int // what stays in memory, persisted and applied, for followers that lag a little
+	MaxPendingReads     int // reads that wait for a round or an answer; beyond it they are refused
+
+	// ApplyDurable holds committed entries back from Effects.Commit until this
+	// node's own write of them completed. A state machine that keeps its own state
+	// on disk needs it: its applied index must never be ahead of the durable log.
+	ApplyDurable bool
+
+	DisablePreVote     bool // campaigns raise the term at once
+	DisableCheckQuorum bool // leaders never step down for want of a quorum; votes are not refused because a leader is alive
+}
+
+// withDefaults returns c with its zero limits filled in.
+func (c Config) withDefaults() Config {
+	fill := func(v *int, fallback int) {
+		if *v == 0 {
+			*v = fallback
+		}
+	}
+	fill(&c.MaxAppendBytes, DefaultMaxAppendBytes)
+	fill(&c.MaxInflightBytes, DefaultMaxInflightBytes)
+	fill(&c.MaxInflightAppends, DefaultMaxInflightAppends)
+	fill(&c.MaxUncommittedBytes, DefaultMaxUncommittedBytes)
+	fill(&c.TailBytes, DefaultTailBytes)
+	fill(&c.MaxPendingReads, DefaultMaxPendingReads)
+	return c
+}
+
+// validate returns all faults of c, joined, each with the name of its field.
+func (c Config) validate() error {
+	var faults []error
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("raft: config: "+format, args...))
+	}
+	if c.ID <= 0 {
+		fault("ID: %d, must be > 0", c.ID)
+	}
+	if c.ElectionTimeout <= 0 || c.ElectionTimeout >= 1<<53 {
+		fault("ElectionTimeout: %d, must be > 0 and below 2^53 ns", c.ElectionTimeout)
+	}
+	if c.Heartbeat <= 0 || c.Heartbeat > c.ElectionTimeout/3 {
+		fault("Heartbeat: %d, must be > 0 and at most a third of ElectionTimeout (%d)", c.Heartbeat, c.ElectionTimeout)
+	}
+	limit := func(name string, v int) {
+		if v < 0 {
+			fault("%s: %d, must not be negative", name, v)
+		}
+	}
+	limit("MaxAppendBytes", c.MaxAppendBytes)
+	limit("MaxInflightBytes", c.MaxInflightBytes)
+	limit("MaxInflightAppends", c.MaxInflightAppends)
+	limit("MaxUncommittedBytes", c.MaxUncommittedBytes)
+	limit("TailBytes", c.TailBytes)
+	limit("MaxPendingReads", c.MaxPendingReads)
+	if err := checkConfiguration(&c.Configuration); err != nil {
+		fault("Configuration: %w", err)
+	}
+	return errors.Join(faults...)
+}
+
+// checkConfiguration says whether c can be used: members with ids and a known
+// suffrage, no id twice in a half, somebody who can lead, not too many.
+func checkConfiguration(c *Configuration) error {
+	if len(c.Incoming)+len(c.Outgoing) > MaxMembers {
+		return fmt.Errorf("%d members, at most %d", len(c.Incoming)+len(c.Outgoing), MaxMembers)
+	}
+	if err := checkMembers("incoming", c.Incoming); err != nil {
+		return err
+	}
+	if err := checkMembers("outgoing", c.Outgoing); err != nil {
+		return err
+	}
+	if len(c.Incoming) == 0 {
+		if len(c.Outgoing) != 0 {
+			return errors.New("joint without an incoming half")
+		}
+		return nil
+	}
+	for _, m := range c.Incoming {
+		if m.Suffrage == raftpb.SuffrageVoter {
+			return nil
+		}
+	}
+	return errors.New("incoming: nobody can lead")
+}
+
+func checkMembers(half string, members []Member) error {
+	for i, m := range members {
+		if m.ID <= 0 {
+			return fmt.Errorf("%s: member id %d, must be > 0", half, m.ID)
+		}
+		if m.Suffrage < raftpb.SuffrageVoter || m.Suffrage > raftpb.SuffrageWitness {
+			return fmt.Errorf("%s: member %d: unknown suffrage %d", half, m.ID, m.Suffrage)
+		}
+		for _, other := range members[:i] {
+			if other.ID == m.ID {
+				return fmt.Errorf("%s: member %d twice", half, m.ID)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package raft
+
+import "strconv"
+
+// What happened. Each comment says which fields count besides Kind and Term.
+const (
+	FactRole            FactKind = iota + 1 // this node took Role; Peer leads, if known
+	FactLeader                              // Peer leads
+	FactVoted                               // this node voted for Peer
+	FactVoteRefused                         // Peer asked for a vote or pre-vote; Reason
+	FactElectionLost                        // a majority refused; Role tells which kind of election
+	FactQuorumLost                          // this leader heard no quorum for the election time-out
+	FactTruncated                           // entries from Index on were cut off
+	FactAppendRefused                       // Peer's append does not match at Index
+	FactProbe                               // Peer is sent one append at a time again, from Index
+	FactReplicate                           // Peer matches up to Index and is streamed to
+	FactSnapshotNeeded                      // Peer needs Index, which is compacted
+	FactProposalRefused                     // the backlog is at its limit; Index is the last entry
+	FactInvalidMessage                      // Peer sent what cannot be; Message
+	FactUnknownMember                       // Peer, no member, answered something; Message
+	FactStaleWrite                          // a write completed that a truncation has overtaken
+	FactConfiguration                       // the configuration of entry Index is in force
+)
+
+// String returns the fact's name in logs and metrics.
+func (k FactKind) String() string {
+	switch k {
+	case FactRole:
+		return "role"
+	case FactLeader:
+		return "leader"
+	case FactVoted:
+		return "voted"
+	case FactVoteRefused:
+		return "vote-refused"
+	case FactElectionLost:
+		return "election-lost"
+	case FactQuorumLost:
+		return "quorum-lost"
+	case FactTruncated:
+		return "truncated"
+	case FactAppendRefused:
+		return "append-refused"
+	case FactProbe:
+		return "probe"
+	case FactReplicate:
+		return "replicate"
+	case FactSnapshotNeeded:
+		return "snapshot-needed"
+	case FactProposalRefused:
+		return "proposal-refused"
+	case FactInvalidMessage:
+		return "invalid-message"
+	case FactUnknownMember:
+		return "unknown-member"
+	case FactStaleWrite:
+		return "stale-write"
+	case FactConfiguration:
+		return "configuration"
+	}
+	return "fact-" + strconv.Itoa(int(k))
+}
+
+// String returns the message's name in facts and scripts.
+func (k MessageKind) String() string {
+	switch k {
+	case MessageVote:
+		return "vote"
+	case MessageVoteAnswer:
+		return "vote-answer"
+	case MessageAppend:
+		return "append"
+	case MessageAppendAnswer:
+		return "append-answer"
+	case MessageBeat:
+		return "beat"
+	case MessageBeatAck:
+		return "beat-ack"
+	case MessageReadIndex:
+		return "read-index"
+	case MessageReadIndexAnswer:
+		return "read-index-answer"
+	}
+	return "message-" + strconv.Itoa(int(k))
+}
+
+func (out *Effects) fact(f Fact) { out.Facts = append(out.Facts, f) }

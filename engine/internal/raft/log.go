@@ -1,0 +1,261 @@
+package raft
+
+// tail is the end of the log that stays in memory: a ring of entries with the
+// running sum of their sizes, so that the bytes of any range are one subtraction.
+//
+//	index      lo            hi-1
+//	buf    ... [e][e][e][e][e][e] ...    position = index & (len(buf)-1)
+//	sum        bytes of all entries ever appended, up to and with this one
+type tail struct {
+	buf    []Entry
+	sum    []uint64
+	lo, hi Index  // half open
+	base   uint64 // sum before lo
+}
+
+func entrySize(e *Entry) int { return len(e.Body) + entryOverhead }
+
+func (t *tail) at(i Index) *Entry { return &t.buf[int(i)&(len(t.buf)-1)] }
+
+func (t *tail) has(i Index) bool { return t.lo <= i && i < t.hi }
+
+// upTo is the running sum of everything below i, lo <= i <= hi.
+func (t *tail) upTo(i Index) uint64 {
+	if i == t.lo {
+		return t.base
+	}
+	return t.sum[int(i-1)&(len(t.sum)-1)]
+}
+
+// bytes is the size of [lo, hi), as far as it is in the tail.
+func (t *tail) bytes(lo, hi Index) int {
+	lo, hi = max(lo, t.lo), min(hi, t.hi)
+	if lo >= hi {
+		return 0
+	}
+	return int(t.upTo(hi) - t.upTo(lo))
+}
+
+// fit returns the highest end of a range that begins at lo, ends at or before hi
+// and is no bigger than maxBytes; but it holds at least one entry.
+func (t *tail) fit(lo, hi Index, maxBytes int) Index {
+	if t.bytes(lo, hi) <= maxBytes {
+		return hi
+	}
+	small, big := lo+1, hi // [lo, small) is in, [lo, big) is too much
+	for small+1 < big {
+		mid := small + (big-small)/2
+		if t.bytes(lo, mid) <= maxBytes {
+			small = mid
+		} else {
+			big = mid
+		}
+	}
+	return small
+}
+
+// append adds e at hi.
+func (t *tail) append(e Entry) {
+	if int(t.hi-t.lo) == len(t.buf) {
+		t.grow()
+	}
+	sum := t.upTo(t.hi) + uint64(entrySize(&e))
+	at := int(t.hi) & (len(t.buf) - 1)
+	t.buf[at], t.sum[at] = e, sum
+	t.hi++
+}
+
+func (t *tail) grow() {
+	bigger := tail{buf: make([]Entry, max(64, 2*len(t.buf))), sum: make([]uint64, max(64, 2*len(t.buf)))}
+	mask := len(bigger.buf) - 1
+	for i := t.lo; i < t.hi; i++ {
+		bigger.buf[int(i)&mask], bigger.sum[int(i)&mask] = *t.at(i), t.sum[int(i)&(len(t.sum)-1)]
+	}
+	t.buf, t.sum = bigger.buf, bigger.sum
+}
+
+// drop forgets everything below i, and so lets go of its bodies.
+func (t *tail) drop(i Index) {
+	if i = min(i, t.hi); i <= t.lo {
+		return
+	}
+	base := t.upTo(i)
+	for ; t.lo < i; t.lo++ {
+		*t.at(t.lo) = Entry{}
+	}
+	t.base = base
+}
+
+// truncate forgets everything from i on. Below lo it leaves an empty tail at i.
+func (t *tail) truncate(i Index) {
+	if i <= t.lo {
+		t.base = 0
+		for ; t.lo < t.hi; t.lo++ {
+			*t.at(t.lo) = Entry{}
+		}
+		t.lo, t.hi = i, i
+		return
+	}
+	for t.hi > i {
+		t.hi--
+		*t.at(t.hi) = Entry{}
+	}
+}
+
+// copyTo appends the entries of [lo, hi), which must be here, to dst.
+func (t *tail) copyTo(dst []Entry, lo, hi Index) []Entry {
+	if lo >= hi {
+		return dst
+	}
+	from, end := int(lo)&(len(t.buf)-1), int(hi-1)&(len(t.buf)-1)+1
+	if from < end {
+		return append(dst, t.buf[from:end]...)
+	}
+	dst = append(dst, t.buf[from:]...)
+	return append(dst, t.buf[:end]...)
+}
+
+// raftLog joins the tail in memory and the store below it into one log.
+//
+//	first                         last
+//	  |  in the store only  | tail  |
+//	        applied <= commit       |      durable: this node's own writes
+//	                 durable -------+      completed up to here
+//
+// The first failure of the store stays in err; lookups answer zero from then on.
+type raftLog struct {
+	store    Log
+	tail     tail
+	last     Index
+	lastTerm Term
+
+	commit  Index
+	applied Index
+	durable Index // <= last; falls at a truncation only
+
+	keepBytes    int // of what is persisted and applied
+	unappliedMax int // of what is persisted and not applied
+	err          error
+}
+
+// floor is the highest position below the log: what a snapshot covers, or 0.
+func (l *raftLog) floor() Index { return l.store.FirstIndex() - 1 }
+
+func (l *raftLog) fail(err error) {
+	if l.err == nil {
+		l.err = err
+	}
+}
+
+// term returns the term of position i; false if i is not in the log (position 0
+// is, with term 0, and so is the one just below the first).
+func (l *raftLog) term(i Index) (Term, bool) {
+	switch {
+	case i == l.last:
+		return l.lastTerm, true
+	case l.tail.has(i):
+		return l.tail.at(i).Term, true
+	case i == 0:
+		return 0, l.floor() == 0
+	case i < l.floor() || i > l.last:
+		return 0, false
+	}
+	t, err := l.store.Term(i)
+	if err != nil {
+		l.fail(&StoreError{Op: "term", Index: i, Err: err})
+		return 0, false
+	}
+	return t, true
+}
+
+// lastWithTerm returns the highest position in [low, high] whose term is at most
+// t; low when there is none. Terms never fall along a log, so it searches.
+func (l *raftLog) lastWithTerm(low, high Index, t Term) Index {
+	for low < high && l.err == nil {
+		mid := low + (high-low+1)/2
+		if got, ok := l.term(mid); ok && got <= t {
+			low = mid
+		} else {
+			high = mid - 1
+		}
+	}
+	return low
+}
+
+// endsBefore reports whether a log with this last entry is ahead of this one: the
+// term decides first, then the length.
+func (l *raftLog) endsBefore(index Index, term Term) bool {
+	return l.lastTerm < term || (l.lastTerm == term && l.last < index)
+}
+
+// append adds entries behind the last one.
+func (l *raftLog) append(entries []Entry) {
+	for i := range entries {
+		l.tail.append(entries[i])
+	}
+	if k := len(entries); k > 0 {
+		l.last += Index(k)
+		l.lastTerm = entries[k-1].Term
+	}
+}
+
+// truncate removes everything from i on, commit < i <= last.
+func (l *raftLog) truncate(i Index) {
+	t, ok := l.term(i - 1)
+	if !ok {
+		l.fail(broken("truncate from %d: no term of %d", i, i-1))
+		return
+	}
+	l.tail.truncate(i)
+	l.last, l.lastTerm = i-1, t
+	l.durable = min(l.durable, i-1)
+}
+
+// entries appends [lo, hi) to dst, at most maxBytes but at least one. The part
+// in the store and the part in the tail come in separate calls.
+func (l *raftLog) entries(dst []Entry, lo, hi Index, maxBytes int) []Entry {
+	if hi = min(hi, l.last+1); lo >= hi {
+		return dst
+	}
+	if lo >= l.tail.lo {
+		return l.tail.copyTo(dst, lo, l.tail.fit(lo, hi, maxBytes))
+	}
+	hi = min(hi, l.tail.lo, lo+1+Index(maxBytes/entryOverhead))
+	had := len(dst)
+	dst, err := l.store.Entries(dst, lo, hi, maxBytes)
+	if err == nil && len(dst) == had {
+		err = broken("the store returned nothing of [%d, %d)", lo, hi)
+	}
+	if err != nil {
+		l.fail(&StoreError{Op: "entries", Index: lo, Err: err})
+		return dst[:had]
+	}
+	return dst
+}
+
+// backlog is the bytes that are not committed or not durable here.
+func (l *raftLog) backlog() int {
+	return l.tail.bytes(min(l.commit, l.durable)+1, l.last+1)
+}
+
+// trim lets go of the tail's oldest entries while it is over its limits. What is
+// not durable always stays: the store cannot read it yet.
+func (l *raftLog) trim() {
+	t := &l.tail
+	over := t.bytes(t.lo, t.hi) - l.keepBytes
+	if over <= 0 {
+		return
+	}
+	end := min(l.durable, l.applied) + 1
+	if t.bytes(t.lo, end) < over {
+		excess := t.bytes(end, min(l.durable+1, t.hi)) - l.unappliedMax
+		for ; excess > 0 && end <= l.durable; end++ {
+			excess -= t.bytes(end, end+1)
+		}
+		t.drop(end)
+		return
+	}
+	if over > 0 {
+		t.drop(t.fit(t.lo, end, over))
+	}
+}

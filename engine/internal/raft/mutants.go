@@ -1,0 +1,25 @@
+package raft
+
+// mutant names a seeded bug: a rule of the algorithm left out. The M number is
+// that of the list in the project's test plan.
+type mutant uint8
+
+const (
+	mutCommitOldTerm   mutant = iota + 1 // M01: a leader commits an older term's entry by counting
+	mutVoteBeforeWrite                   // M02: votes leave before they are durable
+	mutVoteCleared                       // M05: standing down within a term clears the vote
+	mutIndexBeforeTerm                   // M06: the up-to-date check looks at the length first
+	mutTruncateAlways                    // M09: an append cuts off what follows it even if it matches
+	mutKeepConflict                      // M10: a conflicting suffix stays
+	mutAckLast                           // M11: an answer acknowledges the follower's last index
+	mutCommitUnbounded                   // M12: an append's commit is not bounded by what it verified
+	mutBeatUnclamped                     // M13: a beat's commit is not bounded by the match index
+	mutAckAnyWrite                       // M14: any completed write releases an answer
+	mutDurableStays                      // M15: a truncation lowers no watermark
+	mutSelfBeforeWrite                   // M16: a leader counts itself before its own write
+	mutMatchMovesBack                    // M17: a late answer sets match as it says
+	mutHalfIsQuorum                      // M18: half of an even number is a majority
+	mutReadBeforeNoop                    // M23: reads are served before the term's first commit
+	mutReadStaleRound                    // M24: a read is confirmed by a round that began before it
+	mutProbeOnce                         // M47: a lost probe is never repeated
+)

@@ -1,0 +1,348 @@
+package raft
+
+import (
+	"math/rand/v2"
+
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+)
+
+// Node is one member of one group: the algorithm and nothing else. Step is the
+// only way in, Effects the only way out. It has no clock, no goroutine, no lock
+// and no I/O but reads of its Log; equal inputs give equal outputs. It belongs to
+// one goroutine at a time.
+//
+// What a node keeps true, whatever arrives:
+//
+//   - A vote, an answer that carries a term, and a match index leave only through
+//     SendAfter of the write that makes them durable, unless they are durable.
+//   - In one term there is one vote, and it is cleared by a higher term only.
+//   - commit never falls, never passes last, and nothing at or below it is truncated.
+//   - A leader appends only; it counts its own log as far as its own writes completed.
+//   - Every request is answered exactly once.
+type Node struct {
+	cfg Config
+	rnd *rand.Rand
+	now Time
+	err error // the reason why this node is dead
+	mutation
+
+	// Durable scalars, as last handed to the driver or about to be.
+	term  Term
+	vote  NodeID
+	saved HardState // what the last Effects.HardState said
+
+	role   raftpb.Role
+	leader NodeID // 0: unknown
+	log    raftLog
+	writes writes
+
+	// conf is the configuration in force; members holds one record for each of
+	// its members, by rising id.
+	conf    Configuration
+	voters  electorate
+	members []progress
+	self    int // position in members; -1: not a member
+
+	electionAt  Time // when to campaign, unless a leader is heard
+	leaderHeard Time // last word of the current leader
+	votes       tally
+
+	// Leader.
+	termStart Index // its no-op: nothing commits by counting below it
+	beatAt    Time
+	quorumAt  Time // when to look whether a quorum was heard
+	reads     readQueue
+
+	handed      Index // committed entries up to here were handed out for applying
+	flushCommit bool  // write a commit that moved alone
+	scratch     [MaxMembers]int64
+}
+
+// New returns a node that continues from what its store holds: hs as last
+// written, the entries of log, and a state machine that has applied everything up
+// to applied. It returns an error for an invalid Config and for a store that
+// contradicts itself.
+func New(cfg Config, log Log, hs HardState, applied Index, now Time) (*Node, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg:  cfg,
+		rnd:  rand.New(rand.NewPCG(cfg.Seed, cfg.Boot)),
+		now:  now,
+		term: hs.Term,
+		vote: hs.Vote,
+		role: raftpb.RoleFollower,
+	}
+	if err := n.loadLog(log, hs, applied); err != nil {
+		return nil, err
+	}
+	n.saved = HardState{Term: hs.Term, Vote: hs.Vote, Commit: hs.Commit}
+	n.reads.context = n.rnd.Int64N(1 << 62)
+	n.setConfiguration(cfg.Configuration)
+	n.role = n.restingRole()
+	n.resetElectionTimer()
+	if n.alone() {
+		n.electionAt = now
+	}
+	return n, nil
+}
+
+// loadLog takes over the store and refuses one that contradicts itself.
+func (n *Node) loadLog(log Log, hs HardState, applied Index) error {
+	l := &n.log
+	l.store, l.last = log, log.LastIndex()
+	l.keepBytes, l.unappliedMax = n.cfg.TailBytes, n.cfg.MaxUncommittedBytes
+	l.applied, l.commit, l.durable = applied, max(hs.Commit, applied, l.floor()), l.last
+	l.tail.lo, l.tail.hi = l.last+1, l.last+1
+	n.handed = max(applied, l.floor())
+	if l.last > 0 {
+		t, err := log.Term(l.last)
+		if err != nil {
+			return &StoreError{Op: "term", Index: l.last, Err: err}
+		}
+		l.lastTerm = t
+	}
+	switch {
+	case hs.Term < 0 || hs.Vote < 0 || hs.Commit < 0 || applied < 0:
+		return broken("negative value in the store: %+v, applied %d", hs, applied)
+	case l.commit > l.last:
+		return broken("commit %d, applied %d, but the log ends at %d: acknowledged entries are missing", hs.Commit, applied, l.last)
+	case l.lastTerm > hs.Term:
+		return broken("the log ends in term %d, but the term is %d", l.lastTerm, hs.Term)
+	case applied < l.floor():
+		return broken("applied %d, but the log begins after %d", applied, l.floor())
+	}
+	return nil
+}
+
+// Step takes one input and adds to out what must be done about it. Several steps
+// may share one Effects before the driver carries it out: their write is then one.
+//
+// An error means a failed store or a broken invariant (StoreError, BrokenError):
+// the node is dead, the contents of out must be thrown away, and every further
+// Step returns the same error.
+func (n *Node) Step(in Event, out *Effects) error {
+	if n.err != nil {
+		return n.err
+	}
+	n.now = max(n.now, in.Now)
+	switch in.Kind {
+	case EventTimer:
+		n.onTimer(out)
+	case EventMessage:
+		n.onMessage(in.Message, out)
+	case EventPropose:
+		n.onPropose(in.Proposals, out)
+	case EventRead:
+		n.onRead(in.ReadID, out)
+	case EventPersisted:
+		n.onPersisted(in.WriteID, in.Epoch, out)
+	case EventApplied:
+		n.onApplied(in.Applied)
+	case EventUnreachable:
+		n.onUnreachable(in.Peer, out)
+	case EventCampaign:
+		if n.role != raftpb.RoleLeader && n.electable() {
+			n.campaign(out)
+		}
+	default:
+		n.fail(broken("event of unknown kind %d", in.Kind))
+	}
+	n.finish(out)
+	if n.err == nil {
+		n.err = n.log.err
+	}
+	return n.err
+}
+
+func (n *Node) fail(err error) {
+	if n.err == nil {
+		n.err = err
+	}
+}
+
+// finish completes out with what is the same for every input.
+func (n *Node) finish(out *Effects) {
+	n.handOutCommitted(out)
+	n.handOutHardState(out)
+	n.log.trim()
+	out.NextTimer = n.nextTimer()
+}
+
+// handOutCommitted extends out.Commit by what was committed since.
+func (n *Node) handOutCommitted(out *Effects) {
+	end := n.log.commit
+	if n.cfg.ApplyDurable {
+		end = min(end, n.log.durable)
+	}
+	if end <= n.handed {
+		return
+	}
+	if out.Commit.Empty() {
+		out.Commit.Lo = n.handed + 1
+	}
+	out.Commit.Hi = end + 1
+	n.handed = end
+}
+
+// onApplied notes how far the state machine is.
+func (n *Node) onApplied(applied Index) {
+	if applied > n.handed {
+		n.fail(broken("applied %d, but only entries up to %d were handed out", applied, n.handed))
+		return
+	}
+	n.log.applied = max(n.log.applied, applied)
+}
+
+func (n *Node) onTimer(out *Effects) {
+	n.expireForwards(out)
+	if n.role == raftpb.RoleLeader {
+		n.leaderTimer(out)
+		return
+	}
+	if n.now >= n.electionAt && n.electable() {
+		n.campaign(out)
+	}
+}
+
+func (n *Node) nextTimer() Time {
+	next := n.reads.nextExpiry()
+	switch {
+	case n.role == raftpb.RoleLeader:
+		if !n.alone() {
+			next = min(next, n.beatAt)
+			if !n.cfg.DisableCheckQuorum {
+				next = min(next, n.quorumAt)
+			}
+		}
+	case n.electable():
+		next = min(next, n.electionAt)
+	}
+	return next
+}
+
+// onMessage is the gateway: nothing behind it sees a message that contradicts
+// itself, and nothing but votes, appends and beats from a higher term.
+func (n *Node) onMessage(m *Message, out *Effects) {
+	if m == nil {
+		n.fail(broken("EventMessage without a message"))
+		return
+	}
+	if why := n.checkMessage(m); why != "" {
+		out.fact(Fact{Kind: FactInvalidMessage, Peer: m.From, Term: m.Term, Message: m.Kind})
+		n.refuse(m, out)
+		return
+	}
+	switch m.Kind {
+	case MessageVote:
+		n.onVote(m, out)
+	case MessageAppend:
+		n.onAppend(m, out)
+	case MessageBeat:
+		n.onBeat(m, out)
+	case MessageReadIndex:
+		n.onReadIndex(m, out)
+	case MessageReadIndexAnswer:
+		n.onReadIndexAnswer(m, out)
+	default:
+		n.onAnswer(m, out)
+	}
+}
+
+// onAnswer handles the answers that carry a term to obey: a higher one ends
+// whatever this node was doing, a lower one is late.
+func (n *Node) onAnswer(m *Message, out *Effects) {
+	i := n.position(m.From)
+	if i < 0 {
+		out.fact(Fact{Kind: FactUnknownMember, Peer: m.From, Term: m.Term, Message: m.Kind})
+		return
+	}
+	if m.Term > n.term {
+		n.becomeFollower(m.Term, 0, out)
+		return
+	}
+	switch {
+	case m.Kind == MessageVoteAnswer:
+		n.onVoteAnswer(m, i, out)
+	case m.Term < n.term || n.role != raftpb.RoleLeader:
+		// Late: about a leadership that is over.
+	case m.Kind == MessageAppendAnswer:
+		n.onAppendAnswer(m, &n.members[i], out)
+	case m.Kind == MessageBeatAck:
+		n.onBeatAck(m, &n.members[i], out)
+	}
+}
+
+// becomeFollower leaves any role, entering term if it is a higher one. The vote
+// is cleared by a higher term only: a node that stands down within its term has
+// voted in it.
+func (n *Node) becomeFollower(term Term, leader NodeID, out *Effects) {
+	was := n.role
+	if term > n.term {
+		n.term, n.vote = term, 0
+		n.hardStateChanged(out)
+	} else if n.mutated(mutVoteCleared) {
+		n.vote = 0
+	}
+	n.role = n.restingRole()
+	n.votes = tally{}
+	if was != n.role {
+		n.resetElectionTimer()
+		out.fact(Fact{Kind: FactRole, Term: n.term, Role: n.role, Peer: leader})
+	}
+	if was == raftpb.RoleLeader {
+		n.endReads(out)
+	}
+	n.setLeader(leader, out)
+}
+
+// setLeader notes who leads the current term. Reads that were passed to another
+// leader will not be answered by it.
+func (n *Node) setLeader(leader NodeID, out *Effects) {
+	if n.leader == leader {
+		return
+	}
+	n.leader = leader
+	n.endForwards(out)
+	if leader != 0 {
+		out.fact(Fact{Kind: FactLeader, Term: n.term, Peer: leader})
+	}
+}
+
+// restingRole is the role of a node that neither leads nor wants to.
+func (n *Node) restingRole() raftpb.Role {
+	if n.self >= 0 && n.members[n.self].suffrage == raftpb.SuffrageLearner {
+		return raftpb.RoleLearner
+	}
+	return raftpb.RoleFollower
+}
+
+// electable reports whether this node may lead: a voter that holds state.
+func (n *Node) electable() bool {
+	return n.voters.has(n.self) && n.members[n.self].suffrage == raftpb.SuffrageVoter
+}
+
+// alone reports whether this node decides everything by itself.
+func (n *Node) alone() bool {
+	return n.self >= 0 && len(n.members) == 1 && n.electable()
+}
+
+// resetElectionTimer waits anew: a random time in [E/2, E].
+func (n *Node) resetElectionTimer() {
+	half := n.cfg.ElectionTimeout / 2
+	n.electionAt = n.now + half + Time(n.rnd.Int64N(int64(n.cfg.ElectionTimeout-half)+1))
+}
+
+// Entries appends the entries of [lo, hi) to dst, from memory or from the Log,
+// until their sizes would pass maxBytes, but at least one; it may stop early
+// where memory begins. For the driver: what Effects.Commit asks to apply. Bodies
+// are shared with the node and never written to.
+func (n *Node) Entries(dst []Entry, lo, hi Index, maxBytes int) ([]Entry, error) {
+	if lo < n.log.store.FirstIndex() || hi > n.log.last+1 {
+		return dst, broken("entries [%d, %d) wanted of [%d, %d)", lo, hi, n.log.store.FirstIndex(), n.log.last+1)
+	}
+	dst = n.log.entries(dst, lo, hi, maxBytes)
+	return dst, n.log.err
+}

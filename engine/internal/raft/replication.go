@@ -1,0 +1,301 @@
+package raft
+
+import "github.com/seed-814fcd60/raftwire/gen/raftpb"
+
+// noopCrc32c is the CRC-32C of an entry of kind NOOP: of its kind's byte alone.
+const noopCrc32c = 0xb34623a6
+
+// probeBytes bounds what a probe carries: it may be refused.
+const probeBytes = 64 << 10
+
+// becomeLeader takes over the term. The no-op is the first entry that counting
+// may commit, and with it everything before it.
+func (n *Node) becomeLeader(out *Effects) {
+	n.role = raftpb.RoleLeader
+	n.votes = tally{}
+	n.leader = n.cfg.ID
+	n.termStart = n.log.last + 1
+	n.beatAt = n.now + n.cfg.Heartbeat
+	n.quorumAt = n.now + n.cfg.ElectionTimeout
+	for i := range n.members {
+		p := &n.members[i]
+		p.match, p.round, p.contact = 0, 0, n.now
+		p.heard = false
+		p.probe(n.log.last + 1)
+	}
+	out.fact(Fact{Kind: FactRole, Term: n.term, Role: n.role, Peer: n.cfg.ID})
+	out.fact(Fact{Kind: FactLeader, Term: n.term, Peer: n.cfg.ID})
+	noop := [1]Entry{{Term: n.term, Kind: raftpb.EntryKindNoop, Crc32c: noopCrc32c}}
+	n.appendEntries(noop[:], out)
+	n.advanceCommit(out)
+	n.sendToAll(out)
+}
+
+// onPropose appends what clients propose and sends it on at once: the own disk
+// and the network run in parallel.
+func (n *Node) onPropose(proposals []Entry, out *Effects) {
+	out.Accepted = Span{}
+	if n.role != raftpb.RoleLeader || len(proposals) == 0 {
+		return
+	}
+	size := 0
+	for i := range proposals {
+		proposals[i].Term = n.term
+		size += entrySize(&proposals[i])
+	}
+	if backlog := n.log.backlog(); backlog > 0 && backlog+size > n.cfg.MaxUncommittedBytes {
+		out.fact(Fact{Kind: FactProposalRefused, Term: n.term, Index: n.log.last})
+		return
+	}
+	out.Accepted = Span{n.log.last + 1, n.log.last + 1 + Index(len(proposals))}
+	n.appendEntries(proposals, out)
+	n.sendToAll(out)
+}
+
+func (n *Node) sendToAll(out *Effects) {
+	for i := range n.members {
+		if i != n.self {
+			n.sendNew(&n.members[i], out)
+		}
+	}
+}
+
+// sendNew sends p everything it has not been sent, as far as its window allows.
+func (n *Node) sendNew(p *progress, out *Effects) {
+	switch p.state {
+	case raftpb.ProgressStateProbe:
+		if !p.paused && n.sendAppend(p, probeBytes, out) {
+			p.paused = true
+		}
+	case raftpb.ProgressStateReplicate:
+		for p.next <= n.log.last && !p.inflight.full(n.cfg.MaxInflightAppends, n.cfg.MaxInflightBytes) {
+			if !n.sendAppend(p, n.cfg.MaxAppendBytes, out) {
+				return
+			}
+		}
+	}
+}
+
+// sendAppend sends one append with what follows next, at most maxBytes; with 0
+// an empty one that only asks whether the follower's log reaches next-1. Only in
+// Replicate does it move next.
+func (n *Node) sendAppend(p *progress, maxBytes int, out *Effects) bool {
+	m := Message{
+		Kind: MessageAppend, From: n.cfg.ID, To: p.id, Term: n.term,
+		PrevIndex: p.next - 1, Commit: n.log.commit, Round: n.reads.round,
+	}
+	var ok bool
+	if m.PrevTerm, ok = n.log.term(m.PrevIndex); !ok {
+		if p.state != raftpb.ProgressStateSnapshot {
+			p.state = raftpb.ProgressStateSnapshot
+			p.inflight.reset()
+			out.fact(Fact{Kind: FactSnapshotNeeded, Term: n.term, Peer: p.id, Index: p.next})
+		}
+		return false
+	}
+	if maxBytes > 0 {
+		m.Entries = n.entriesFor(p.next, min(maxBytes, n.cfg.MaxAppendBytes), out)
+	}
+	if k := len(m.Entries); k > 0 && p.state == raftpb.ProgressStateReplicate {
+		bytes := 0
+		if n.log.tail.has(p.next) {
+			bytes = n.log.tail.bytes(p.next, p.next+Index(k))
+		} else {
+			for i := range m.Entries {
+				bytes += entrySize(&m.Entries[i])
+			}
+		}
+		p.next += Index(k)
+		p.inflight.add(p.next-1, bytes)
+	}
+	out.SendNow = append(out.SendNow, m)
+	return n.log.err == nil
+}
+
+// entriesFor returns the entries from lo on, for one append. They lie in out and
+// are good until its Reset: those that are in its write anyway are not copied,
+// and two followers that stand at the same place share theirs.
+func (n *Node) entriesFor(lo Index, maxBytes int, out *Effects) []Entry {
+	if lo > n.log.last {
+		return nil
+	}
+	if len(out.Append) > 0 && lo >= out.AppendFrom {
+		from, hi := lo-out.AppendFrom, n.log.tail.fit(lo, n.log.last+1, maxBytes)
+		return out.Append[from : hi-out.AppendFrom : hi-out.AppendFrom]
+	}
+	if s := &out.shared; s.lo == lo && s.maxBytes == maxBytes && s.last == n.log.last && s.epoch == n.writes.epoch {
+		return s.entries
+	}
+	start := len(out.arena)
+	out.arena = n.log.entries(out.arena, lo, n.log.last+1, maxBytes)
+	entries := out.arena[start:len(out.arena):len(out.arena)]
+	out.shared = sharedEntries{lo, n.log.last, maxBytes, n.writes.epoch, entries}
+	return entries
+}
+
+// onAppendAnswer learns where a follower stands.
+func (n *Node) onAppendAnswer(m *Message, p *progress, out *Effects) {
+	if !n.sign(m, p, out) {
+		return
+	}
+	p.heard = true
+	switch m.Status {
+	case raftpb.AppendStatusOk:
+		n.matched(p, m.Matched, out)
+	case raftpb.AppendStatusLogMismatch:
+		n.mismatched(p, m, out)
+	default:
+		// It cannot take entries now. Ask again with the next beat.
+		if p.state == raftpb.ProgressStateReplicate {
+			p.probe(p.next)
+		}
+		p.paused = true
+	}
+	n.confirmReads(out)
+}
+
+// sign notes a word from a follower; false if it says what cannot be.
+func (n *Node) sign(m *Message, p *progress, out *Effects) bool {
+	if m.Round > n.reads.round || m.Matched > n.log.last {
+		out.fact(Fact{Kind: FactInvalidMessage, Peer: m.From, Term: m.Term, Message: m.Kind})
+		return false
+	}
+	p.contact = n.now
+	p.round = max(p.round, m.Round)
+	return true
+}
+
+// matched takes an acknowledgement. Late and reordered ones are true, but never
+// move anything back.
+func (n *Node) matched(p *progress, match Index, out *Effects) {
+	advanced := match > p.match
+	if n.mutated(mutMatchMovesBack) {
+		p.match = match
+	}
+	p.match = max(p.match, match)
+	p.next = max(p.next, p.match+1)
+	p.inflight.free(p.match)
+	if p.state != raftpb.ProgressStateReplicate && p.match+1 >= n.log.store.FirstIndex() {
+		p.replicate()
+		out.fact(Fact{Kind: FactReplicate, Term: n.term, Peer: p.id, Index: p.match})
+	}
+	if advanced {
+		n.advanceCommit(out)
+	}
+	n.sendNew(p, out)
+}
+
+// mismatched takes a refusal. It is about the append now under way, or about one
+// that was answered long ago and means nothing any more.
+func (n *Node) mismatched(p *progress, m *Message, out *Effects) {
+	switch {
+	case m.PrevIndex <= p.match:
+		return
+	case p.state == raftpb.ProgressStateProbe && m.PrevIndex != p.next-1:
+		return
+	case p.state == raftpb.ProgressStateSnapshot:
+		return
+	}
+	// The highest position of ours that can equal the follower's at its hint or
+	// below. It is below PrevIndex, whatever the follower says: probing ends.
+	high := min(m.ConflictIndex, m.PrevIndex-1, n.log.last)
+	low := max(p.match, min(n.log.floor(), high))
+	hint := n.log.lastWithTerm(low, max(high, low), m.ConflictTerm)
+	p.probe(hint + 1)
+	out.fact(Fact{Kind: FactProbe, Term: n.term, Peer: p.id, Index: p.next})
+	n.sendNew(p, out)
+}
+
+// advanceCommit commits by counting what is durable on a quorum, and only entries
+// of the own term: one of an older term that a majority holds can still be
+// replaced, until an entry of this term is committed above it.
+func (n *Node) advanceCommit(out *Effects) {
+	for i := range n.members {
+		n.scratch[i] = int64(n.members[i].match)
+	}
+	if n.self >= 0 {
+		n.members[n.self].match = n.log.durable
+		n.scratch[n.self] = int64(n.log.durable)
+		if n.mutated(mutSelfBeforeWrite) {
+			n.scratch[n.self] = int64(n.log.last)
+		}
+	}
+	i := Index(n.voters.reached(&n.scratch))
+	if i <= n.log.commit || (i < n.termStart && !n.mutated(mutCommitOldTerm)) {
+		return
+	}
+	first := n.log.commit < n.termStart
+	n.commitTo(i)
+	if first {
+		n.nextRound(out)
+	}
+}
+
+// onUnreachable stops streaming to a follower: what was sent may be lost. The
+// next sign of life, or the next beat, asks where it stands.
+func (n *Node) onUnreachable(peer NodeID, out *Effects) {
+	if peer == n.leader {
+		n.endForwards(out)
+	}
+	i := n.position(peer)
+	if n.role != raftpb.RoleLeader || i < 0 || i == n.self {
+		return
+	}
+	p := &n.members[i]
+	if p.state == raftpb.ProgressStateReplicate {
+		p.probe(p.next)
+		out.fact(Fact{Kind: FactProbe, Term: n.term, Peer: p.id, Index: p.next})
+	}
+	p.paused, p.lost = true, true
+}
+
+// leaderTimer beats, and looks whether a quorum still listens.
+func (n *Node) leaderTimer(out *Effects) {
+	if n.alone() {
+		return
+	}
+	if !n.cfg.DisableCheckQuorum && n.now >= n.quorumAt {
+		heard := n.quorumHeard()
+		if n.now-heard >= n.cfg.ElectionTimeout {
+			out.fact(Fact{Kind: FactQuorumLost, Term: n.term})
+			n.becomeFollower(n.term, 0, out)
+			return
+		}
+		n.quorumAt = heard + n.cfg.ElectionTimeout
+	}
+	if n.now < n.beatAt {
+		return
+	}
+	n.beatAt = n.now + n.cfg.Heartbeat
+	n.startRound(out)
+	n.flushCommit = true
+	for i := range n.members {
+		if i != n.self {
+			n.ask(&n.members[i], out)
+		}
+	}
+}
+
+// ask repeats, once per beat, what would otherwise wait for ever if a message was
+// lost: the probe, or in the middle of a stream the question whether all of it
+// arrived. It carries no entries; a follower that only has a slow disk answers
+// when that is done, and nothing was sent twice.
+func (n *Node) ask(p *progress, out *Effects) {
+	waiting := p.state == raftpb.ProgressStateReplicate && p.inflight.count > 0 && !p.heard
+	if waiting || (p.state == raftpb.ProgressStateProbe && !n.mutated(mutProbeOnce)) {
+		n.sendAppend(p, 0, out)
+		p.paused, p.lost = p.state == raftpb.ProgressStateProbe, false
+	}
+	p.heard = false
+}
+
+// quorumHeard is the last time at which a quorum had been heard.
+func (n *Node) quorumHeard() Time {
+	for i := range n.members {
+		n.scratch[i] = int64(n.members[i].contact)
+	}
+	if n.self >= 0 {
+		n.scratch[n.self] = int64(n.now)
+	}
+	return Time(n.voters.reached(&n.scratch))
+}

@@ -1,0 +1,61 @@
+package raft
+
+import "github.com/seed-814fcd60/raftwire/gen/raftpb"
+
+// Status is what a node knows of itself, for operators and tests.
+type Status struct {
+	ID            NodeID
+	Role          raftpb.Role
+	Term          Term
+	Vote          NodeID // 0: none in this term
+	Leader        NodeID // 0: unknown
+	First         Index  // of the log; First == Last+1 when it is empty
+	Last          Index
+	Durable       Index // this node's own writes completed up to here
+	Commit        Index
+	Applied       Index
+	Tail          Span // what is in memory: bodies outside of it are not referred to
+	Configuration Configuration
+	Members       []MemberStatus // by rising id; all but ID and Suffrage mean something on a leader only
+	PendingReads  int
+}
+
+// MemberStatus is what a leader knows of a member.
+type MemberStatus struct {
+	ID              NodeID
+	Suffrage        raftpb.Suffrage
+	State           raftpb.ProgressState
+	Match           Index
+	Next            Index
+	InflightAppends int
+	InflightBytes   int
+	Contact         Time // its last word in this leadership
+}
+
+// Status returns a copy of the node's state.
+func (n *Node) Status() Status {
+	s := Status{
+		ID: n.cfg.ID, Role: n.role, Term: n.term, Vote: n.vote, Leader: n.leader,
+		First: n.log.store.FirstIndex(), Last: n.log.last, Durable: n.log.durable,
+		Commit: n.log.commit, Applied: n.log.applied, Tail: n.Tail(),
+		Configuration: n.conf, PendingReads: len(n.reads.waiting) + len(n.reads.forwards),
+	}
+	for i := range n.members {
+		p := &n.members[i]
+		s.Members = append(s.Members, MemberStatus{
+			ID: p.id, Suffrage: p.suffrage, State: p.state, Match: p.match, Next: p.next,
+			InflightAppends: p.inflight.count, InflightBytes: p.inflight.bytes, Contact: p.contact,
+		})
+	}
+	return s
+}
+
+// Role returns the current role.
+func (n *Node) Role() raftpb.Role { return n.role }
+
+// Leader returns who leads the current term, 0 if that is not known, and the term.
+func (n *Node) Leader() (NodeID, Term) { return n.leader, n.term }
+
+// Tail returns the part of the log that is in memory. The node refers to no
+// entry's body outside of it.
+func (n *Node) Tail() Span { return Span{n.log.tail.lo, n.log.tail.hi} }
