@@ -3,8 +3,11 @@ package repocheck
 import (
 	"fmt"
 	"go/ast"
+	"go/build/constraint"
 	"go/token"
 	"go/types"
+	"maps"
+	"slices"
 )
 
 // coreDir is the pure core: a function from events to effects. One seed replays
@@ -14,12 +17,27 @@ const coreDir = "engine/internal/raft"
 // checkCore refuses in the core's own files what is not a function of its input:
 // goroutines, channels, select, and ranging over a map, whose order is random.
 // The importer resolves what the core imports; types it cannot resolve are an
-// error, or a map of such a type would go unseen.
+// error, or a map of such a type would go unseen. Files behind build tags are
+// checked too: once all tags are off, once all are on.
 func checkCore(t *Tree, dir string, imp types.Importer) ([]Fault, error) {
+	found := map[Fault]bool{}
+	for _, tags := range []bool{false, true} {
+		faults, err := checkCoreBuild(t, dir, imp, tags)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range faults {
+			found[f] = true
+		}
+	}
+	return slices.Collect(maps.Keys(found)), nil
+}
+
+func checkCoreBuild(t *Tree, dir string, imp types.Importer, tags bool) ([]Fault, error) {
 	var files []*ast.File
 	var paths []string
 	for _, g := range t.Go {
-		if g.Dir() == dir && !g.Test() {
+		if g.Dir() == dir && !g.Test() && built(g.AST, tags) {
 			files, paths = append(files, g.AST), append(paths, g.Path)
 		}
 	}
@@ -41,6 +59,22 @@ func checkCore(t *Tree, dir string, imp types.Importer) ([]Fault, error) {
 		})
 	}
 	return faults, nil
+}
+
+// built reports whether f is compiled when every build tag of ours has the value
+// tags. Tags of the platform do not occur in the core.
+func built(f *ast.File, tags bool) bool {
+	for _, group := range f.Comments {
+		if group.Pos() > f.Package {
+			break
+		}
+		for _, c := range group.List {
+			if expr, err := constraint.Parse(c.Text); err == nil {
+				return expr.Eval(func(string) bool { return tags })
+			}
+		}
+	}
+	return true
 }
 
 func impure(n ast.Node, info *types.Info) string {

@@ -100,12 +100,15 @@ func impure(t table, c chan int) {
 	c <- 1
 	<-c
 }
-`, "core/a_test.go", "package core\n\nfunc test(t table) {\n\tfor range t {\n\t}\n}\n")
+`, "core/on.go", "//go:build sabotage\n\npackage core\n\nconst on = true\n\nfunc hidden() { go hidden() }\n",
+		"core/off.go", "//go:build !sabotage\n\npackage core\n\nconst on = false\n",
+		"core/a_test.go", "package core\n\nfunc test(t table) {\n\tfor range t {\n\t}\n}\n")
 	faults, err := checkCore(tree, "core", importer.Default())
 	if err != nil {
 		t.Fatal(err)
 	}
 	expect(t, faults,
+		"core/on.go:7: go statement"+tail,
 		"core/a.go:12: channel type"+tail,
 		"core/a.go:13: range over a map, whose order is random"+tail,
 		"core/a.go:15: go statement"+tail,
