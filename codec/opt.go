@@ -1,5 +1,7 @@
 package codec
 
+import "fmt"
+
 // Opt is an optional scalar: a value and whether it is there. The zero Opt is absent.
 type Opt[T any] struct {
 	Value T
@@ -18,4 +20,12 @@ func (o Opt[T]) Or(fallback T) T {
 		return o.Value
 	}
 	return fallback
+}
+
+// String returns the value as fmt prints it, or "absent".
+func (o Opt[T]) String() string {
+	if o.Set {
+		return fmt.Sprint(o.Value)
+	}
+	return "absent"
 }
