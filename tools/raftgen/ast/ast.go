@@ -22,6 +22,9 @@ type Set struct {
 // Pos is a place in a file: line and column start at 1, the column counts bytes. The zero Pos means "nowhere".
 type Pos struct{ Line, Col int }
 
+// Before reports whether p stands before q in the same file.
+func (p Pos) Before(q Pos) bool { return p.Line < q.Line || p.Line == q.Line && p.Col < q.Col }
+
 // Program is one IDL file. Every list is in the order of the file.
 type Program struct {
 	Path        string // as opened
@@ -151,7 +154,7 @@ type Struct struct {
 // Requiredness is how a field was declared.
 type Requiredness uint8
 
-// The three kinds of requiredness. Union fields are always Optional here: exactly one of them is set.
+// The three kinds of requiredness. The fields of a union are always Optional here, arguments and throws never.
 const (
 	Default  Requiredness = iota // neither word: written always, may be absent when read
 	Required                     // written always, its absence is an error
@@ -177,10 +180,13 @@ type Field struct {
 	XsdNillable  bool
 	XsdAttrs     []*Field
 	Annotations  Annotations
-	// Recursive is set by check: the field's type is a record (through typedefs, not through containers) that holds,
-	// by fields which are themselves not Optional and not in a container, the record this field is in. Held by value
-	// it would have no finite size.
+	// Recursive is set by check: the field is not Optional and its type is a record (through typedefs, not through
+	// containers) that holds, by fields of the same sort, the record this field is in. Held by value it would have no
+	// finite size.
 	Recursive bool
+	// Max is set by check from (max = "n") on the field, else from its type (Type.Max): the most bytes of a string or
+	// binary, the most elements of a container. 0 when there is none, and for every other type.
+	Max int64
 }
 
 // Service is `service Name extends Base { Functions }`.
@@ -189,7 +195,8 @@ type Service struct {
 	Program     *Program
 	Doc         string
 	Name        string
-	Extends     string   // as written, or ""
+	Extends     string // as written, or ""
+	ExtendsPos  Pos
 	Base        *Service // set by check when Extends is not ""
 	Functions   []*Function
 	Annotations Annotations
@@ -210,17 +217,33 @@ type Function struct {
 }
 
 // DefName returns the name defined.
-func (d *Const) DefName() string   { return d.Name }
+func (d *Const) DefName() string { return d.Name }
+
+// DefName returns the name defined.
 func (d *Typedef) DefName() string { return d.Name }
-func (d *Enum) DefName() string    { return d.Name }
-func (d *Struct) DefName() string  { return d.Name }
+
+// DefName returns the name defined.
+func (d *Enum) DefName() string { return d.Name }
+
+// DefName returns the name defined.
+func (d *Struct) DefName() string { return d.Name }
+
+// DefName returns the name defined.
 func (d *Service) DefName() string { return d.Name }
 
 // DefPos returns where the name stands.
-func (d *Const) DefPos() Pos   { return d.Pos }
+func (d *Const) DefPos() Pos { return d.Pos }
+
+// DefPos returns where the name stands.
 func (d *Typedef) DefPos() Pos { return d.Pos }
-func (d *Enum) DefPos() Pos    { return d.Pos }
-func (d *Struct) DefPos() Pos  { return d.Pos }
+
+// DefPos returns where the name stands.
+func (d *Enum) DefPos() Pos { return d.Pos }
+
+// DefPos returns where the name stands.
+func (d *Struct) DefPos() Pos { return d.Pos }
+
+// DefPos returns where the name stands.
 func (d *Service) DefPos() Pos { return d.Pos }
 
 // Annotation is one `key = "value"` in parentheses; a key without a value has the value "1".

@@ -48,6 +48,8 @@ type Type struct {
 	Typedef     *Typedef // set by check
 	Enum        *Enum    // set by check
 	Struct      *Struct  // set by check
+	// Max is set by check from (max = "n") on this mention, else on the typedef named, else along its chain: see Field.
+	Max int64
 }
 
 // True follows typedefs to what is on the wire: its Kind is never KindTypedef.
@@ -119,7 +121,7 @@ type ExprPair struct{ Key, Value *Expr }
 //	double                        Double
 //	string, binary                Text (bytes)
 //	uuid                          UUID
-//	enum                          Int; Member, or nil where no name has that number
+//	enum                          Int; Member: the name that was written, or the first with the number written
 //	list, set                     List (a set's values are distinct)
 //	map                           Map (keys are distinct), in the order written
 //	struct, union, exception      Fields, in the order of the IDL's fields; a union has at most one
