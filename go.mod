@@ -47,3 +47,5 @@ require (
 	google.golang.org/protobuf v1.33.0 // indirect
 	pgregory.net/rapid v1.3.0 // indirect
 )
+
+tool github.com/seed-814fcd60/raftwire/tools/raftgen

@@ -1,0 +1,5 @@
+// Package raftwire holds the module's go:generate line; what the module offers is in its packages,
+// engine first.
+package raftwire
+
+//go:generate go tool raftgen -out gen -I idl idl/raft.thrift
