@@ -24,7 +24,8 @@ const Runtime1 = true
 //
 // The Parse methods decode one value from the front of b, return the number of
 // bytes it took, and alias b (see the package comment). They reset the receiver
-// first. A message is not safe for concurrent use while it is written.
+// first, and use the capacity of its slices again. After an error, which is an *Error, the
+// message's content is not defined. A message is not safe for concurrent use while it is written.
 type Message interface {
 	// Reset restores the defaults of the IDL, keeping the capacity of slices.
 	Reset()
@@ -66,32 +67,34 @@ type Method struct {
 	Oneway  bool
 
 	// NewArgs and NewResult make the structs of Thrift's own calling convention:
-	// arguments by position; 0: success, then the declared exceptions.
+	// arguments by position; 0: success, then the declared exceptions. What generated
+	// methods return from NewArgs implements Args.
 	NewArgs   func() Message
 	NewResult func() Result // nil for a oneway method
 
-	// NewRequest and NewResponse make the bare structs of native frames. NewRequest
-	// is nil unless the method has exactly one struct argument; NewResponse is nil
-	// unless it returns a struct.
+	// NewRequest and NewResponse make the bare structs of native frames, which are also what
+	// Caller and Handler see: the method's only argument if that is a struct, else the struct
+	// of all arguments; the struct returned, or the result struct if something else is
+	// returned. NewResponse is nil for void and oneway methods.
 	NewRequest  func() Message
 	NewResponse func() Message
 }
 
-// Args is implemented by the argument structs of methods that take exactly one struct.
+// Args is implemented by the argument structs of methods.
 type Args interface {
 	Message
-	// Request returns the struct argument, in place.
+	// Request returns the request, in place: what NewRequest makes.
 	Request() Message
-	// SetRequest makes the arguments refer to or hold req, which must be of the method's type.
+	// SetRequest makes the arguments refer to or hold req, which must be of the type that NewRequest makes.
 	SetRequest(req Message)
 }
 
 // Result is implemented by the result struct of every method.
 type Result interface {
 	Message
-	// Success returns the struct returned, or nil.
+	// Success returns the response, what NewResponse makes, or nil.
 	Success() Message
-	// SetSuccess stores the struct returned; it must be of the method's type.
+	// SetSuccess stores the response, which must be of the type that NewResponse makes. It does nothing for a void method.
 	SetSuccess(m Message)
 	// Exception returns the declared exception that was thrown, or nil.
 	Exception() Exception
