@@ -1,0 +1,290 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/seed-814fcd60/raftwire/codec"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+)
+
+const (
+	readRuns   = 32       // runs looked at under one lock
+	readWindow = 1 << 20  // bytes read at a time
+	readGap    = 32 << 10 // bytes of other groups worth reading along instead of another call
+	readSplit  = 16 << 10 // records above it are read in part when a part is wanted
+)
+
+// Entries appends the entries of [lo, hi) to dst until their bodies would pass
+// maxBytes, but at least one. Every body is checked against its checksum; what
+// does not match, or cannot be read, is a *CorruptError or the device's error.
+// Below FirstIndex it fails with ErrCompacted, above LastIndex()+1 with
+// ErrUnavailable; dst comes back unchanged then.
+//
+// What was handed over and is not yet written can be read too. Bodies never
+// change and may be kept; those of one call may share memory.
+func (g *Group) Entries(dst []raftpb.Entry, lo, hi raftpb.Index, maxBytes int) ([]raftpb.Entry, error) {
+	r := reader{log: g.log, group: g.id, dst: dst, room: maxBytes, had: len(dst)}
+	moved := uint64(0)
+	for pos := uint64(lo); pos < uint64(hi); {
+		var runs [readRuns]run
+		n, err := g.locate(runs[:], pos, uint64(hi))
+		if err != nil {
+			return dst, err
+		}
+		next, err := r.read(runs[:n], pos, min(uint64(hi), runs[n-1].end()))
+		if errors.Is(err, errMoved) && moved != runs[0].lsn {
+			moved = runs[0].lsn
+			continue // overwritten or compacted meanwhile: look again
+		}
+		if err != nil {
+			return dst, err
+		}
+		if r.full {
+			break
+		}
+		pos = next
+	}
+	return r.dst, nil
+}
+
+// errMoved means that the log changed while it was read.
+var errMoved = errors.New("wal: read: moved")
+
+// locate copies the runs that cover [lo, hi), at most len(runs).
+func (g *Group) locate(runs []run, lo, hi uint64) (n int, err error) {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	v := &g.view
+	if lo < v.first {
+		return 0, ErrCompacted
+	}
+	if hi > v.last+1 {
+		return 0, ErrUnavailable
+	}
+	k := v.runAt(lo)
+	for n < len(runs) && k < len(v.runs) && v.runs[k].first < hi {
+		runs[n] = v.runs[k]
+		n++
+		k++
+	}
+	return n, nil
+}
+
+// reader collects the entries of one call.
+type reader struct {
+	log   *Log
+	group raftpb.GroupID
+	dst   []raftpb.Entry
+	had   int // entries in dst that are not this call's
+	room  int // bytes of bodies that may still be added
+	full  bool
+}
+
+// read adds the entries of [lo, hi), which runs cover, and returns the position
+// behind the last one added.
+func (r *reader) read(runs []run, lo, hi uint64) (uint64, error) {
+	for len(runs) > 0 && lo < hi && !r.full {
+		n, err := r.readSome(runs, lo, hi)
+		if err != nil {
+			return lo, err
+		}
+		lo = min(hi, runs[n-1].end())
+		runs = runs[n:]
+	}
+	return lo, nil
+}
+
+// readSome reads the first run, and those behind it that lie close by on disk.
+func (r *reader) readSome(runs []run, lo, hi uint64) (n int, err error) {
+	first := runs[0]
+	if b := r.log.recent(first.lsn, int(first.bytes)); b != nil {
+		return 1, r.addRecord(first, b, nil, lo, hi)
+	}
+	seg, err := r.log.segs.acquire(first.lsn)
+	if err != nil {
+		return 0, err
+	}
+	defer seg.release() //nolint:errcheck // opened for reading
+	if part := min(hi, first.end()) - lo; first.bytes > readSplit && part <= uint64(first.count)/2 {
+		return 1, r.readPart(seg, first, lo, hi)
+	}
+	n = r.together(seg, runs, hi)
+	last := runs[n-1]
+	b, err := r.load(seg, first.lsn, int(last.lsn-first.lsn)+int(last.bytes))
+	if err != nil {
+		return 0, err
+	}
+	for _, run := range runs[:n] {
+		if lo >= hi || r.full {
+			break
+		}
+		at := run.lsn - first.lsn
+		if err := r.addRecord(run, b[at:at+uint64(run.bytes)], seg, lo, hi); err != nil {
+			return 0, err
+		}
+		lo = min(hi, run.end())
+	}
+	return n, nil
+}
+
+// together says how many of the runs are worth one read.
+func (r *reader) together(seg *segment, runs []run, hi uint64) int {
+	n := 1
+	for n < len(runs) && runs[n].first < hi {
+		a, b := runs[n-1], runs[n]
+		end := b.lsn + uint64(b.bytes)
+		if b.lsn < a.lsn || end > seg.end.Load() || b.lsn-a.lsn-uint64(a.bytes) > readGap ||
+			end-runs[0].lsn > readWindow || int(a.lsn-runs[0].lsn) > r.room {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// load reads n bytes at lsn into memory of their own.
+func (r *reader) load(seg *segment, lsn uint64, n int) ([]byte, error) {
+	b := make([]byte, n)
+	got, err := seg.r.ReadAt(b, seg.offset(lsn))
+	if got == n {
+		return b, nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		return nil, r.corrupt(seg, lsn, "file ends early")
+	}
+	return nil, fmt.Errorf("wal: read: segment %d at %d: %w", seg.seq, seg.offset(lsn), err)
+}
+
+func (r *reader) corrupt(seg *segment, lsn uint64, reason string) *CorruptError {
+	e := &CorruptError{Group: r.group, Reason: reason}
+	if seg != nil {
+		e.Segment, e.Offset = seg.seq, seg.offset(lsn)
+	}
+	return e
+}
+
+// head checks the header and the table of a run's record. Checksums of what is
+// still in memory are not computed again.
+func (r *reader) head(run run, b []byte, seg *segment) (recordHeader, error) {
+	h, ok := decodeRecordHeader(b)
+	ok = ok && h.typ == recEntries && h.group == r.group && h.index == run.first &&
+		h.length == run.bytes && h.count >= run.count
+	if ok && seg != nil {
+		ok = verifyRecord(&h, b, seg.salt, run.lsn)
+	}
+	if !ok {
+		e := r.corrupt(seg, run.lsn, "record is damaged")
+		e.Lo, e.Hi = raftpb.Index(run.first), raftpb.Index(run.end())
+		return h, e
+	}
+	return h, nil
+}
+
+// addRecord adds the entries of [lo, hi) that run, whose whole record is b, holds.
+func (r *reader) addRecord(run run, b []byte, seg *segment, lo, hi uint64) error {
+	h, err := r.head(run, b, seg)
+	if err != nil {
+		return err
+	}
+	at := h.covered()
+	for i := run.first; i < min(hi, run.end()) && !r.full; i++ {
+		slot := decodeSlot(b[recordHeaderBytes+(i-run.first)*entrySlotBytes:])
+		if h.flags&recStripped != 0 {
+			if i >= lo {
+				err = r.add(&h, slot, nil, seg, run, i)
+			}
+		} else {
+			end := at + int(slot.bytes)
+			if end > len(b) {
+				return r.damaged(seg, run, i)
+			}
+			if i >= lo {
+				err = r.add(&h, slot, b[at:end:end], seg, run, i)
+			}
+			at = end
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readPart reads the table of a large record, and of the bodies only those of
+// [lo, hi).
+func (r *reader) readPart(seg *segment, run run, lo, hi uint64) error {
+	hi = min(hi, run.end())
+	head, err := r.load(seg, run.lsn, recordHeaderBytes)
+	if err != nil {
+		return err
+	}
+	h, ok := decodeRecordHeader(head)
+	if !ok || h.typ != recEntries || uint32(h.covered()) > run.bytes {
+		_, err := r.head(run, nil, seg)
+		return err
+	}
+	if head, err = r.load(seg, run.lsn, h.covered()); err != nil {
+		return err
+	}
+	if h, err = r.head(run, head, seg); err != nil {
+		return err
+	}
+	if h.flags&recStripped != 0 {
+		return r.addRecord(run, head, seg, lo, hi)
+	}
+	from, to := h.covered(), 0
+	slot := func(i uint64) entrySlot {
+		return decodeSlot(head[recordHeaderBytes+(i-run.first)*entrySlotBytes:])
+	}
+	for i := run.first; i < lo; i++ {
+		from += int(slot(i).bytes)
+	}
+	last := lo
+	for room := r.room; last < hi && (last == lo || int(slot(last).bytes) <= room); last++ {
+		room -= int(slot(last).bytes)
+		to += int(slot(last).bytes)
+	}
+	if from+to > int(run.bytes) {
+		return r.damaged(seg, run, lo)
+	}
+	b, err := r.load(seg, run.lsn+uint64(from), to)
+	if err != nil {
+		return err
+	}
+	for i := lo; i < last && !r.full; i++ {
+		n := int(slot(i).bytes)
+		if err := r.add(&h, slot(i), b[:n:n], seg, run, i); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	r.full = r.full || last < hi
+	return nil
+}
+
+// add appends one entry after checking its body.
+func (r *reader) add(h *recordHeader, slot entrySlot, body []byte, seg *segment, run run, i uint64) error {
+	if len(r.dst) > r.had && len(body) > r.room {
+		r.full = true
+		return nil
+	}
+	r.room -= len(body)
+	e := raftpb.Entry{
+		Term: raftpb.Term(h.term), Kind: raftpb.EntryKind(slot.kind), Body: body, Crc32c: int64(slot.crc),
+	}
+	if h.flags&recStripped != 0 {
+		e.StrippedBytes = codec.Some(int32(slot.bytes))
+	} else if entryCRC(slot.kind, body) != slot.crc {
+		return r.damaged(seg, run, i)
+	}
+	r.dst = append(r.dst, e)
+	return nil
+}
+
+func (r *reader) damaged(seg *segment, run run, i uint64) error {
+	e := r.corrupt(seg, run.lsn, "body does not match its checksum")
+	e.Lo, e.Hi = raftpb.Index(i), raftpb.Index(i)+1
+	return e
+}

@@ -1,0 +1,317 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Layout of a log's directory.
+const (
+	lockName   = "LOCK"
+	segDir     = "seg"     // %016x.rwal, by sequence number, dense
+	spareDir   = "spare"   // %08x, files that may become segments; their content means nothing
+	catalogDir = "catalog" // what the catalog makes of it
+	segSuffix  = ".rwal"
+	fillBytes  = 1 << 20 // zeros written at a time
+	firstSeq   = 1
+	scanWindow = 1 << 20 // bytes read at a time by a scan
+)
+
+func segName(seq uint64) string { return fmt.Sprintf("%016x%s", seq, segSuffix) }
+
+func parseSegName(name string) (seq uint64, ok bool) {
+	hex, found := strings.CutSuffix(name, segSuffix)
+	if !found || len(hex) != 16 {
+		return 0, false
+	}
+	seq, err := strconv.ParseUint(hex, 16, 64)
+	return seq, err == nil && segName(seq) == name
+}
+
+// segment is one file of the log. Frames fill it from its second page on:
+//
+//	page 0          page 1 ...                                    SegmentBytes
+//	header | frame | frame | frame | zeros or stale frames .......|
+//
+// A file under its final name always has a whole header, at first one that only
+// says "prepared". The first frame's write completes it, and only after all that
+// came before it in the log is durable.
+type segment struct {
+	seq, base, salt uint64
+	size            int64 // bytes a frame must end within, unless it is the first
+	begun           bool  // the header says where the segment begins
+	dirty           bool  // has writes that were not synced
+	w, r            File
+	end             atomic.Uint64 // LSN behind the last frame
+	refs            atomic.Int32  // the log's own, and readers that use r; the last one closes it
+}
+
+func (s *segment) offset(lsn uint64) int64 { return segHeaderBytes + int64(lsn-s.base) }
+
+func (s *segment) setEnd(lsn uint64) { s.end.Store(lsn) }
+
+// fits reports whether need bytes at lsn belong into the segment. The first
+// frame always does.
+func (s *segment) fits(lsn uint64, need int64) bool {
+	return !s.begun || lsn == s.base || s.offset(lsn)+need <= s.size
+}
+
+// begin completes the header when nothing is in the segment yet.
+func (s *segment) begin(l *Log, lsn uint64, chain uint32) error {
+	if s.begun {
+		return nil
+	}
+	s.base = lsn
+	h := l.header(s.seq)
+	h.flags &^= segPrepared
+	h.base, h.chainIn = lsn, chain
+	page := make([]byte, segHeaderBytes)
+	h.encode(page)
+	if _, err := s.w.WriteAt(page, 0); err != nil {
+		return fmt.Errorf("write header of segment %d: %w", s.seq, err)
+	}
+	s.setEnd(lsn)
+	s.begun = true
+	l.segs.add(s)
+	return nil
+}
+
+func (s *segment) sync() error {
+	if err := s.w.SyncData(); err != nil {
+		return fmt.Errorf("sync segment %d: %w", s.seq, err)
+	}
+	s.dirty = false
+	return nil
+}
+
+func newSegment(seq, salt uint64, size int64) *segment {
+	s := &segment{seq: seq, salt: salt, size: size}
+	s.refs.Store(1)
+	return s
+}
+
+// close gives the files back; the one for reading stays open until the last
+// reader has left.
+func (s *segment) close() error {
+	var err error
+	if s.w != nil {
+		err = s.w.Close()
+		s.w = nil
+	}
+	return errors.Join(err, s.release())
+}
+
+func (s *segment) release() error {
+	if s.refs.Add(-1) == 0 && s.r != nil {
+		return s.r.Close()
+	}
+	return nil
+}
+
+// segments are the files that make up the log. Lock order: prep, then mu.
+type segments struct {
+	mu     sync.RWMutex
+	list   []*segment // begun ones, ascending
+	tail   uint64     // sequence number of the one that takes the frames
+	closed bool
+
+	prep    sync.Mutex // held while a file becomes a segment
+	next    *segment   // prepared; guarded by prep
+	spares  []string   // files in spareDir, written and synced; guarded by prep
+	counter uint32     // names spares; guarded by prep
+}
+
+func (s *segments) add(seg *segment) {
+	s.mu.Lock()
+	s.list = append(s.list, seg)
+	s.mu.Unlock()
+}
+
+// acquire returns the segment that holds lsn, errMoved when it is gone. The
+// caller owes it a release.
+func (s *segments) acquire(lsn uint64) (*segment, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	// An empty segment has the base of the one after it: the last one counts.
+	i := sort.Search(len(s.list), func(k int) bool { return s.list[k].base > lsn }) - 1
+	if i < 0 {
+		return nil, errMoved
+	}
+	s.list[i].refs.Add(1)
+	return s.list[i], nil
+}
+
+// header returns the header of a segment that this log prepares.
+func (l *Log) header(seq uint64) segmentHeader {
+	h := segmentHeader{
+		flags: segPrepared, store: l.store, seq: seq, salt: l.salt,
+		created: l.o.Clock.Now().UnixNano(), id: l.id,
+	}
+	if l.o.Sync == SyncNone {
+		h.flags |= segNoSync
+	}
+	return h
+}
+
+// rotate makes the next segment the active one. What the old one holds is
+// durable before the new one can say where it begins: that is what lets recovery
+// call every bad frame before the last segment damage.
+func (l *Log) rotate(lsn uint64) error {
+	if l.active.dirty && l.o.Sync == SyncFull {
+		if err := l.active.sync(); err != nil {
+			return err
+		}
+	}
+	l.segs.prep.Lock()
+	defer l.segs.prep.Unlock()
+	if l.segs.next == nil {
+		seg, err := l.prepare(l.active.seq + 1)
+		if err != nil {
+			return err
+		}
+		l.segs.next = seg
+	}
+	old := l.active
+	l.active, l.segs.next = l.segs.next, nil
+	l.active.base = lsn
+	l.segs.mu.Lock()
+	l.segs.tail = l.active.seq
+	l.segs.mu.Unlock()
+	if err := old.w.Close(); err != nil {
+		return fmt.Errorf("close segment %d: %w", old.seq, err)
+	}
+	old.w = nil
+	l.wakeHousekeeper()
+	return nil
+}
+
+// prepare turns a spare, or an empty file when there is none, into the segment
+// seq. prep is held. The header is durable before the file gets its final name,
+// so a file in segDir without a whole header is a damaged one.
+func (l *Log) prepare(seq uint64) (*segment, error) {
+	wrap := func(err error) error { return fmt.Errorf("prepare segment %d: %w", seq, err) }
+	spare := l.fs.PathJoin(l.dir, spareDir, fmt.Sprintf("%08x", l.segs.counter))
+	var f File
+	var err error
+	if n := len(l.segs.spares); n > 0 {
+		spare = l.segs.spares[n-1]
+		l.segs.spares = l.segs.spares[:n-1]
+		f, err = l.fs.OpenReadWrite(spare, categoryLog)
+	} else {
+		l.segs.counter++
+		f, err = l.fs.Create(spare, categoryLog)
+	}
+	if err != nil {
+		return nil, wrap(err)
+	}
+	name := l.fs.PathJoin(l.dir, segDir, segName(seq))
+	seg := newSegment(seq, l.salt, l.o.SegmentBytes)
+	seg.w = f
+	if err := l.stamp(seg, spare, name); err != nil {
+		_ = seg.close()
+		return nil, wrap(err)
+	}
+	return seg, nil
+}
+
+// stamp writes the prepared header, gives the file its final name and opens it
+// for reading.
+func (l *Log) stamp(seg *segment, spare, name string) error {
+	page := make([]byte, segHeaderBytes)
+	h := l.header(seg.seq)
+	h.encode(page)
+	if _, err := seg.w.WriteAt(page, 0); err != nil {
+		return err
+	}
+	if err := l.syncFile(seg.w); err != nil {
+		return err
+	}
+	if err := l.fs.Rename(spare, name); err != nil {
+		return err
+	}
+	if err := l.syncDirs(segDir, spareDir); err != nil {
+		return err
+	}
+	var err error
+	seg.r, err = l.fs.Open(name, vfs.RandomReadsOption)
+	return err
+}
+
+// syncFile makes all of f durable, unless the log never syncs.
+func (l *Log) syncFile(f File) error {
+	if l.o.Sync == SyncNone {
+		return nil
+	}
+	return f.Sync()
+}
+
+// syncDirs makes the names in directories of the log durable, "" being the log's
+// own, unless the log never syncs.
+func (l *Log) syncDirs(names ...string) error {
+	if l.o.Sync == SyncNone {
+		return nil
+	}
+	for _, name := range names {
+		if err := syncDir(l.fs, l.fs.PathJoin(l.dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prefills reports whether new segments get their blocks written in advance: a
+// sync over written blocks needs no commit of the file system's journal.
+func (l *Log) prefills() bool {
+	return l.o.forcePrefill || (l.o.Sync == SyncFull && !onlyInMemory(l.o.FS))
+}
+
+// fill writes zeros over a whole new file and syncs it, in slices that leave the
+// disk to the commit path in between.
+func (l *Log) fill(name string) error {
+	f, err := l.fs.Create(name, categorySpare)
+	if err != nil {
+		return err
+	}
+	err = l.fillFile(f)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+func (l *Log) fillFile(f File) error {
+	zeros := make([]byte, min(fillBytes, l.o.SegmentBytes))
+	for at := int64(0); at < l.o.SegmentBytes; {
+		n, err := f.Write(zeros[:min(int64(len(zeros)), l.o.SegmentBytes-at)])
+		if err != nil {
+			return err
+		}
+		at += int64(n)
+		if _, err := f.SyncTo(at); err != nil {
+			return err
+		}
+		if l.stopping() {
+			return ErrClosed
+		}
+	}
+	return l.syncFile(f)
+}
+
+func (l *Log) stopping() bool {
+	select {
+	case <-l.stop:
+		return true
+	default:
+		return l.failed.Load()
+	}
+}
