@@ -1,0 +1,200 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/seed-814fcd60/raftwire/codec"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+	"github.com/seed-814fcd60/raftwire/transport"
+	"github.com/seed-814fcd60/raftwire/wal"
+)
+
+// The vocabulary of raft.thrift.
+type (
+	NodeID  = raftpb.NodeID
+	GroupID = raftpb.GroupID
+	Term    = raftpb.Term
+	Index   = raftpb.Index
+	Role    = raftpb.Role
+)
+
+// Durability says what an acknowledged write survives.
+type Durability uint8
+
+const (
+	// Fsync acknowledges a write when a majority has synced it: it survives the
+	// power loss of any minority, and of all at once.
+	Fsync Durability = iota
+	// NoSync acknowledges what a majority's operating systems hold: it survives
+	// killed processes, not a power loss of a majority.
+	NoSync
+	// Memory keeps the log in memory: nothing survives a restart.
+	Memory
+)
+
+func (d Durability) String() string {
+	switch d {
+	case Fsync:
+		return "fsync"
+	case NoSync:
+		return "nosync"
+	case Memory:
+		return "memory"
+	}
+	return fmt.Sprintf("Durability(%d)", uint8(d))
+}
+
+// Config describes a host. It is copied by Open; zero values mean the defaults named.
+type Config struct {
+	// Cluster names the cluster; nodes of another one are refused. Required, at most 39 bytes.
+	Cluster string
+	// Node is this node's id in the cluster, at least 1. Required. A directory
+	// belongs to one cluster and node for ever.
+	Node NodeID
+	// Dir is the data directory, created when missing. Required unless Durability is Memory.
+	Dir string
+	// Listen is the address to listen on, host:port. Required.
+	Listen string
+
+	// Dial overrides the address dialed for a member (NAT, proxies, tests).
+	Dial map[NodeID]string
+	// Codec is what this node sends requests in: "thrift-compact" (default),
+	// "thrift-binary" or "msgpack". Nodes of one cluster may differ.
+	Codec string
+	// Durability is what an acknowledged write survives. Default Fsync.
+	Durability Durability
+
+	// ElectionTimeout is the upper bound of the time a follower waits for a leader
+	// before it campaigns; each wait is random in [half, all] of it. At least 10 ms.
+	// Default 1 s. Too short: elections under load; too long: slow fail-over.
+	ElectionTimeout time.Duration
+	// HeartbeatInterval is how often a leader speaks when it has nothing to say.
+	// At most a third of ElectionTimeout. Default: a tenth of it.
+	HeartbeatInterval time.Duration
+
+	// MaxCommandBytes bounds a command. Default and maximum: MaxFrameBytes - 64 KiB.
+	MaxCommandBytes int
+	// MaxInboxBytes bounds what waits for a worker: proposals and messages. Over
+	// it, Propose returns ErrBusy. Default 64 MiB.
+	MaxInboxBytes int
+	// MaxUncommittedBytes bounds the entries of a group that are not committed yet;
+	// over it, Propose returns ErrBusy. Default 64 MiB.
+	MaxUncommittedBytes int
+	// SegmentBytes is the size of a log segment file. Default 64 MiB.
+	SegmentBytes int64
+	// Workers is the number of goroutines that groups are spread over. Default:
+	// one per two CPUs, at most 8.
+	Workers int
+
+	// Logger hears what an operator should know. Default slog.Default().
+	Logger *slog.Logger
+	// OnFatal is called once when the log has failed: nothing is acknowledged from
+	// then on and the process should exit and be restarted. Default: a log line.
+	OnFatal func(error)
+	// Network makes the network of this host. Default: TCP. For tests: transport.NewMemory's Listen.
+	Network func(transport.Config) (transport.Network, error)
+}
+
+const maxFrameBytes = raftpb.MaxFrameBytes
+
+// withDefaults returns c with defaults filled in, or all its faults.
+func (c Config) withDefaults() (Config, error) {
+	setDefault(&c.Codec, "thrift-compact")
+	setDefault(&c.ElectionTimeout, time.Second)
+	setDefault(&c.HeartbeatInterval, c.ElectionTimeout/10)
+	setDefault(&c.MaxCommandBytes, maxFrameBytes-64<<10)
+	setDefault(&c.MaxInboxBytes, 64<<20)
+	setDefault(&c.MaxUncommittedBytes, 64<<20)
+	setDefault(&c.SegmentBytes, 64<<20)
+	setDefault(&c.Workers, defaultWorkers())
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Network == nil {
+		c.Network = func(t transport.Config) (transport.Network, error) {
+			n, err := transport.Listen(t)
+			if err != nil {
+				return nil, err // not a nil *TCP in an interface
+			}
+			return n, nil
+		}
+	}
+	return c, c.validate()
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (c *Config) validate() error {
+	var faults []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf("engine: config: "+format, args...))
+		}
+	}
+	check(c.Cluster != "" && len(c.Cluster) <= wal.MaxClusterBytes,
+		"Cluster: %d bytes, want 1 to %d", len(c.Cluster), wal.MaxClusterBytes)
+	check(c.Node >= 1, "Node: %d, want at least 1", c.Node)
+	check(c.Dir != "" || c.Durability == Memory, "Dir: empty")
+	check(c.Listen != "", "Listen: empty")
+	_, known := codec.ByName(c.Codec)
+	check(known, "Codec: %q is not known", c.Codec)
+	check(c.Durability <= Memory, "Durability: %d is not known", c.Durability)
+	check(c.ElectionTimeout >= 10*time.Millisecond, "ElectionTimeout: %v, want at least 10ms", c.ElectionTimeout)
+	check(c.HeartbeatInterval > 0 && c.HeartbeatInterval <= c.ElectionTimeout/3,
+		"HeartbeatInterval: %v, want at most a third of ElectionTimeout %v", c.HeartbeatInterval, c.ElectionTimeout)
+	check(c.MaxCommandBytes > 0 && c.MaxCommandBytes <= maxFrameBytes-64<<10,
+		"MaxCommandBytes: %d, want 1 to %d", c.MaxCommandBytes, maxFrameBytes-64<<10)
+	check(c.MaxInboxBytes >= 1<<20, "MaxInboxBytes: %d, want at least 1 MiB", c.MaxInboxBytes)
+	check(c.MaxUncommittedBytes >= 1<<20, "MaxUncommittedBytes: %d, want at least 1 MiB", c.MaxUncommittedBytes)
+	check(c.Workers >= 1 && c.Workers <= 256, "Workers: %d, want 1 to 256", c.Workers)
+	for id, addr := range c.Dial {
+		check(id >= 1 && addr != "", "Dial: node %d at %q", id, addr)
+	}
+	return errors.Join(faults...)
+}
+
+// Member is a voting member of a group.
+type Member struct {
+	ID      NodeID
+	Address string // host:port that the others dial
+}
+
+// GroupConfig describes a group to start.
+type GroupConfig struct {
+	// ID names the group in its cluster, at least 1. Required.
+	ID GroupID
+	// Members are the group's first members, the same list on each of them. It
+	// counts when this member starts the group for the first time; later the stored
+	// configuration does. Required, with this node in it.
+	Members []Member
+	// Machine is what the group replicates. Required.
+	Machine StateMachine
+}
+
+func (c *GroupConfig) validate(self NodeID) error {
+	var faults []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf("engine: group config: "+format, args...))
+		}
+	}
+	check(c.ID >= 1, "ID: %d, want at least 1", c.ID)
+	check(c.Machine != nil, "Machine: nil")
+	seen := map[NodeID]bool{}
+	for _, m := range c.Members {
+		check(m.ID >= 1, "Members: id %d, want at least 1", m.ID)
+		check(m.Address != "", "Members: node %d has no address", m.ID)
+		check(!seen[m.ID], "Members: node %d is there twice", m.ID)
+		seen[m.ID] = true
+	}
+	check(seen[self], "Members: node %d (this one) is missing", self)
+	return errors.Join(faults...)
+}

@@ -1,0 +1,85 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
+)
+
+var (
+	// ErrBusy says that a queue is full. Nothing was appended; retry after a pause.
+	ErrBusy = errors.New("engine: busy")
+	// ErrClosed says that the group or host is closed. Nothing was appended, unless
+	// the error matches ErrIndeterminate too.
+	ErrClosed = errors.New("engine: closed")
+	// ErrTooLarge says that a command is over Config.MaxCommandBytes. Do not retry.
+	ErrTooLarge = errors.New("engine: command too large")
+	// ErrIndeterminate is matched by every error after which the command may or may
+	// not take effect. Retry only what is harmless to do twice.
+	ErrIndeterminate = errors.New("engine: outcome unknown")
+	// ErrExists says that the host runs a group of that id.
+	ErrExists = errors.New("engine: group is running")
+)
+
+// NotLeaderError says that this member does not lead the group: nothing was
+// appended. Retry at Leader; when it is 0, an election is under way.
+type NotLeaderError struct {
+	Group  GroupID
+	Leader NodeID // 0: unknown
+	Addr   string // of Leader; "": unknown
+}
+
+func (e *NotLeaderError) Error() string {
+	if e.Leader == 0 {
+		return fmt.Sprintf("engine: group %d: not leader, no leader known", e.Group)
+	}
+	return fmt.Sprintf("engine: group %d: not leader, node %d at %q leads", e.Group, e.Leader, e.Addr)
+}
+
+// FailedError says that the group has stopped for good in this process, and why:
+// its state machine failed, or its log. Other members may go on.
+type FailedError struct {
+	Group GroupID
+	Cause error
+}
+
+func (e *FailedError) Error() string {
+	return fmt.Sprintf("engine: group %d failed: %v", e.Group, e.Cause)
+}
+
+func (e *FailedError) Unwrap() error { return e.Cause }
+
+// indeterminate marks a cause as one that leaves the outcome open.
+type indeterminate struct{ cause error }
+
+func (e *indeterminate) Error() string { return ErrIndeterminate.Error() + ": " + e.cause.Error() }
+
+func (e *indeterminate) Unwrap() []error { return []error{ErrIndeterminate, e.cause} }
+
+// rejected turns the runtime's rejection into the error of the public API.
+func (g *Group) rejected(r runtime.Rejection) error {
+	var err error
+	switch r.Reason {
+	case runtime.NotLeader, runtime.LeadershipLost:
+		err = &NotLeaderError{Group: g.id, Leader: r.Leader, Addr: g.address(r.Leader)}
+	case runtime.Busy:
+		err = ErrBusy
+	case runtime.Failed:
+		err = &FailedError{Group: g.id, Cause: r.Err}
+	default:
+		err = ErrClosed
+	}
+	if r.MayHappen {
+		return &indeterminate{err}
+	}
+	return err
+}
+
+// refused turns an error of the inbox into the error of the public API.
+func refused(err error) error {
+	if errors.Is(err, runtime.ErrFull) {
+		return ErrBusy
+	}
+	return ErrClosed
+}

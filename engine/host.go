@@ -1,0 +1,183 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	goruntime "runtime"
+	"sync"
+
+	"github.com/seed-814fcd60/raftwire/codec"
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+	"github.com/seed-814fcd60/raftwire/transport"
+	"github.com/seed-814fcd60/raftwire/wal"
+)
+
+// Host is one process of a cluster: one log, one listener, one set of connections
+// per other node, and any number of groups. Its methods are safe for concurrent use.
+type Host struct {
+	cfg      Config
+	log      *wal.Log
+	network  transport.Network
+	rt       *runtime.Host
+	counters counters
+	boot     int64 // differs from one start of the process to the next
+
+	mu     sync.Mutex
+	groups map[GroupID]*Group
+	closed bool
+}
+
+// Open opens the data directory and the listener. What the directory holds must
+// belong to this cluster and node. Members of groups are dialed from Start on.
+func Open(ctx context.Context, cfg Config) (*Host, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("engine: open: %w", err)
+	}
+	log, recovery, err := wal.Open(cfg.Dir, walOptions(cfg))
+	if err != nil {
+		return nil, fmt.Errorf("engine: open: %w", err)
+	}
+	if !recovery.Created {
+		cfg.Logger.Info("log recovered", "node", cfg.Node, "frames", recovery.Frames, "segments", recovery.Segments,
+			"torn", recovery.Torn, "catalog_rebuilt", recovery.CatalogRebuilt, "dur", recovery.Elapsed)
+	}
+	h := &Host{cfg: cfg, log: log, boot: bootID(), groups: map[GroupID]*Group{}}
+	identity := log.Identity()
+	h.rt = runtime.New(runtime.Config{
+		Node: cfg.Node, Workers: cfg.Workers, MaxInboxBytes: cfg.MaxInboxBytes, Logger: cfg.Logger, OnFatal: h.fatal,
+	}, log, h.boot)
+	used, _ := codec.ByName(cfg.Codec)
+	h.network, err = cfg.Network(transport.Config{
+		Cluster: cfg.Cluster, Node: cfg.Node, Incarnation: identity.Incarnation, Listen: cfg.Listen,
+		Codec: used, Handler: h, Methods: peerMethods(), ClientMethods: clientMethods(), Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("engine: open: %w", err), log.Close())
+	}
+	h.rt.Run(h.network)
+	return h, nil
+}
+
+// Start starts a group on this host. On the first start of the group here its
+// members are stored; from then on the stored configuration counts.
+func (h *Host) Start(ctx context.Context, c GroupConfig) (*Group, error) {
+	if err := c.validate(h.cfg.Node); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("engine: start group %d: %w", c.ID, err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, ErrClosed
+	}
+	if h.groups[c.ID] != nil {
+		return nil, fmt.Errorf("engine: start group %d: %w", c.ID, ErrExists)
+	}
+	conf, err := h.configuration(c)
+	if err != nil {
+		return nil, fmt.Errorf("engine: start group %d: %w", c.ID, err)
+	}
+	g := &Group{host: h, id: c.ID, machine: c.Machine, addresses: map[NodeID]string{}}
+	for _, m := range conf.Incoming {
+		g.addresses[m.ID] = m.Address
+		if m.ID != h.cfg.Node {
+			h.network.SetPeer(m.ID, h.dialAddress(m))
+		}
+	}
+	stored := h.log.Group(c.ID).HardState()
+	g.group, err = h.rt.Start(runtime.GroupConfig{
+		ID:       c.ID,
+		Raft:     h.coreConfig(c.ID, conf),
+		Hard:     raft.HardState{Term: stored.Term, Vote: stored.Vote, Commit: stored.Commit},
+		Machine:  &machine{sm: c.Machine},
+		Observer: observer{h},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("engine: start group %d: %w", c.ID, err)
+	}
+	h.groups[c.ID] = g
+	return g, nil
+}
+
+// configuration returns the stored configuration of a group; on its first start
+// it stores the members given, durably, before anything else happens in the group.
+func (h *Host) configuration(c GroupConfig) (raftpb.Configuration, error) {
+	var conf raftpb.Configuration
+	if s := h.log.Group(c.ID).Snapshot(); len(s.Data) > 0 {
+		_, err := conf.ParseCompact(s.Data, nil)
+		return conf, err
+	}
+	for _, m := range c.Members {
+		conf.Incoming = append(conf.Incoming, raftpb.Member{ID: m.ID, Address: m.Address, Suffrage: raftpb.SuffrageVoter})
+	}
+	var b wal.Batch
+	b.Snapshot(c.ID, wal.Snapshot{Data: conf.AppendCompact(nil)})
+	return conf, h.log.Write(&b)
+}
+
+func (h *Host) coreConfig(id GroupID, conf raftpb.Configuration) raft.Config {
+	return raft.Config{
+		ID:                  h.cfg.Node,
+		Configuration:       conf,
+		ElectionTimeout:     raft.Time(h.cfg.ElectionTimeout),
+		Heartbeat:           raft.Time(h.cfg.HeartbeatInterval),
+		Seed:                seed(h.cfg.Node, id, h.log.Identity().Incarnation),
+		Boot:                uint64(h.boot),
+		MaxUncommittedBytes: h.cfg.MaxUncommittedBytes,
+	}
+}
+
+func (h *Host) dialAddress(m raftpb.Member) string {
+	if addr := h.cfg.Dial[m.ID]; addr != "" {
+		return addr
+	}
+	return m.Address
+}
+
+// Group returns the running group of that id, or nil.
+func (h *Host) Group(id GroupID) *Group {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.groups[id]
+}
+
+// Addr returns the address the host listens on.
+func (h *Host) Addr() string { return h.network.Addr() }
+
+// Durability says what an acknowledged write survives on this host, honestly: a
+// directory on a file system in memory is "none (tmpfs)" whatever was configured.
+// Only "fsync" may be called durable.
+func (h *Host) Durability() string { return h.log.Durability() }
+
+// Close stops all groups, then the network, then the log. What waits ends with
+// ErrClosed (and ErrIndeterminate where it may still happen). Idempotent.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil
+	}
+	h.closed = true
+	h.mu.Unlock()
+	h.rt.Close()
+	return errors.Join(h.network.Close(), h.log.Close())
+}
+
+func (h *Host) fatal(err error) {
+	if h.cfg.OnFatal != nil {
+		h.cfg.OnFatal(err)
+		return
+	}
+	h.cfg.Logger.Error("log failed: restart the process", "node", h.cfg.Node, "err", err)
+}
+
+func defaultWorkers() int { return min(max(goruntime.NumCPU()/2, 1), 8) }

@@ -1,0 +1,78 @@
+// Package runtime drives the cores of engine/internal/raft: it gives them time,
+// messages, a log and a network, and carries out their effects.
+//
+//	clients --propose--> inbox --> worker --> core.Step --> effects
+//	network --message-->   ^         |                       |  |  |
+//	                       |         |   one batch for all   |  |  +--> applier --> state machines
+//	        durable -------+<-- wal <+-- groups of a drain <-+  |            |
+//	        applied -------+                                    +--> network |
+//	                       +<-----------------------------------------------+
+//
+// Four kinds of goroutines, no shared lock between them: a worker owns the cores
+// of its groups, the log's writer owns the disk, an applier owns the state
+// machines of its worker's groups, the transport owns the sockets. Values cross
+// through queues that are bounded in bytes.
+//
+// The worker without its goroutine is the function Worker.step: the simulator
+// calls it from one thread.
+package runtime
+
+import (
+	"fmt"
+
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+	"github.com/seed-814fcd60/raftwire/wal"
+)
+
+// GroupID names a Raft group.
+type GroupID = raftpb.GroupID
+
+// LogStore is what the runtime needs of the log. *wal.Log implements it.
+type LogStore interface {
+	// Submit hands b over: readers see it at once, done runs when it is durable,
+	// in order of submission. b may be reused when Submit returns.
+	Submit(b *wal.Batch, done func(error))
+	Group(id GroupID) *wal.Group
+}
+
+// Machine is a state machine as the runtime sees it: it gets entries of all
+// kinds, in order, each exactly once per life of the process.
+type Machine interface {
+	// Apply applies entries and completes done[i], where it is not nil, with the
+	// result of entries[i]. What it returns stops the group. Bodies are valid
+	// until Apply returns; they alias the log's memory and must not be written.
+	Apply(entries []raft.Entry, first raft.Index, done []Completion) error
+}
+
+// Clock tells the time.
+type Clock interface {
+	// Now returns nanoseconds on a monotonic clock.
+	Now() raft.Time
+}
+
+// Reason says why a proposal or a read was not served.
+type Reason uint8
+
+// The reasons of a Rejection.
+const (
+	NotLeader      Reason = iota + 1 // this node does not lead; nothing was appended
+	LeadershipLost                   // appended, then leadership was lost: it may still happen
+	Busy                             // a queue is full; nothing was appended
+	Stopped                          // the group or host stopped
+	Failed                           // the group died of Err
+)
+
+// Rejection is the end of a proposal or read without a result.
+type Rejection struct {
+	Reason     Reason
+	Leader     raft.NodeID // whom to ask instead; 0: unknown
+	MayHappen  bool        // the command may have been or may still be applied
+	Err        error       // the cause, for Failed
+	appendedAt raft.Index
+}
+
+func (r Rejection) String() string {
+	return fmt.Sprintf("reason %d, leader %d, may happen %t, cause %v, appended at %d",
+		r.Reason, r.Leader, r.MayHappen, r.Err, r.appendedAt)
+}

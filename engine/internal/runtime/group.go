@@ -1,0 +1,204 @@
+package runtime
+
+import (
+	"sync/atomic"
+
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/wal"
+)
+
+// Group is one Raft group on this host. Its fields belong to its worker, but for
+// those marked otherwise.
+type Group struct {
+	id      GroupID
+	self    raft.NodeID
+	w       *worker
+	node    *raft.Node
+	log     *wal.Group
+	machine Machine // the applier's
+	observe Observer
+
+	hardState raft.HardState // the newest; may be ahead of the log by a commit
+	hardDirty bool
+	role      roleView
+
+	waiting ring[waiter]     // proposals in the log, by index
+	gated   ring[raft.Gated] // messages that wait for their write, by WriteID
+	calls   calls            // requests of other nodes that wait for an answer
+
+	readSeq uint64
+	asked   ring[readBatch] // wait for a read index
+	granted ring[readBatch] // wait until so much is fed to the applier
+
+	commit      raft.Index
+	fed         raft.Index // handed to the applier up to here
+	fedBytes    int        // of jobs not yet applied
+	starved     bool       // more to feed, as soon as jobs are applied
+	fetchBuffer []raft.Entry
+
+	timer   raft.Time
+	timerAt int // place in timers; -1: none
+
+	batch   []proposal // of the drain under way
+	reading []read     // likewise
+	dead    bool
+
+	leader  atomic.Int64  // NodeID; read by anyone
+	applied atomic.Uint64 // Index; written by the applier, read by anyone
+	chain   atomic.Uint64 // hash over the applied entries; written by the applier
+}
+
+// Observer hears what happens in a group, on the worker's goroutine: it must not block.
+type Observer interface {
+	Fact(g GroupID, f raft.Fact)
+}
+
+type roleView struct {
+	leader bool
+	term   raft.Term
+}
+
+// waiter is a proposal that has its place in the log.
+type waiter struct {
+	index raft.Index
+	done  Completion
+}
+
+// readBatch is the reads of one drain: they share a round.
+type readBatch struct {
+	id    uint64
+	index raft.Index
+	reads []read
+}
+
+// ID returns the group's id.
+func (g *Group) ID() GroupID { return g.id }
+
+// Leader returns the leader as last seen, 0 when unknown. Safe for concurrent use.
+func (g *Group) Leader() raft.NodeID { return raft.NodeID(g.leader.Load()) }
+
+// Applied returns the highest applied index. Safe for concurrent use.
+func (g *Group) Applied() raft.Index { return raft.Index(g.applied.Load()) }
+
+// Chain returns the hash over all applied entries and the index it stands for.
+// Safe for concurrent use; while entries are applied the two may be apart.
+func (g *Group) Chain() (raft.Index, uint64) { return g.Applied(), g.chain.Load() }
+
+// Propose queues a command; done is told the result. It never blocks.
+// ErrFull or ErrStopped: nothing was queued and done is not called.
+func (g *Group) Propose(e raft.Entry, done Completion) error {
+	return g.w.inbox.propose(proposal{group: g, entry: e, done: done})
+}
+
+// ReadMode says who may serve a read and from what.
+type ReadMode uint8
+
+// The modes of Read.
+const (
+	ReadLeader   ReadMode = iota // linearizable, on the leader only
+	ReadAnywhere                 // linearizable, on any member that reaches the leader
+	ReadLocal                    // what is applied here, however old
+)
+
+// Read queues a read; r runs or fails exactly once unless an error is returned.
+func (g *Group) Read(mode ReadMode, r Reader) error {
+	return g.w.inbox.read(read{group: g, run: r, local: mode == ReadLocal, any: mode == ReadAnywhere})
+}
+
+// Status asks the worker for the state of the group and the time it was taken
+// at. It waits for the worker.
+func (g *Group) Status() (raft.Status, raft.Time, error) {
+	type view struct {
+		status raft.Status
+		now    raft.Time
+	}
+	got := make(chan view, 1)
+	if err := g.w.inbox.do(func() { got <- view{g.node.Status(), g.w.now} }); err != nil {
+		return raft.Status{}, 0, err
+	}
+	select {
+	case v := <-got:
+		return v.status, v.now, nil
+	case <-g.w.stopped:
+		return raft.Status{}, 0, ErrStopped
+	}
+}
+
+// Stop ends the group: what waits fails, the host forgets it. The log keeps its entries.
+func (g *Group) Stop() {
+	done := make(chan struct{})
+	if g.w.inbox.do(func() { g.w.retire(g, Rejection{Reason: Stopped}); close(done) }) != nil {
+		return
+	}
+	select {
+	case <-done:
+	case <-g.w.stopped:
+	}
+}
+
+// failWaiting ends all proposals and reads that wait.
+func (g *Group) failWaiting(r Rejection) {
+	lost := r
+	lost.MayHappen = true
+	for g.waiting.size > 0 {
+		w := g.waiting.pop()
+		lost.appendedAt = w.index
+		w.done.Fail(lost)
+	}
+	g.failReads(r)
+}
+
+func (g *Group) failReads(r Rejection) {
+	for g.asked.size > 0 {
+		failAll(g.asked.pop().reads, r)
+	}
+}
+
+func failAll(reads []read, r Rejection) {
+	for _, q := range reads {
+		q.run.Fail(r)
+	}
+}
+
+// calls remembers who waits for which answer, by the Call of a message.
+type calls struct {
+	slots []answerer
+	free  []uint64
+}
+
+func (c *calls) add(a answerer) uint64 {
+	if a == nil {
+		return 0
+	}
+	if n := len(c.free); n > 0 {
+		call := c.free[n-1]
+		c.free = c.free[:n-1]
+		c.slots[call-1] = a
+		return call
+	}
+	c.slots = append(c.slots, a)
+	return uint64(len(c.slots))
+}
+
+// take returns who waits for call, once.
+func (c *calls) take(call uint64) answerer {
+	if call == 0 || call > uint64(len(c.slots)) {
+		return nil
+	}
+	a := c.slots[call-1]
+	if a != nil {
+		c.slots[call-1] = nil
+		c.free = append(c.free, call)
+	}
+	return a
+}
+
+func (c *calls) dropAll(err error) {
+	for i, a := range c.slots {
+		if a != nil {
+			a.drop(err)
+			c.slots[i] = nil
+		}
+	}
+	c.slots, c.free = nil, nil
+}

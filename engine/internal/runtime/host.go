@@ -1,0 +1,154 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/transport"
+)
+
+// Config is what a Host needs. All fields are set by the caller.
+type Config struct {
+	Node          raft.NodeID
+	Workers       int
+	MaxInboxBytes int
+	Logger        *slog.Logger
+	Clock         Clock // nil: the machine's
+	// OnFatal is told once when the log has failed: nothing is durable from then on.
+	OnFatal func(error)
+}
+
+// Host runs many groups over one log and one network.
+type Host struct {
+	cfg     Config
+	clock   Clock
+	log     LogStore
+	network transport.Network
+	boot    int64
+	workers []*worker
+	stop    chan struct{}
+	running sync.WaitGroup
+	failed  sync.Once
+	closed  sync.Once
+
+	mu     sync.Mutex // serialises changes of groups
+	groups atomic.Pointer[map[GroupID]*Group]
+}
+
+// New makes a host; Run starts it. Between the two, nothing happens.
+func New(cfg Config, log LogStore, boot int64) *Host {
+	h := &Host{cfg: cfg, clock: cfg.Clock, log: log, boot: boot, stop: make(chan struct{})}
+	if h.clock == nil {
+		h.clock = machineClock{time.Now()}
+	}
+	h.groups.Store(&map[GroupID]*Group{})
+	for range cfg.Workers {
+		h.workers = append(h.workers, newWorker(h))
+	}
+	return h
+}
+
+// Run starts the goroutines. Messages go out through network.
+func (h *Host) Run(network transport.Network) {
+	h.network = network
+	for _, w := range h.workers {
+		h.running.Go(w.run)
+		h.running.Go(w.applier.run)
+	}
+}
+
+// Close stops all groups and waits for the goroutines. What waits fails with Stopped.
+func (h *Host) Close() {
+	h.closed.Do(func() { close(h.stop) })
+	h.running.Wait()
+}
+
+// GroupConfig describes a group to start.
+type GroupConfig struct {
+	ID       GroupID
+	Raft     raft.Config
+	Hard     raft.HardState
+	Applied  raft.Index // the machine's state covers the log up to here
+	Machine  Machine
+	Observer Observer
+}
+
+// Start adds a group. Its node is a follower until it hears otherwise.
+func (h *Host) Start(c GroupConfig) (*Group, error) {
+	log := h.log.Group(c.ID)
+	node, err := raft.New(c.Raft, log, c.Hard, c.Applied, h.clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	w := h.workers[uint64(c.ID)%uint64(len(h.workers))]
+	g := &Group{
+		id: c.ID, self: h.cfg.Node, w: w, node: node, log: log, machine: c.Machine, observe: c.Observer,
+		hardState: c.Hard, commit: c.Applied, fed: c.Applied, timerAt: -1,
+	}
+	g.applied.Store(uint64(c.Applied))
+	if err := h.register(g); err != nil {
+		return nil, err
+	}
+	started := func() {
+		w.groups = append(w.groups, g)
+		w.stepCore(g, raft.Event{Kind: raft.EventTimer})
+	}
+	if err := w.inbox.do(started); err != nil {
+		h.forget(g)
+		return nil, err
+	}
+	return g, nil
+}
+
+// ErrExists says that a group of that id runs here.
+var ErrExists = errors.New("runtime: group is running")
+
+func (h *Host) register(g *Group) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	old := *h.groups.Load()
+	if old[g.id] != nil {
+		return fmt.Errorf("start group %d: %w", g.id, ErrExists)
+	}
+	next := maps.Clone(old)
+	next[g.id] = g
+	h.groups.Store(&next)
+	return nil
+}
+
+func (h *Host) forget(g *Group) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	old := *h.groups.Load()
+	if old[g.id] != g {
+		return
+	}
+	next := maps.Clone(old)
+	delete(next, g.id)
+	h.groups.Store(&next)
+}
+
+// find returns the running group of that id, or nil. Safe for concurrent use.
+func (h *Host) find(id GroupID) *Group { return (*h.groups.Load())[id] }
+
+// Find returns the running group of that id, or nil. Safe for concurrent use.
+func (h *Host) Find(id GroupID) *Group { return h.find(id) }
+
+// fatal reports, once, that the log has failed.
+func (h *Host) fatal(err error) {
+	h.failed.Do(func() {
+		if h.cfg.OnFatal != nil {
+			h.cfg.OnFatal(err)
+		}
+	})
+}
+
+type machineClock struct{ start time.Time }
+
+func (c machineClock) Now() raft.Time { return raft.Time(time.Since(c.start)) }

@@ -1,0 +1,233 @@
+package runtime
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+)
+
+// ErrFull says that a worker's inbox holds as many bytes as it may. Nothing was queued.
+var ErrFull = errors.New("runtime: inbox is full")
+
+// ErrStopped says that the worker has stopped. Nothing was queued.
+var ErrStopped = errors.New("runtime: stopped")
+
+// Completion is told once what became of a proposal or a read.
+type Completion interface {
+	// Fail ends it without a result. It must not block.
+	Fail(r Rejection)
+}
+
+// proposal is a command on its way to the log.
+type proposal struct {
+	group *Group
+	entry raft.Entry // Kind, Body and Crc32c
+	done  Completion
+}
+
+// read is a read that waits for its read index. It runs on the applier, after
+// everything up to that index was applied.
+type read struct {
+	group *Group
+	local bool // no read index: whatever is applied
+	any   bool // a follower may serve it
+	run   Reader
+}
+
+// Reader is a read to run against the state machine.
+type Reader interface {
+	Completion
+	// Run executes the read at a moment when exactly applied is applied.
+	Run(applied raft.Index)
+}
+
+// inbound is a message from another node, or an answer to one of ours.
+type inbound struct {
+	group   *Group
+	message raft.Message
+	answer  answerer // nil for answers
+	size    int      // bytes it holds in memory
+}
+
+// answerer takes the answer to an inbound request, exactly once: one of its methods is called.
+type answerer interface {
+	answer(w *worker, m *raft.Message)
+	drop(err error)
+}
+
+// notice is what other goroutines report about work the worker gave them.
+type notice struct {
+	group       *Group
+	peer        raft.NodeID // unreachable
+	applied     raft.Index  // applied up to here
+	bytes       int         // of the job applied
+	unreachable bool
+	err         error // the group must stop
+}
+
+// work is what a worker takes from its inbox in one go.
+type work struct {
+	proposals []proposal
+	reads     []read
+	messages  []inbound
+	notices   []notice
+	writes    []*write // durable, in submission order
+	control   []func()
+}
+
+func (k *work) reset() {
+	clear(k.proposals)
+	clear(k.reads)
+	clear(k.messages)
+	clear(k.notices)
+	clear(k.writes)
+	clear(k.control)
+	k.proposals, k.reads, k.messages = k.proposals[:0], k.reads[:0], k.messages[:0]
+	k.notices, k.writes, k.control = k.notices[:0], k.writes[:0], k.control[:0]
+}
+
+// inbox is the only way into a worker. Its bounds are bytes of proposals and
+// bytes of messages; reads count as 64 bytes. What a worker reports to itself
+// (notices, durable writes, control) is bounded by what it gave out before.
+type inbox struct {
+	mu       sync.Mutex
+	in       work
+	bytes    int
+	max      int
+	signaled bool
+	stopped  bool
+	wake     chan struct{}
+}
+
+func newInbox(maxBytes int) *inbox {
+	return &inbox{max: maxBytes, wake: make(chan struct{}, 1)}
+}
+
+const queueOverhead = 64 // bytes counted for each item beside its body
+
+// propose queues p, or says why not.
+func (q *inbox) propose(p proposal) error {
+	size := len(p.entry.Body) + queueOverhead
+	q.mu.Lock()
+	if err := q.room(size); err != nil {
+		q.mu.Unlock()
+		return err
+	}
+	q.in.proposals = append(q.in.proposals, p)
+	q.unlockAndWake()
+	return nil
+}
+
+func (q *inbox) read(r read) error {
+	q.mu.Lock()
+	if err := q.room(queueOverhead); err != nil {
+		q.mu.Unlock()
+		return err
+	}
+	q.in.reads = append(q.in.reads, r)
+	q.unlockAndWake()
+	return nil
+}
+
+func (q *inbox) message(m inbound) error {
+	m.size += queueOverhead
+	q.mu.Lock()
+	if err := q.room(m.size); err != nil {
+		q.mu.Unlock()
+		return err
+	}
+	q.in.messages = append(q.in.messages, m)
+	q.unlockAndWake()
+	return nil
+}
+
+// answered queues the answer to a request of ours. It is never refused for want
+// of room: the number of requests in flight bounds it.
+func (q *inbox) answered(g *Group, m raft.Message) {
+	q.mu.Lock()
+	if q.stopped {
+		q.mu.Unlock()
+		return
+	}
+	q.in.messages = append(q.in.messages, inbound{group: g, message: m})
+	q.unlockAndWake()
+}
+
+// notify queues n. A quiet notice does not wake the worker: it is read when
+// something else does.
+func (q *inbox) notify(n notice, quiet bool) {
+	q.mu.Lock()
+	if q.stopped {
+		q.mu.Unlock()
+		return
+	}
+	q.in.notices = append(q.in.notices, n)
+	if quiet {
+		q.mu.Unlock()
+		return
+	}
+	q.unlockAndWake()
+}
+
+func (q *inbox) written(w *write) {
+	q.mu.Lock()
+	if q.stopped {
+		q.mu.Unlock()
+		return
+	}
+	q.in.writes = append(q.in.writes, w)
+	q.unlockAndWake()
+}
+
+// do queues f to run on the worker.
+func (q *inbox) do(f func()) error {
+	q.mu.Lock()
+	if q.stopped {
+		q.mu.Unlock()
+		return ErrStopped
+	}
+	q.in.control = append(q.in.control, f)
+	q.unlockAndWake()
+	return nil
+}
+
+// room reserves size bytes. The caller holds the lock.
+func (q *inbox) room(size int) error {
+	if q.stopped {
+		return ErrStopped
+	}
+	if q.bytes > 0 && q.bytes+size > q.max {
+		return ErrFull
+	}
+	q.bytes += size
+	return nil
+}
+
+func (q *inbox) unlockAndWake() {
+	first := !q.signaled
+	q.signaled = true
+	q.mu.Unlock()
+	if first {
+		select {
+		case q.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// take swaps the queued work for k, which must be empty.
+func (q *inbox) take(k *work) {
+	q.mu.Lock()
+	q.in, *k = *k, q.in
+	q.bytes = 0
+	q.signaled = false
+	q.mu.Unlock()
+}
+
+// stop refuses what comes from now on; what is queued can still be taken.
+func (q *inbox) stop() {
+	q.mu.Lock()
+	q.stopped = true
+	q.mu.Unlock()
+}

@@ -1,0 +1,329 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	goruntime "runtime"
+	"time"
+
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/wal"
+)
+
+// worker owns the cores of its groups. Everything it does happens in step, on
+// one goroutine: run's.
+type worker struct {
+	host    *Host
+	inbox   *inbox
+	applier *applier
+	stopped chan struct{} // closed when run has returned
+
+	now     raft.Time
+	work    work
+	out     raft.Effects
+	batch   wal.Batch
+	staged  []raft.Entry // entries of batch
+	pending *write       // what batch makes durable; nil: nothing staged
+	spare   writes
+	timers  timers
+	touched []*Group // groups with proposals or reads in this drain
+	groups  []*Group // for shutdown, in order of start
+	send    sender
+}
+
+// write is one batch handed to the log: which groups wrote what in it.
+type write struct {
+	w     *worker
+	parts []part
+	err   error
+	done  func(error) // completed, made once
+}
+
+type part struct {
+	group          *Group
+	writeID, epoch uint64
+}
+
+// completed runs on the log's goroutine.
+func (x *write) completed(err error) {
+	x.err = err
+	x.w.inbox.written(x)
+}
+
+func newWorker(h *Host) *worker {
+	w := &worker{host: h, inbox: newInbox(h.cfg.MaxInboxBytes), stopped: make(chan struct{})}
+	w.applier = newApplier(w)
+	w.send.init(w)
+	return w
+}
+
+// run is the goroutine around step.
+func (w *worker) run() {
+	defer close(w.stopped)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		if next := w.timers.next(); next != raft.Never {
+			timer.Reset(time.Duration(next - w.host.clock.Now()))
+		}
+		select {
+		case <-w.inbox.wake:
+			// Clients that are about to propose get to run first: what they queue goes
+			// with this batch, under load most of it. One yield costs nothing when idle.
+			goruntime.Gosched()
+		case <-timer.C:
+		case <-w.host.stop:
+			w.shutdown()
+			return
+		}
+		w.step(w.host.clock.Now())
+	}
+}
+
+// step takes all that is queued and carries it out. Order: what became durable,
+// messages, notices, control, reads and proposals, timers; then one batch to the
+// log, one heartbeat per peer.
+func (w *worker) step(now raft.Time) {
+	w.now = now
+	w.inbox.take(&w.work)
+	for _, x := range w.work.writes {
+		w.durable(x)
+	}
+	for i := range w.work.messages {
+		w.receive(&w.work.messages[i])
+	}
+	for i := range w.work.notices {
+		w.noticed(&w.work.notices[i])
+	}
+	for _, f := range w.work.control {
+		f()
+	}
+	w.gather()
+	for _, g := range w.touched {
+		w.stepClients(g)
+	}
+	clear(w.touched)
+	w.touched = w.touched[:0]
+	for g := w.timers.due(now); g != nil; g = w.timers.due(now) {
+		w.timers.remove(g)
+		w.stepCore(g, raft.Event{Kind: raft.EventTimer})
+	}
+	w.work.reset()
+	w.submit()
+	w.send.flush()
+}
+
+// durable releases what waited for a write.
+func (w *worker) durable(x *write) {
+	for _, p := range x.parts {
+		g := p.group
+		if g.dead {
+			continue
+		}
+		if x.err != nil {
+			w.fail(g, fmt.Errorf("log write: %w", x.err))
+			continue
+		}
+		for g.gated.size > 0 && g.gated.front().WriteID <= p.writeID {
+			m := g.gated.pop().Message
+			w.send.message(g, &m)
+		}
+		w.stepCore(g, raft.Event{Kind: raft.EventPersisted, WriteID: p.writeID, Epoch: p.epoch})
+	}
+	if x.err != nil {
+		w.host.fatal(x.err)
+	}
+	w.spare.put(x)
+}
+
+func (w *worker) receive(m *inbound) {
+	g := m.group
+	if g.dead {
+		if m.answer != nil {
+			m.answer.drop(ErrStopped)
+		}
+		return
+	}
+	m.message.Call = g.calls.add(m.answer)
+	w.stepCore(g, raft.Event{Kind: raft.EventMessage, Message: &m.message})
+}
+
+func (w *worker) noticed(n *notice) {
+	g := n.group
+	switch {
+	case g.dead:
+	case n.err != nil:
+		w.fail(g, n.err)
+	case n.unreachable:
+		w.stepCore(g, raft.Event{Kind: raft.EventUnreachable, Peer: n.peer})
+	default:
+		g.fedBytes -= n.bytes
+		w.stepCore(g, raft.Event{Kind: raft.EventApplied, Applied: n.applied})
+		if g.starved {
+			w.feed(g)
+		}
+	}
+}
+
+// gather sorts proposals and reads by group, in order of arrival.
+func (w *worker) gather() {
+	touch := func(g *Group) {
+		if len(g.batch) == 0 && len(g.reading) == 0 {
+			w.touched = append(w.touched, g)
+		}
+	}
+	for _, p := range w.work.proposals {
+		touch(p.group)
+		p.group.batch = append(p.group.batch, p)
+	}
+	for _, r := range w.work.reads {
+		touch(r.group)
+		r.group.reading = append(r.group.reading, r)
+	}
+}
+
+// stepClients gives a group's proposals of this drain to the core as one event,
+// and its reads as another.
+func (w *worker) stepClients(g *Group) {
+	if len(g.reading) > 0 {
+		w.stepReads(g)
+		clear(g.reading)
+		g.reading = g.reading[:0]
+	}
+	if len(g.batch) > 0 {
+		w.stepProposals(g)
+		clear(g.batch)
+		g.batch = g.batch[:0]
+	}
+}
+
+func (w *worker) stepProposals(g *Group) {
+	if g.dead {
+		for _, p := range g.batch {
+			p.done.Fail(Rejection{Reason: Stopped})
+		}
+		return
+	}
+	entries := w.send.entries[:0]
+	for i := range g.batch {
+		entries = append(entries, g.batch[i].entry)
+	}
+	w.send.entries = entries
+	accepted := w.stepCore(g, raft.Event{Kind: raft.EventPropose, Proposals: entries})
+	n := int(accepted.Hi - accepted.Lo)
+	for i := range g.batch {
+		switch {
+		case i < n && !g.dead:
+			g.waiting.push(waiter{accepted.Lo + raft.Index(i), g.batch[i].done})
+		case i < n:
+			g.batch[i].done.Fail(Rejection{Reason: Stopped, MayHappen: true})
+		case g.role.leader:
+			g.batch[i].done.Fail(Rejection{Reason: Busy, Leader: g.self})
+		default:
+			g.batch[i].done.Fail(Rejection{Reason: NotLeader, Leader: g.Leader()})
+		}
+	}
+	clear(entries)
+	w.feed(g) // a single voter may have committed within the step; its waiters are known only now
+}
+
+// stepReads starts one round for all linearizable reads of the drain.
+func (w *worker) stepReads(g *Group) {
+	var local, round []read
+	for _, r := range g.reading {
+		switch {
+		case g.dead:
+			r.run.Fail(Rejection{Reason: Stopped})
+		case r.local:
+			local = append(local, r)
+		case !r.any && !g.role.leader:
+			r.run.Fail(Rejection{Reason: NotLeader, Leader: g.Leader()})
+		default:
+			round = append(round, r)
+		}
+	}
+	if len(local) > 0 {
+		w.applier.push(job{group: g, reads: local})
+	}
+	if len(round) > 0 {
+		g.readSeq++
+		g.asked.push(readBatch{id: g.readSeq, reads: round})
+		w.stepCore(g, raft.Event{Kind: raft.EventRead, ReadID: g.readSeq})
+	}
+}
+
+// stepCore gives one event to a core and carries out the effects. It returns the
+// positions that proposals got.
+func (w *worker) stepCore(g *Group, in raft.Event) (accepted raft.Span) {
+	if g.dead {
+		return accepted
+	}
+	in.Now = w.now
+	w.out.Reset()
+	if err := g.node.Step(in, &w.out); err != nil {
+		w.fail(g, err)
+		return accepted
+	}
+	accepted = w.out.Accepted
+	w.execute(g, &w.out)
+	return accepted
+}
+
+// submit hands the batch of this drain to the log: one write for all groups.
+func (w *worker) submit() {
+	if w.pending == nil {
+		return
+	}
+	x := w.pending
+	w.pending = nil
+	w.host.log.Submit(&w.batch, x.done)
+	w.batch.Reset()
+	clear(w.staged)
+	w.staged = w.staged[:0]
+}
+
+// fail ends a group whose core or log broke an invariant: it answers nobody any
+// more, and says why.
+func (w *worker) fail(g *Group, err error) {
+	if g.dead {
+		return
+	}
+	w.host.cfg.Logger.Error("group stopped", "node", g.self, "group", g.id, "err", err)
+	w.retire(g, Rejection{Reason: Failed, Err: err})
+}
+
+func (w *worker) retire(g *Group, r Rejection) {
+	if g.dead {
+		return
+	}
+	g.dead = true
+	w.host.forget(g)
+	w.timers.remove(g)
+	g.failWaiting(r)
+	for g.granted.size > 0 {
+		failAll(g.granted.pop().reads, r)
+	}
+	for g.gated.size > 0 {
+		g.gated.pop()
+	}
+	g.calls.dropAll(errors.New("runtime: group stopped"))
+}
+
+// shutdown ends all groups. Their newest commit goes to the log with the last write.
+func (w *worker) shutdown() {
+	w.inbox.stop()
+	w.step(w.host.clock.Now())
+	for _, g := range w.groups {
+		if g.dead {
+			continue
+		}
+		if g.hardDirty {
+			w.stageHardState(g)
+			w.batch.NoSync()
+			w.note(part{group: g})
+		}
+		w.retire(g, Rejection{Reason: Stopped})
+	}
+	w.submit()
+	w.applier.close()
+}

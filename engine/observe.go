@@ -1,0 +1,87 @@
+package engine
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+	"github.com/seed-814fcd60/raftwire/transport"
+	"github.com/seed-814fcd60/raftwire/wal"
+)
+
+// Metrics is a snapshot of what a host counts. Counters run from Open on.
+type Metrics struct {
+	Elections   uint64 // campaigns this host began, pre-votes not counted
+	Leaderships uint64 // terms in which this host became leader of a group
+	Log         wal.Metrics
+	Network     transport.Metrics
+}
+
+// Metrics returns the counters of the host. Safe for concurrent use.
+func (h *Host) Metrics() Metrics {
+	return Metrics{
+		Elections:   h.counters.elections.Load(),
+		Leaderships: h.counters.leaderships.Load(),
+		Log:         h.log.Metrics(),
+		Network:     h.network.Metrics(),
+	}
+}
+
+type counters struct {
+	elections, leaderships atomic.Uint64
+}
+
+// observer counts and logs what happens in the cores.
+type observer struct{ h *Host }
+
+// Fact implements runtime.Observer.
+func (o observer) Fact(group GroupID, f raft.Fact) {
+	log, node := o.h.cfg.Logger, o.h.cfg.Node
+	switch f.Kind {
+	case raft.FactRole:
+		switch f.Role {
+		case raftpb.RoleCandidate:
+			o.h.counters.elections.Add(1)
+		case raftpb.RoleLeader:
+			o.h.counters.leaderships.Add(1)
+		}
+		log.Info("role changed", "node", node, "group", group, "role", f.Role.String(), "term", f.Term, "index", f.Index)
+	case raft.FactInvalidMessage:
+		log.Warn("impossible message refused", "node", node, "group", group, "peer", f.Peer, "term", f.Term)
+	}
+}
+
+// bootID returns a number that differs from one start of a process to the next.
+func bootID() int64 {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		panic(fmt.Sprintf("engine: no randomness: %v", err)) // crypto/rand never fails on supported systems
+	}
+	return int64(binary.LittleEndian.Uint64(b[:]) >> 1)
+}
+
+// seed makes the election time-outs of a node differ from those of every other
+// node, group and life of the directory.
+func seed(node NodeID, group GroupID, incarnation int64) uint64 {
+	x := uint64(node)*0x9e3779b97f4a7c15 ^ uint64(group)*0xc2b2ae3d27d4eb4f ^ uint64(incarnation)
+	x ^= x >> 31
+	return x * 0xff51afd7ed558ccd
+}
+
+func walOptions(c Config) wal.Options {
+	o := wal.Options{
+		Identity:     wal.Identity{Cluster: c.Cluster, Node: c.Node},
+		SegmentBytes: c.SegmentBytes,
+		Logger:       c.Logger,
+	}
+	switch c.Durability {
+	case NoSync:
+		o.Sync = wal.SyncNone
+	case Memory:
+		o.FS = wal.NewMemFS()
+	}
+	return o
+}

@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"context"
+	"sync"
+
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+	"github.com/seed-814fcd60/raftwire/wal"
+)
+
+// Propose replicates cmd and applies it. It returns the state machine's result,
+// or an error that says whether the command may still happen (see the package
+// comment). cmd is copied. Cancelling ctx ends the wait, not the proposal. Safe
+// for concurrent use; concurrent proposals share messages and disk writes.
+func (g *Group) Propose(ctx context.Context, cmd []byte) (Result, error) {
+	p := proposals.Get().(*proposal)
+	p.group = g
+	if err := g.propose(cmd, p); err != nil {
+		p.recycle()
+		return Result{}, err
+	}
+	select {
+	case <-p.done:
+		r, err := p.result, p.err
+		p.recycle()
+		return r, err
+	case <-ctx.Done():
+		return Result{}, &indeterminate{ctx.Err()} // p is left to whoever completes it
+	}
+}
+
+// ProposeAsync is Propose for pipelines: it returns at once, and done runs when
+// the outcome is known, on a goroutine of the engine that it must not block. When
+// ProposeAsync returns an error, nothing was queued and done does not run.
+func (g *Group) ProposeAsync(cmd []byte, done func(Result, error)) error {
+	return g.propose(cmd, &proposal{group: g, callback: done})
+}
+
+func (g *Group) propose(cmd []byte, p *proposal) error {
+	if len(cmd) > g.host.cfg.MaxCommandBytes {
+		return ErrTooLarge
+	}
+	body := encodePayload(cmd)
+	kind := raftpb.EntryKindCommand
+	e := raft.Entry{Kind: kind, Body: body, Crc32c: wal.EntryChecksum(kind, body)}
+	if err := g.group.Propose(e, p); err != nil {
+		return refused(err)
+	}
+	return nil
+}
+
+// proposal waits for the outcome of one command.
+type proposal struct {
+	group    *Group
+	done     chan struct{} // one slot: completing never blocks
+	callback func(Result, error)
+	result   Result
+	err      error
+}
+
+var proposals = sync.Pool{New: func() any { return &proposal{done: make(chan struct{}, 1)} }}
+
+func (p *proposal) recycle() {
+	p.group, p.result, p.err = nil, Result{}, nil
+	proposals.Put(p)
+}
+
+func (p *proposal) complete(r Result, err error) {
+	if p.callback != nil {
+		p.callback(r, err)
+		return
+	}
+	p.result, p.err = r, err
+	p.done <- struct{}{}
+}
+
+// Fail implements runtime.Completion.
+func (p *proposal) Fail(r runtime.Rejection) { p.complete(Result{}, p.group.rejected(r)) }
+
+// chunk is memory for the bodies of many proposals: one allocation for hundreds
+// of them. It lives as long as the log keeps one of them in memory.
+type chunk struct{ free []byte }
+
+const (
+	chunkBytes      = 64 << 10
+	chunkMaxCommand = 8 << 10 // a larger one gets memory of its own
+	payloadOverhead = 16      // bytes around a command in a Payload, at most
+)
+
+var chunks = sync.Pool{New: func() any { return new(chunk) }}
+
+// encodePayload encodes cmd as the body of an entry: once, for the disk and the
+// wire of every member.
+func encodePayload(cmd []byte) []byte {
+	payload := raftpb.Payload{Command: cmd}
+	if len(cmd) > chunkMaxCommand {
+		return payload.AppendCompact(make([]byte, 0, len(cmd)+payloadOverhead))
+	}
+	c := chunks.Get().(*chunk)
+	if cap(c.free)-len(c.free) < len(cmd)+payloadOverhead {
+		c.free = make([]byte, 0, chunkBytes)
+	}
+	start := len(c.free)
+	c.free = payload.AppendCompact(c.free)
+	body := c.free[start:len(c.free):len(c.free)]
+	chunks.Put(c)
+	return body
+}
