@@ -1,0 +1,285 @@
+package transport
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+
+	"github.com/seed-814fcd60/raftwire/codec"
+)
+
+// dialed is a connection that this side opened: calls go out, answers come back.
+type dialed struct {
+	conn
+	native   bool      // the other side takes native frames
+	decodes  [128]bool // codecs it decodes
+	maxFrame int       // longest frame it takes
+	seq      atomic.Uint32
+
+	pending map[uint32]pending // sent or queued, unanswered; under mu
+	// responses are reused, one per method. They belong to the reader.
+	responses map[*codec.Method]codec.Message
+}
+
+type pending struct {
+	m    *codec.Method
+	done func(codec.Message, error)
+}
+
+func newDialed(n *network, nc net.Conn) *dialed {
+	c := &dialed{pending: map[uint32]pending{}, responses: map[*codec.Method]codec.Message{}}
+	c.conn.init(n, nc)
+	c.waits = func() bool { return len(c.pending) > 0 }
+	return c
+}
+
+// call queues one call.
+func (c *dialed) call(lane Lane, m *codec.Method, req codec.Message, done func(codec.Message, error)) error {
+	seq := c.seq.Add(1)
+	f := c.net.frames.get(lane)
+	if err := c.encode(f, seq, lane, m, req); err != nil {
+		c.net.frames.put(f)
+		return err
+	}
+	if m.Oneway {
+		f.sent = func(err error) {
+			if err != nil {
+				err = ErrDisconnected
+			}
+			c.end(done, nil, err)
+		}
+	}
+	c.mu.Lock()
+	_, taken := c.pending[seq]
+	var err error
+	switch {
+	case c.failed != nil:
+		err = ErrUnreachable
+	case taken, len(c.pending) >= c.net.cfg.MaxInflight, c.queued+len(f.b) > c.net.cfg.MaxQueueBytes:
+		err = ErrQueueFull
+	default:
+		if !m.Oneway {
+			c.pending[seq] = pending{m, done}
+		}
+		c.push(lane, f)
+	}
+	c.mu.Unlock()
+	if err != nil {
+		c.net.frames.put(f)
+		return err
+	}
+	c.net.counters.callsOut.Add(1)
+	return nil
+}
+
+// encode puts a call into f: native when both sides can, else as a Thrift message in Compact.
+func (c *dialed) encode(f *frame, seq uint32, lane Lane, m *codec.Method, req codec.Message) error {
+	var err error
+	if f.seq = seq; c.native && m.ID != 0 {
+		k := c.codec()
+		f.head = header{kind: kindCall, codec: k.ID(), lane: lane, method: m.ID, seq: seq}
+		if m.Oneway {
+			f.head.kind = kindOneway
+		}
+		f.b, err = k.Append(append(f.b, make([]byte, headerBytes)...), req)
+	} else {
+		typ := messageCall
+		if m.Oneway {
+			typ = messageOneway
+		}
+		f.b = appendEnvelope(append(f.b, make([]byte, lengthBytes)...), protoCompact, typ, m.Name, seq)
+		f.b, err = c.net.method(m).appendArgs(f.b, protoCompact, req)
+	}
+	if err == nil && len(f.b)-lengthBytes > c.maxFrame {
+		err = ErrTooLarge
+	}
+	return err
+}
+
+// codec is what to send in: the one set, if the other side decodes it, else the best that both know.
+func (c *dialed) codec() codec.Codec {
+	k := *c.net.sendIn.Load()
+	if c.decodes[k.ID()] {
+		return k
+	}
+	for _, k := range c.net.cfg.Codecs {
+		if c.decodes[k.ID()] {
+			return k
+		}
+	}
+	return compactCodec // the handshake has made sure of one
+}
+
+// serve reads answers until the connection ends, ends what is pending, and returns why.
+// gone runs once the connection takes no more calls and before the pending ones end.
+func (c *dialed) serve(gone func()) error {
+	err := c.read()
+	c.fail(err)
+	gone()
+	c.abandon(func(f *frame) {
+		if f.sent != nil {
+			f.sent(ErrUnreachable)
+			return
+		}
+		if p, ok := c.take(f.seq); ok {
+			c.end(p.done, nil, ErrUnreachable)
+		}
+	})
+	c.mu.Lock()
+	left := c.pending
+	c.pending = map[uint32]pending{}
+	err = c.failed
+	c.mu.Unlock()
+	for _, p := range left {
+		c.end(p.done, nil, ErrDisconnected)
+	}
+	return err
+}
+
+func (c *dialed) read() error {
+	for {
+		p, f, err := c.reader.next(nil)
+		if err != nil {
+			return err
+		}
+		c.net.counters.framesIn.Add(1)
+		if p == protoNative {
+			err = c.nativeAnswer(f)
+		} else {
+			err = c.thriftAnswer(p, f[lengthBytes:])
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// take removes a call from those pending.
+func (c *dialed) take(seq uint32) (pending, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, ok := c.pending[seq]
+	delete(c.pending, seq)
+	if c.serial {
+		c.due = false
+		c.wake.Signal()
+	}
+	return p, ok
+}
+
+// end tells the caller how its call ended.
+func (c *dialed) end(done func(codec.Message, error), resp codec.Message, err error) {
+	var exc codec.Exception
+	if err != nil && !errors.As(err, &exc) {
+		c.net.counters.callsFailed.Add(1)
+	}
+	if done != nil {
+		done(resp, err)
+	}
+}
+
+// response returns the message to decode m's answers into, nil for a void method.
+func (c *dialed) response(m *codec.Method) codec.Message {
+	if m.NewResponse == nil {
+		return nil
+	}
+	r := c.responses[m]
+	if r == nil {
+		r = m.NewResponse()
+		c.responses[m] = r
+	}
+	return r
+}
+
+func (c *dialed) nativeAnswer(f []byte) error {
+	h, body, err := openFrame(f)
+	if err != nil {
+		return err
+	}
+	if h.kind != kindReply && h.kind != kindException && h.kind != kindError {
+		return refuse(ReasonBadKind, "kind %d from the side that was dialed", h.kind)
+	}
+	p, ok := c.take(h.seq)
+	if !ok || p.m.ID != h.method {
+		return refuse(ReasonUnknownSeq, "answer to call %d, method %d", h.seq, h.method)
+	}
+	resp, err := c.decodeNative(h, body, p.m)
+	c.endDecoded(p, resp, err)
+	return nil
+}
+
+func (c *dialed) decodeNative(h header, body []byte, m *codec.Method) (codec.Message, error) {
+	if h.kind == kindError {
+		return nil, parseErrorBody(body)
+	}
+	k := c.net.codecs.find(h.codec)
+	if k == nil {
+		return nil, refuse(ReasonUnknownCodec, "codec %d", h.codec)
+	}
+	if h.kind == kindException && m.NewResult != nil {
+		result := m.NewResult()
+		if err := k.Decode(body, result, &c.net.limits); err != nil {
+			return nil, &ProtocolError{Reason: ReasonBadBody, Err: err}
+		}
+		if exc := result.Exception(); exc != nil {
+			return nil, exc
+		}
+		return nil, &RemoteError{Type: RemoteMissingResult, Message: m.Name + ": an exception without an exception"}
+	}
+	resp := c.response(m)
+	if resp == nil {
+		return nil, nil
+	}
+	if err := k.Decode(body, resp, &c.net.limits); err != nil {
+		return nil, &ProtocolError{Reason: ReasonBadBody, Err: err}
+	}
+	return resp, nil
+}
+
+func (c *dialed) thriftAnswer(p protocol, f []byte) error {
+	e, body, err := parseEnvelope(f, p)
+	if err != nil {
+		return err
+	}
+	if e.typ != messageReply && e.typ != messageException {
+		return refuse(ReasonBadKind, "message type %d from the side that was dialed", e.typ)
+	}
+	call, ok := c.take(e.seq)
+	if !ok {
+		return refuse(ReasonUnknownSeq, "answer to call %d, method %q", e.seq, e.name)
+	}
+	if e.typ == messageException {
+		c.end(call.done, nil, parseRemoteError(body, p))
+		return nil
+	}
+	resp := c.response(call.m)
+	if err = c.net.method(call.m).parseResult(body, p, resp, &c.net.limits); err != nil {
+		resp, err = nil, wrapDecode(err)
+	}
+	c.endDecoded(call, resp, err)
+	return nil
+}
+
+// endDecoded ends a call whose answer arrived, well-formed or not.
+func (c *dialed) endDecoded(p pending, resp codec.Message, err error) {
+	c.net.counters.refuseErr(err)
+	c.end(p.done, resp, err)
+}
+
+// wrapDecode makes an error of a codec a ProtocolError and leaves others as they are.
+func wrapDecode(err error) error {
+	var decode *codec.Error
+	if errors.As(err, &decode) {
+		return &ProtocolError{Reason: ReasonBadBody, Err: err}
+	}
+	return err
+}
+
+// cause makes the end of a connection readable in logs.
+func cause(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errors.New("the other side closed the connection")
+	}
+	return err
+}

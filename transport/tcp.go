@@ -1,0 +1,63 @@
+package transport
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/seed-814fcd60/raftwire/codec"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+)
+
+// TCP is a Network over TCP.
+type TCP struct{ net *network }
+
+// Listen opens the port and begins to dial the peers. A bad cfg is reported with all
+// its faults. Close it when done.
+func Listen(cfg Config) (*TCP, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	ln, err := lc.Listen(context.Background(), "tcp", cfg.Listen)
+	if err != nil {
+		return nil, err
+	}
+	return &TCP{start(cfg, ln, dialTCP)}, nil
+}
+
+// keepAlive finds a host that vanished while a connection was idle. What vanishes with
+// answers due is found by StallTimeout.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}
+
+// dialTCP connects. Go sets TCP_NODELAY on every TCP connection: frames are batched
+// here, by what is queued, and never by a timer.
+func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
+	d := net.Dialer{KeepAliveConfig: keepAlive}
+	return d.DialContext(ctx, "tcp", addr)
+}
+
+// Call implements Network.
+func (t *TCP) Call(to raftpb.NodeID, lane Lane, m *codec.Method, req codec.Message, done func(resp codec.Message, err error)) error {
+	return t.net.call(to, lane, m, req, done)
+}
+
+// SetPeer implements Network.
+func (t *TCP) SetPeer(id raftpb.NodeID, addr string) { t.net.setPeer(id, addr) }
+
+// RemovePeer implements Network.
+func (t *TCP) RemovePeer(id raftpb.NodeID) { t.net.removePeer(id) }
+
+// SetCodec changes what later calls are sent in. Connections stay: every frame names its
+// codec. Peers that do not decode it get the best codec that both sides know.
+func (t *TCP) SetCodec(c codec.Codec) { t.net.setCodec(c) }
+
+// Addr implements Network.
+func (t *TCP) Addr() string { return t.net.ln.Addr().String() }
+
+// Metrics implements Network.
+func (t *TCP) Metrics() Metrics { return t.net.metrics() }
+
+// Close implements Network.
+func (t *TCP) Close() error { return t.net.close() }
