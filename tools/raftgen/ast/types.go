@@ -99,6 +99,11 @@ const (
 	ExprMap                    // { k: v, ... }
 )
 
+// String names the form.
+func (k ExprKind) String() string {
+	return [...]string{"number", "number with fraction", "text", "name", "list", "map"}[k]
+}
+
 // Expr is a value as written, before its type is known.
 type Expr struct {
 	Pos

@@ -58,15 +58,27 @@ func describe(e *ast.Expr) string {
 		}
 		return "the number " + strconv.FormatInt(e.Int, 10)
 	case ast.ExprDouble:
-		return "the number " + strconv.FormatFloat(e.Double, 'g', -1, 64)
+		text := strconv.FormatFloat(e.Double, 'g', -1, 64)
+		if !strings.ContainsAny(text, ".e") {
+			text += ".0"
+		}
+		return "the number " + text
 	case ast.ExprString:
-		return "a text"
+		return "the text " + quote(e.Text)
 	case ast.ExprName:
 		return "the name " + e.Text
 	case ast.ExprList:
 		return "a list"
 	}
 	return "a map"
+}
+
+// quote quotes a text, at most its first 40 bytes.
+func quote(text string) string {
+	if len(text) > 40 {
+		text = strings.ToValidUTF8(text[:40], "") + "..."
+	}
+	return strconv.Quote(text)
 }
 
 func (r *resolver) mismatch(e *ast.Expr, expected string) bool {
@@ -146,7 +158,7 @@ func (r *resolver) uuid(v *ast.Value, e *ast.Expr, text string) bool {
 		fits = fits && len(groups[i]) == n
 	}
 	if !fits {
-		r.fail(e.Pos, "the text "+strconv.Quote(text), "a uuid such as 00112233-4455-6677-8899-aabbccddeeff")
+		r.fail(e.Pos, "the text "+quote(text), "a uuid such as 00112233-4455-6677-8899-aabbccddeeff")
 		return false
 	}
 	copy(v.UUID[:], id)
@@ -160,7 +172,7 @@ func (r *resolver) named(v *ast.Value, e *ast.Expr, kind ast.Kind) bool {
 	}
 	member := r.member(e.Text)
 	if member == nil {
-		return r.mismatch(e, expectedOf(kind)+", or the name of a constant or enum value")
+		return r.mismatch(e, expectedOf(kind)+", or the name of a constant")
 	}
 	if !r.above(member.Enum) {
 		r.fail(e.Pos, "the name "+e.Text+", defined only at "+lineCol(member.Pos), "an enum defined above")
@@ -380,7 +392,7 @@ func (r *resolver) structValue(v *ast.Value, e *ast.Expr, s *ast.Struct) bool {
 		f := fieldOf(s, item.Key)
 		switch {
 		case f == nil && item.Key.Kind == ast.ExprString:
-			r.fail(item.Key.Pos, "the text "+strconv.Quote(item.Key.Text), "the name of a field of "+s.Kind.String()+" "+s.Name)
+			r.fail(item.Key.Pos, describe(item.Key), "the name of a field of "+s.Kind.String()+" "+s.Name)
 		case f == nil:
 			r.mismatch(item.Key, "the name of a field of "+s.Kind.String()+" "+s.Name+" in quotes")
 		case set[f] != nil:

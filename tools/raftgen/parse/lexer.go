@@ -44,6 +44,9 @@ func (t token) String() string {
 	case tokName:
 		return "the name " + shorten(t.text)
 	case tokInt, tokDouble:
+		if t.word {
+			return t.text
+		}
 		return "the number " + shorten(t.text)
 	}
 	return strconv.Quote(t.text)

@@ -231,29 +231,26 @@ func (p *parser) leave() { p.depth-- }
 
 func (p *parser) headers() {
 	for p.tok.kind == tokKeyword {
+		word := p.tok.text
+		if word != "namespace" && word != "include" && word != "cpp_include" {
+			return
+		}
 		if p.firstHeader.Line == 0 {
 			p.firstHeader = p.tok.pos
 		}
 		p.start = p.tok.pos
-		switch p.tok.text {
+		p.lex.doc = comment{}
+		p.next()
+		pos := p.tok.pos
+		switch word {
 		case "namespace":
-			p.lex.doc = comment{}
-			p.next()
 			p.namespace()
 		case "include":
-			p.lex.doc = comment{}
-			p.next()
-			pos := p.tok.pos
-			p.prog.Includes = append(p.prog.Includes, &ast.Include{Pos: pos, Path: p.literal("the path of a file")})
-		case "cpp_include":
-			p.lex.doc = comment{}
-			p.next()
-			p.prog.CppIncludes = append(p.prog.CppIncludes, p.literal("the path of a C++ header"))
-		default:
-			if p.firstHeader == p.tok.pos {
-				p.firstHeader = ast.Pos{}
+			if name := p.literal("the path of a file"); !p.stopped {
+				p.prog.Includes = append(p.prog.Includes, &ast.Include{Pos: pos, Path: name})
 			}
-			return
+		case "cpp_include":
+			p.prog.CppIncludes = append(p.prog.CppIncludes, p.literal("the path of a C++ header"))
 		}
 	}
 }
