@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -74,7 +73,7 @@ func (c *cluster) config(id engine.NodeID) engine.Config {
 	cfg := engine.Config{
 		Cluster: "test", Node: id, Dir: filepath.Join(c.dir, fmt.Sprint(id)), Listen: c.addrs[id],
 		Durability: engine.NoSync, ElectionTimeout: 300 * time.Millisecond, SegmentBytes: 1 << 20,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger: slog.New(slog.DiscardHandler),
 	}
 	if os.Getenv("RAFTWIRE_TEST_LOG") != "" {
 		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))

@@ -23,6 +23,7 @@ type Host struct {
 	network  transport.Network
 	rt       *runtime.Host
 	counters counters
+	memory   memory
 	boot     int64 // differs from one start of the process to the next
 
 	mu     sync.Mutex

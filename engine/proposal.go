@@ -15,16 +15,16 @@ import (
 // comment). cmd is copied. Cancelling ctx ends the wait, not the proposal. Safe
 // for concurrent use; concurrent proposals share messages and disk writes.
 func (g *Group) Propose(ctx context.Context, cmd []byte) (Result, error) {
-	p := proposals.Get().(*proposal)
+	p := g.host.memory.proposal()
 	p.group = g
 	if err := g.propose(cmd, p); err != nil {
-		p.recycle()
+		g.host.memory.recycle(p)
 		return Result{}, err
 	}
 	select {
 	case <-p.done:
 		r, err := p.result, p.err
-		p.recycle()
+		g.host.memory.recycle(p)
 		return r, err
 	case <-ctx.Done():
 		return Result{}, &indeterminate{ctx.Err()} // p is left to whoever completes it
@@ -42,7 +42,7 @@ func (g *Group) propose(cmd []byte, p *proposal) error {
 	if len(cmd) > g.host.cfg.MaxCommandBytes {
 		return ErrTooLarge
 	}
-	body := encodePayload(cmd)
+	body := g.host.memory.encodePayload(cmd)
 	kind := raftpb.EntryKindCommand
 	e := raft.Entry{Kind: kind, Body: body, Crc32c: wal.EntryChecksum(kind, body)}
 	if err := g.group.Propose(e, p); err != nil {
@@ -60,13 +60,6 @@ type proposal struct {
 	err      error
 }
 
-var proposals = sync.Pool{New: func() any { return &proposal{done: make(chan struct{}, 1)} }}
-
-func (p *proposal) recycle() {
-	p.group, p.result, p.err = nil, Result{}, nil
-	proposals.Put(p)
-}
-
 func (p *proposal) complete(r Result, err error) {
 	if p.callback != nil {
 		p.callback(r, err)
@@ -79,6 +72,24 @@ func (p *proposal) complete(r Result, err error) {
 // Fail implements runtime.Completion.
 func (p *proposal) Fail(r runtime.Rejection) { p.complete(Result{}, p.group.rejected(r)) }
 
+// memory is what a host uses again for its proposals. Safe for concurrent use.
+type memory struct {
+	proposals sync.Pool // *proposal
+	chunks    sync.Pool // *chunk
+}
+
+func (m *memory) proposal() *proposal {
+	if p, ok := m.proposals.Get().(*proposal); ok {
+		return p
+	}
+	return &proposal{done: make(chan struct{}, 1)}
+}
+
+func (m *memory) recycle(p *proposal) {
+	p.group, p.result, p.err = nil, Result{}, nil
+	m.proposals.Put(p)
+}
+
 // chunk is memory for the bodies of many proposals: one allocation for hundreds
 // of them. It lives as long as the log keeps one of them in memory.
 type chunk struct{ free []byte }
@@ -89,22 +100,23 @@ const (
 	payloadOverhead = 16      // bytes around a command in a Payload, at most
 )
 
-var chunks = sync.Pool{New: func() any { return new(chunk) }}
-
 // encodePayload encodes cmd as the body of an entry: once, for the disk and the
 // wire of every member.
-func encodePayload(cmd []byte) []byte {
+func (m *memory) encodePayload(cmd []byte) []byte {
 	payload := raftpb.Payload{Command: cmd}
 	if len(cmd) > chunkMaxCommand {
 		return payload.AppendCompact(make([]byte, 0, len(cmd)+payloadOverhead))
 	}
-	c := chunks.Get().(*chunk)
+	c, ok := m.chunks.Get().(*chunk)
+	if !ok {
+		c = new(chunk)
+	}
 	if cap(c.free)-len(c.free) < len(cmd)+payloadOverhead {
 		c.free = make([]byte, 0, chunkBytes)
 	}
 	start := len(c.free)
 	c.free = payload.AppendCompact(c.free)
 	body := c.free[start:len(c.free):len(c.free)]
-	chunks.Put(c)
+	m.chunks.Put(c)
 	return body
 }

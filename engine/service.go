@@ -218,8 +218,8 @@ func (h *Host) statusCounters() []raftpb.Counter {
 	var memory goruntime.MemStats
 	goruntime.ReadMemStats(&memory)
 	return []raftpb.Counter{
-		{Name: "syncs", Value: int64(m.Log.Syncs)},
-		{Name: "log_bytes", Value: int64(m.Log.Bytes)},
+		{Name: "syncs", Value: m.Log.Syncs},
+		{Name: "log_bytes", Value: m.Log.Bytes},
 		{Name: "wire_bytes_out", Value: int64(m.Network.BytesOut)},
 		{Name: "wire_bytes_in", Value: int64(m.Network.BytesIn)},
 		{Name: "elections", Value: int64(m.Elections)},

@@ -30,11 +30,10 @@ type Group struct {
 	asked   ring[readBatch] // wait for a read index
 	granted ring[readBatch] // wait until so much is fed to the applier
 
-	commit      raft.Index
-	fed         raft.Index // handed to the applier up to here
-	fedBytes    int        // of jobs not yet applied
-	starved     bool       // more to feed, as soon as jobs are applied
-	fetchBuffer []raft.Entry
+	commit   raft.Index
+	fed      raft.Index // handed to the applier up to here
+	fedBytes int        // of jobs not yet applied
+	starved  bool       // more to feed, as soon as jobs are applied
 
 	timer   raft.Time
 	timerAt int // place in timers; -1: none
