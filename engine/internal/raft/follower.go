@@ -26,12 +26,13 @@ func (n *Node) follow(m *Message, out *Effects) bool {
 func (n *Node) onAppend(m *Message, out *Effects) {
 	following := n.follow(m, out)
 	answer := n.answerTo(m, MessageAppendAnswer)
-	answer.PrevIndex, answer.Round = m.PrevIndex, m.Round
+	answer.PrevIndex = m.PrevIndex
 	if !following {
 		answer.Status = raftpb.AppendStatusStaleTerm
 		n.answer(answer, 0, out)
 		return
 	}
+	answer.Round = m.Round
 	// Committed entries are equal in every log that a leader can have.
 	t, ok := n.log.term(m.PrevIndex)
 	committed := m.PrevIndex <= n.log.commit
@@ -133,13 +134,17 @@ func (n *Node) refuseAppend(m *Message, answer Message, out *Effects) {
 
 // onBeat answers a sign of life. It carries a commit index that its sender knows
 // to be within what this node matches.
+//
+// The round is echoed to the leader of the current term only. A late beat of an
+// older term may be from the same node, whose rounds began anew with a restart:
+// echoed in this term it would confirm a round that is still to come.
 func (n *Node) onBeat(m *Message, out *Effects) {
+	answer := n.answerTo(m, MessageBeatAck)
 	if n.follow(m, out) {
+		answer.Term, answer.Round = n.term, m.Round
 		n.commitTo(min(m.Commit, n.log.last))
 		n.flushCommit = true
 	}
-	answer := n.answerTo(m, MessageBeatAck)
-	answer.Round = m.Round
 	n.answer(answer, 0, out)
 }
 

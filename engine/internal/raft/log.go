@@ -230,7 +230,13 @@ func (l *raftLog) entries(dst []Entry, lo, hi Index, maxBytes int) []Entry {
 		l.fail(&StoreError{Op: "entries", Index: lo, Err: err})
 		return dst[:had]
 	}
-	return dst
+	end, bytes := had, 0
+	for ; end < len(dst); end++ {
+		if bytes += entrySize(&dst[end]); bytes > maxBytes && end > had {
+			break
+		}
+	}
+	return dst[:end]
 }
 
 // backlog is the bytes that are not committed or not durable here.

@@ -140,6 +140,8 @@ func (n *Node) onAppendAnswer(m *Message, p *progress, out *Effects) {
 	}
 	p.heard = true
 	switch m.Status {
+	case raftpb.AppendStatusStaleTerm:
+		// Of this term: the late answer to an append of an older one.
 	case raftpb.AppendStatusOk:
 		n.matched(p, m.Matched, out)
 	case raftpb.AppendStatusLogMismatch:

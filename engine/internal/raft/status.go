@@ -41,7 +41,10 @@ func (n *Node) Status() Status {
 		Configuration: n.conf, PendingReads: len(n.reads.waiting) + len(n.reads.forwards),
 	}
 	for i := range n.members {
-		p := &n.members[i]
+		p := n.members[i]
+		if i == n.self {
+			p.state, p.match, p.next, p.contact = raftpb.ProgressStateReplicate, n.log.durable, n.log.last+1, n.now
+		}
 		s.Members = append(s.Members, MemberStatus{
 			ID: p.id, Suffrage: p.suffrage, State: p.state, Match: p.match, Next: p.next,
 			InflightAppends: p.inflight.count, InflightBytes: p.inflight.bytes, Contact: p.contact,

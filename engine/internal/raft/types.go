@@ -178,8 +178,8 @@ type Fact struct {
 // Commit may name entries that are not durable HERE yet; a quorum has them. See
 // Config.ApplyDurable.
 //
-// A Gated message may name this write or an earlier one that was not reported by
-// EventPersisted yet.
+// A Gated message may name this write or an earlier one; if that has completed
+// by the time the driver carries the Effects out, the message leaves at once.
 //
 //	driver                                          disk             network
 //	  | WriteID{HardState, TruncateFrom, Append} --> |                  |

@@ -1,0 +1,559 @@
+package raft
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+)
+
+// A cluster is a hostile world in one thread: nodes whose disks complete writes
+// late, a network that loses, doubles, delays and cuts, crashes that keep a part
+// of what was not synced. One seed decides everything. Time is virtual.
+type cluster struct {
+	rnd   *rand.Rand
+	seed  uint64
+	knobs knobs
+	now   Time
+	seq   uint64
+	queue []event // a heap by (at, seq)
+	nodes []*server
+	cut   map[[2]NodeID]bool
+	calm  bool // the end: no faults any more
+	calls uint64
+
+	watch  watch
+	events int
+	facts  [FactConfiguration + 1]int
+	mutant mutant
+	trace  *strings.Builder
+	failed string
+}
+
+// knobs are drawn once per seed: each fault is absent in half of the worlds.
+type knobs struct {
+	nodes              int
+	loss, dup, slow    float64
+	crash, cuts        float64
+	lazy               float64 // effects of several steps are carried out together
+	diskDelay          Time
+	applyDurable       bool
+	cfg                Config
+	wantReads, applied float64
+}
+
+// server is one node with its disk and its state machine.
+type server struct {
+	id     NodeID
+	boot   uint64
+	node   *Node // nil: crashed
+	out    Effects
+	lazy   bool // out waits to be carried out
+	timer  uint64
+	disk   disk
+	queued []diskWrite
+	done   uint64 // newest completed write of this boot
+
+	applied Index
+	shadow  []uint64 // hash of the log up to each index, as handed out
+	term    Term     // in this boot
+	shown   Term     // the highest in any message that promises it
+	commit  Index
+	led     Term // the last term in which it was seen leading
+	reads   map[uint64]Index
+	calls   map[uint64]Time // delivered to this boot, when; done: answered
+}
+
+// disk is what survives a crash.
+type disk struct {
+	log   *memoryLog
+	hs    HardState
+	chain []uint64 // hash of the log up to each index
+}
+
+type diskWrite struct {
+	id, epoch uint64
+	hs        *HardState
+	truncate  Index
+	from      Index
+	entries   []Entry
+	gated     []Message
+}
+
+type eventKind uint8
+
+const (
+	eventDeliver eventKind = iota
+	eventTimer
+	eventDisk
+	eventClient
+	eventFault
+	eventCarryOut
+	eventRestart
+)
+
+type event struct {
+	at   Time
+	seq  uint64
+	kind eventKind
+	node NodeID
+	gen  uint64 // timer or boot this event belongs to
+	msg  *Message
+}
+
+// answered stands for the time of a call that was.
+const answered Time = -1
+
+const (
+	simElection  = Time(1000)
+	simHeartbeat = Time(100)
+)
+
+func drawKnobs(rnd *rand.Rand) knobs {
+	maybe := func(least, most float64) float64 {
+		if rnd.IntN(2) == 0 {
+			return 0
+		}
+		return least + rnd.Float64()*(most-least)
+	}
+	k := knobs{
+		nodes: 3, loss: maybe(0.01, 0.2), dup: maybe(0.01, 0.3), slow: maybe(0.01, 0.1),
+		crash: maybe(0.05, 0.4), cuts: maybe(0.1, 0.5), lazy: maybe(0.1, 0.7),
+		diskDelay: Time(1 + rnd.IntN(60)), applyDurable: rnd.IntN(2) == 0, wantReads: 0.3, applied: 0.7,
+	}
+	switch rnd.IntN(6) {
+	case 0:
+		k.nodes = 5
+	case 1:
+		k.nodes = 4
+	}
+	k.cfg = Config{ElectionTimeout: simElection, Heartbeat: simHeartbeat, ApplyDurable: k.applyDurable}
+	if rnd.IntN(2) == 0 {
+		k.cfg.MaxAppendBytes = 200
+		k.cfg.MaxInflightAppends = 1 + rnd.IntN(4)
+		k.cfg.MaxInflightBytes = 200 + rnd.IntN(1000)
+		k.cfg.TailBytes = 1 + rnd.IntN(2000)
+		k.cfg.MaxUncommittedBytes = 500 + rnd.IntN(4000)
+		k.cfg.MaxPendingReads = 1 + rnd.IntN(8)
+	}
+	k.cfg.DisablePreVote = rnd.IntN(4) == 0
+	k.cfg.DisableCheckQuorum = rnd.IntN(6) == 0
+	return k
+}
+
+func newCluster(seed uint64, m mutant) *cluster {
+	rnd := rand.New(rand.NewPCG(seed, 0x5eed))
+	c := &cluster{rnd: rnd, seed: seed, knobs: drawKnobs(rnd), mutant: m, cut: map[[2]NodeID]bool{}}
+	c.watch.init()
+	for i := range c.knobs.nodes {
+		s := &server{id: NodeID(i + 1), disk: disk{log: newMemoryLog(), chain: []uint64{0}}}
+		c.nodes = append(c.nodes, s)
+	}
+	for _, s := range c.nodes {
+		c.start(s)
+	}
+	c.push(event{at: 1, kind: eventClient})
+	c.push(event{at: 50, kind: eventFault})
+	return c
+}
+
+func (c *cluster) failf(format string, args ...any) {
+	if c.failed == "" {
+		c.failed = fmt.Sprintf("seed %d, t=%d: ", c.seed, c.now) + fmt.Sprintf(format, args...)
+		c.tracef("VIOLATION %s", c.failed)
+	}
+}
+
+func (c *cluster) tracef(format string, args ...any) {
+	if c.trace != nil {
+		fmt.Fprintf(c.trace, "%6d ", c.now)
+		fmt.Fprintf(c.trace, format+"\n", args...)
+	}
+}
+
+// start boots a server from its disk.
+func (c *cluster) start(s *server) {
+	s.boot++
+	cfg := c.knobs.cfg
+	cfg.ID, cfg.Seed, cfg.Boot = s.id, c.seed<<8|uint64(s.id), s.boot
+	for i := range c.knobs.nodes {
+		cfg.Configuration.Incoming = append(cfg.Configuration.Incoming, Member{ID: NodeID(i + 1), Suffrage: raftpb.SuffrageVoter})
+	}
+	if !c.knobs.applyDurable {
+		s.applied = 0
+	}
+	if s.term = s.disk.hs.Term; s.term < s.shown {
+		c.failf("I7: node %d comes back in term %d, it had shown %d", s.id, s.term, s.shown)
+	}
+	node, err := New(cfg, s.disk.log, s.disk.hs, s.applied, c.now)
+	if err != nil {
+		c.failf("start of %d: %v", s.id, err)
+		return
+	}
+	setMutant(node, c.mutant)
+	s.node, s.out, s.lazy, s.queued = node, Effects{}, false, nil
+	s.shadow = append(s.shadow[:0], s.disk.chain...)
+	s.commit, s.led, s.done = 0, 0, 0
+	s.reads, s.calls = map[uint64]Index{}, map[uint64]Time{}
+	c.tracef("start %d: %+v, last %d, applied %d", s.id, s.disk.hs, s.disk.log.LastIndex(), s.applied)
+	c.step(s, Event{Kind: EventTimer})
+}
+
+// crash stops a server. Of its unsynced writes a prefix may have reached the disk.
+func (c *cluster) crash(s *server) {
+	survive := 0
+	if len(s.queued) > 0 && c.rnd.IntN(2) == 0 {
+		survive = c.rnd.IntN(len(s.queued) + 1)
+	}
+	for _, w := range s.queued[:survive] {
+		c.applyWrite(s, w)
+	}
+	c.tracef("crash %d: %d of %d writes survive", s.id, survive, len(s.queued))
+	s.node, s.queued = nil, nil
+	c.push(event{at: c.now + Time(c.rnd.Int64N(int64(3*simElection))), kind: eventRestart, node: s.id})
+}
+
+func (c *cluster) server(id NodeID) *server { return c.nodes[id-1] }
+
+// step feeds one event to a node and carries out what it asks for, at once or,
+// together with later steps, a little later.
+func (c *cluster) step(s *server, in Event) {
+	in.Now = c.now
+	if err := s.node.Step(in, &s.out); err != nil {
+		c.failf("node %d: %v", s.id, err)
+		return
+	}
+	c.checkNode(s)
+	if !c.calm && c.rnd.Float64() < c.knobs.lazy {
+		if !s.lazy {
+			s.lazy = true
+			c.push(event{at: c.now + Time(c.rnd.IntN(5)), kind: eventCarryOut, node: s.id, gen: s.boot})
+		}
+		return
+	}
+	c.carryOut(s)
+}
+
+// carryOut does what the driver does with Effects, in its order.
+func (c *cluster) carryOut(s *server) {
+	out := &s.out
+	s.lazy = false
+	c.checkEffects(s)
+	for _, f := range out.Facts {
+		c.facts[f.Kind]++
+		if f.Kind == FactInvalidMessage || f.Kind == FactUnknownMember {
+			c.failf("node %d refuses what an honest node sent: %+v", s.id, f)
+		}
+	}
+	if out.WriteID != 0 {
+		w := diskWrite{id: out.WriteID, epoch: out.Epoch, truncate: out.TruncateFrom, from: out.AppendFrom}
+		w.entries = append(w.entries, out.Append...)
+		if out.HardState != nil {
+			hs := *out.HardState
+			w.hs = &hs
+		}
+		if len(s.queued) == 0 {
+			c.scheduleDisk(s)
+		}
+		s.queued = append(s.queued, w)
+	}
+	for i := range out.SendNow {
+		c.send(s, out.SendNow[i])
+	}
+	for _, g := range out.SendAfter {
+		c.gate(s, g)
+	}
+	c.checkCommit(s, out.Commit)
+	for _, r := range out.Reads {
+		c.checkRead(s, r)
+	}
+	s.timer++
+	if out.NextTimer != Never {
+		c.push(event{at: max(out.NextTimer, c.now), kind: eventTimer, node: s.id, gen: s.boot<<32 | s.timer})
+	}
+	committed := !out.Commit.Empty()
+	out.Reset()
+	if committed || c.rnd.IntN(20) == 0 {
+		c.apply(s)
+	}
+}
+
+// gate keeps a message until its write is durable.
+func (c *cluster) gate(s *server, g Gated) {
+	for i := range s.queued {
+		if s.queued[i].id == g.WriteID {
+			s.queued[i].gated = append(s.queued[i].gated, g.Message)
+			return
+		}
+	}
+	if g.WriteID > s.done {
+		c.failf("node %d: %v gated on write %d, which is unknown", s.id, g.Message.Kind, g.WriteID)
+		return
+	}
+	c.send(s, g.Message) // it completed since the step
+}
+
+// apply moves the state machine on: part of the way, now and then.
+func (c *cluster) apply(s *server) {
+	if !c.calm && c.rnd.Float64() > c.knobs.applied || s.commit <= s.applied {
+		return
+	}
+	entries, err := s.node.Entries(nil, s.applied+1, s.commit+1, 1+c.rnd.IntN(500))
+	if err != nil || len(entries) == 0 {
+		c.failf("node %d: entries [%d, %d): %d, %v", s.id, s.applied+1, s.commit+1, len(entries), err)
+		return
+	}
+	for i := range entries {
+		s.applied++
+		if got := c.watch.committed[s.applied]; got.term != entries[i].Term || got.body != bodyOf(&entries[i]) {
+			c.failf("node %d applies %d of term %d, committed is %+v", s.id, s.applied, entries[i].Term, got)
+		}
+	}
+	c.step(s, Event{Kind: EventApplied, Applied: s.applied})
+}
+
+// scheduleDisk plans the next completion: one sync for all that is queued by then.
+func (c *cluster) scheduleDisk(s *server) {
+	delay := 1 + Time(c.rnd.Int64N(int64(c.knobs.diskDelay)))
+	if !c.calm && c.rnd.Float64() < c.knobs.slow {
+		delay *= 20
+	}
+	c.push(event{at: c.now + delay, kind: eventDisk, node: s.id, gen: s.boot})
+}
+
+// diskDone completes the oldest writes in order, releases what waited for them,
+// and reports the newest of them.
+func (c *cluster) diskDone(s *server) {
+	k := 1 + c.rnd.IntN(len(s.queued))
+	done := s.queued[:k]
+	s.queued = s.queued[k:]
+	if len(s.queued) > 0 {
+		c.scheduleDisk(s)
+	}
+	for _, w := range done {
+		c.applyWrite(s, w)
+		for _, m := range w.gated {
+			c.send(s, m)
+		}
+	}
+	last := done[k-1]
+	s.done = last.id
+	c.tracef("disk %d: write %d epoch %d, last %d", s.id, last.id, last.epoch, s.disk.log.LastIndex())
+	c.step(s, Event{Kind: EventPersisted, WriteID: last.id, Epoch: last.epoch})
+}
+
+// applyWrite changes the image on the disk.
+func (c *cluster) applyWrite(s *server, w diskWrite) {
+	d := &s.disk
+	if w.hs != nil {
+		if w.hs.Term < d.hs.Term || (w.hs.Term == d.hs.Term && d.hs.Vote != 0 && w.hs.Vote != d.hs.Vote) {
+			c.failf("node %d: hard state %+v after %+v", s.id, *w.hs, d.hs)
+		}
+		d.hs = *w.hs
+	}
+	d.log.store(w.truncate, w.from, w.entries)
+	if w.truncate > 0 {
+		d.chain = d.chain[:w.truncate]
+	}
+	if len(w.entries) > 0 {
+		d.chain = extend(d.chain[:w.from], w.entries)
+	}
+}
+
+// send puts a message on the network. What it promises must be on the disk now.
+func (c *cluster) send(s *server, m Message) {
+	c.checkPromise(s, &m)
+	if m.Call != 0 {
+		if at, known := s.calls[m.Call]; !known || at == answered {
+			c.failf("node %d: %v answers call %d, which is answered or unknown", s.id, m.Kind, m.Call)
+		}
+		s.calls[m.Call] = answered
+	}
+	m.Entries = append([]Entry(nil), m.Entries...)
+	copies := 1
+	if !c.calm {
+		if c.rnd.Float64() < c.knobs.loss {
+			copies = 0
+		} else if c.rnd.Float64() < c.knobs.dup {
+			copies = 2
+		}
+	}
+	for range copies {
+		delay := 1 + Time(c.rnd.IntN(10))
+		if !c.calm && c.rnd.Float64() < c.knobs.slow {
+			delay += Time(c.rnd.Int64N(int64(3 * simElection)))
+		}
+		c.push(event{at: c.now + delay, kind: eventDeliver, node: m.To, msg: &m})
+	}
+}
+
+// deliver hands a message over, as a call of its own each time.
+func (c *cluster) deliver(s *server, in *Message) {
+	if s.node == nil || c.cut[[2]NodeID{in.From, in.To}] {
+		if from := c.server(in.From); from.node != nil && c.rnd.IntN(4) == 0 {
+			c.step(from, Event{Kind: EventUnreachable, Peer: in.To})
+		}
+		return
+	}
+	m := *in
+	switch m.Kind {
+	case MessageVote, MessageAppend, MessageBeat, MessageReadIndex:
+		c.calls++
+		m.Call = c.calls
+		s.calls[m.Call] = c.now
+	default:
+		m.Call = 0
+	}
+	c.tracef("%d -> %d %s", m.From, m.To, messageText(&m))
+	c.step(s, Event{Kind: EventMessage, Message: &m})
+}
+
+// run handles events until the given time or a violation.
+func (c *cluster) run(until Time) {
+	for len(c.queue) > 0 && c.failed == "" && c.queue[0].at <= until {
+		e := c.pop()
+		c.now = e.at
+		c.events++
+		c.handle(e)
+	}
+	c.now = max(c.now, until)
+}
+
+func (c *cluster) handle(e event) {
+	switch e.kind {
+	case eventClient:
+		c.client()
+		c.push(event{at: c.now + 1 + Time(c.rnd.IntN(60)), kind: eventClient})
+		return
+	case eventFault:
+		c.fault()
+		c.push(event{at: c.now + 1 + Time(c.rnd.IntN(800)), kind: eventFault})
+		return
+	}
+	s := c.server(e.node)
+	switch {
+	case e.kind == eventDeliver:
+		c.deliver(s, e.msg)
+	case e.kind == eventRestart && s.node == nil:
+		c.start(s)
+	case s.node == nil:
+	case e.kind == eventTimer && e.gen == s.boot<<32|s.timer:
+		c.step(s, Event{Kind: EventTimer})
+	case e.kind == eventDisk && e.gen == s.boot:
+		c.diskDone(s)
+	case e.kind == eventCarryOut && e.gen == s.boot && s.lazy:
+		c.carryOut(s)
+	}
+}
+
+// client proposes and reads, mostly where the leader is.
+func (c *cluster) client() {
+	if c.calm {
+		return
+	}
+	s := c.nodes[c.rnd.IntN(len(c.nodes))]
+	if c.rnd.IntN(3) > 0 {
+		for _, other := range c.nodes {
+			if other.node != nil && other.node.role == raftpb.RoleLeader {
+				s = other
+			}
+		}
+	}
+	if s.node == nil {
+		return
+	}
+	if c.rnd.Float64() < c.knobs.wantReads {
+		c.calls++
+		s.reads[c.calls] = c.watch.highest
+		c.step(s, Event{Kind: EventRead, ReadID: c.calls})
+		return
+	}
+	c.propose(s)
+}
+
+func (c *cluster) propose(s *server) bool {
+	entries := make([]Entry, 1+c.rnd.IntN(4))
+	for i := range entries {
+		c.calls++
+		body := make([]byte, 8+c.rnd.IntN(60))
+		for j := range 8 {
+			body[j] = byte(c.calls >> (8 * j))
+		}
+		entries[i] = Entry{Kind: raftpb.EntryKindCommand, Body: body}
+	}
+	err := s.node.Step(Event{Kind: EventPropose, Now: c.now, Proposals: entries}, &s.out)
+	if err != nil {
+		c.failf("node %d: propose: %v", s.id, err)
+		return false
+	}
+	accepted := !s.out.Accepted.Empty()
+	c.tracef("propose %d entries on %d: %v", len(entries), s.id, s.out.Accepted)
+	c.step(s, Event{Kind: EventTimer})
+	return accepted
+}
+
+// fault crashes a server, cuts or heals links, or reports a peer unreachable.
+func (c *cluster) fault() {
+	if c.calm {
+		return
+	}
+	if s := c.nodes[c.rnd.IntN(len(c.nodes))]; s.node != nil && c.rnd.Float64() < c.knobs.crash {
+		c.crash(s)
+	}
+	if c.rnd.Float64() >= c.knobs.cuts {
+		return
+	}
+	clear(c.cut)
+	switch c.rnd.IntN(4) {
+	case 0: // healed
+	case 1: // one node alone
+		alone := NodeID(1 + c.rnd.IntN(len(c.nodes)))
+		for _, s := range c.nodes {
+			c.cut[[2]NodeID{alone, s.id}], c.cut[[2]NodeID{s.id, alone}] = true, true
+		}
+	default: // any links, one way each
+		for range 1 + c.rnd.IntN(2*len(c.nodes)) {
+			c.cut[[2]NodeID{NodeID(1 + c.rnd.IntN(len(c.nodes))), NodeID(1 + c.rnd.IntN(len(c.nodes)))}] = true
+		}
+	}
+	c.tracef("cut %v", len(c.cut))
+}
+
+func (c *cluster) push(e event) {
+	c.seq++
+	e.seq = c.seq
+	q := append(c.queue, e)
+	for i := len(q) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !before(&q[i], &q[up]) {
+			break
+		}
+		q[i], q[up], i = q[up], q[i], up
+	}
+	c.queue = q
+}
+
+func (c *cluster) pop() event {
+	q := c.queue
+	top := q[0]
+	q[0] = q[len(q)-1]
+	q = q[:len(q)-1]
+	for i := 0; ; {
+		least := 2*i + 1
+		if least >= len(q) {
+			break
+		}
+		if least+1 < len(q) && before(&q[least+1], &q[least]) {
+			least++
+		}
+		if !before(&q[least], &q[i]) {
+			break
+		}
+		q[i], q[least], i = q[least], q[i], least
+	}
+	c.queue = q
+	return top
+}
+
+func before(a, b *event) bool { return a.at < b.at || (a.at == b.at && a.seq < b.seq) }

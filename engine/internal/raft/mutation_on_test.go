@@ -1,0 +1,8 @@
+//go:build mutants
+
+package raft
+
+func setMutant(n *Node, m mutant) {
+	n.mutation = mutation{active: m}
+	n.voters.mutation = n.mutation
+}

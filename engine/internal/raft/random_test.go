@@ -1,0 +1,72 @@
+package raft
+
+import (
+	"flag"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+var (
+	seedFlag  = flag.Uint64("seed", 0, "replay this world of TestRandomWorlds and print it")
+	seedsFlag = flag.Uint64("seeds", 2000, "how many worlds TestRandomWorlds runs")
+)
+
+// world runs one seed to its end and returns what happened.
+func world(seed uint64, m mutant, trace *strings.Builder) *cluster {
+	c := newCluster(seed, m)
+	c.trace = trace
+	c.run(12 * simElection)
+	c.settle()
+	return c
+}
+
+// TestRandomWorlds runs many small hostile worlds and holds every step of every
+// node against the invariants. Replay a failure with
+//
+//	go test ./engine/internal/raft -run TestRandomWorlds -seed N
+func TestRandomWorlds(t *testing.T) {
+	if *seedFlag != 0 {
+		var trace strings.Builder
+		c := world(*seedFlag, 0, &trace)
+		t.Logf("%+v\n%s", c.knobs, trace.String())
+		if c.failed != "" {
+			t.Error(c.failed)
+		}
+		return
+	}
+	seeds := *seedsFlag
+	if testing.Short() {
+		seeds /= 10
+	}
+	var next, events atomic.Uint64
+	var mu sync.Mutex
+	var facts [FactConfiguration + 1]int
+	reads, commits := 0, 0
+	var wait sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wait.Go(func() {
+			for seed := next.Add(1); seed <= seeds && !t.Failed(); seed = next.Add(1) {
+				c := world(seed, 0, nil)
+				events.Add(uint64(c.events))
+				if c.failed != "" {
+					t.Error(c.failed)
+				}
+				mu.Lock()
+				for i := range facts {
+					facts[i] += c.facts[i]
+				}
+				reads += c.watch.granted
+				commits += int(c.watch.highest)
+				mu.Unlock()
+			}
+		})
+	}
+	wait.Wait()
+	t.Logf("%d worlds, %d events, %d commits, %d reads", seeds, events.Load(), commits, reads)
+	for k := FactRole; k <= FactConfiguration; k++ {
+		t.Logf("%s: %d", k, facts[k])
+	}
+}
