@@ -17,10 +17,12 @@ package emit
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"fmt"
 	goast "go/ast"
 	"go/format"
 	"go/parser"
+	"go/scanner"
 	"go/token"
 	"path"
 	"slices"
@@ -148,13 +150,13 @@ func (g *generator) render(tmpl *template.Template, name string) ([]byte, error)
 	}
 	fmt.Fprintf(&out, "package %s\n\n", v.Package)
 	if err := g.addImports(body.String()); err != nil {
-		return nil, fmt.Errorf("%s makes bad Go: %w\n%s", name, err, body.String())
+		return nil, badGo(name, err, body.String())
 	}
 	out.WriteString(g.importBlock())
 	out.Write(body.Bytes())
 	src, err := format.Source(out.Bytes())
 	if err != nil {
-		return nil, fmt.Errorf("%s makes bad Go: %w\n%s", name, err, out.Bytes())
+		return nil, badGo(name, err, out.String())
 	}
 	return src, nil
 }
@@ -170,6 +172,17 @@ const (
 	protocolPath = codecPath + "/thrift/protocol"
 	msgpackPath  = codecPath + "/msgpack"
 )
+
+// badGo describes a fault of the generator itself: the first syntax error and the line it is in.
+func badGo(template string, err error, src string) error {
+	if list, ok := errors.AsType[scanner.ErrorList](err); ok && len(list) > 0 {
+		lines := strings.Split(src, "\n")
+		if n := list[0].Pos.Line; n > 0 && n <= len(lines) {
+			return fmt.Errorf("%s makes bad Go: %w: %s", template, list[0], lines[n-1])
+		}
+	}
+	return fmt.Errorf("%s makes bad Go: %w", template, err)
+}
 
 // known are the packages that generated code may use, by name.
 var known = map[string]string{

@@ -63,13 +63,17 @@ func scalar(t *ast.Type) string {
 	}[t.True().Kind]
 }
 
-// suffix distinguishes the variables of nested loops.
-func suffix(depth int) string {
-	if depth == 0 {
-		return ""
-	}
-	return fmt.Sprint(depth)
+// nest names the variables of nested loops: i, v, k for the outermost, i1, v1, k1 inside it, and i1k inside the
+// keys of a map, which share a block with its values. A sorted set has the field's name in its own.
+type nest struct {
+	depth  int
+	field  string
+	suffix string
 }
+
+func (n nest) value() nest             { return nest{n.depth + 1, "", fmt.Sprint(n.depth + 1)} }
+func (n nest) key() nest               { return nest{n.depth + 1, "", fmt.Sprint(n.depth+1) + "k"} }
+func (n nest) name(what string) string { return what + n.field + n.suffix }
 
 // lines is source text being written.
 type lines struct{ strings.Builder }

@@ -51,7 +51,7 @@ func (r *record) getField(l *lines, f *field) {
 		}
 		return
 	}
-	g.getValue(l, f.T, x, 0, f.Form, f.Max)
+	g.getValue(l, f.T, x, nest{}, f.Form, f.Max)
 }
 
 // scalarExpr returns the expression that reads a field which is no container and no struct, or "".
@@ -79,7 +79,7 @@ func (g *generator) elementExpr(t *ast.Type) string {
 }
 
 // getValue writes the lines that read a value of type t into x.
-func (g *generator) getValue(l *lines, t *ast.Type, x string, depth int, f form, limit int64) {
+func (g *generator) getValue(l *lines, t *ast.Type, x string, n nest, f form, limit int64) {
 	if e := g.elementExpr(t); e != "" {
 		l.add("%s = %s", x, e)
 		if limit > 0 {
@@ -91,13 +91,13 @@ func (g *generator) getValue(l *lines, t *ast.Type, x string, depth int, f form,
 	case tt.Kind == ast.KindStruct:
 		g.getStruct(l, t, x, f)
 	case tt.Kind == ast.KindMap && hashable(tt.Key):
-		g.getMap(l, tt, x, depth, limit)
+		g.getMap(l, tt, x, n, limit)
 	case tt.Kind == ast.KindMap:
-		g.getPairs(l, tt, x, depth, f, limit)
+		g.getPairs(l, tt, x, n, f, limit)
 	case g.format.writer:
-		g.getProtocolList(l, tt, x, depth, f, limit)
+		g.getProtocolList(l, tt, x, n, f, limit)
 	default:
-		g.getList(l, tt, x, depth, f, limit)
+		g.getList(l, tt, x, n, f, limit)
 	}
 }
 
@@ -122,18 +122,18 @@ func (g *generator) headerArgs(t *ast.Type, limit int64) string {
 }
 
 // failed ends a loop after an error. Loops over scalars need no such line: they are short of work then.
-func (g *generator) failed(l *lines, n string) {
-	l.add("if %s.Failed(i%s) {\nbreak\n}", g.format.decoder, n)
+func (g *generator) failed(l *lines, n nest) {
+	l.add("if %s.Failed(i%s) {\nbreak\n}", g.format.decoder, n.suffix)
 }
 
-func (g *generator) getList(l *lines, t *ast.Type, x string, depth int, f form, limit int64) {
-	fn, n := "Slice", suffix(depth)
+func (g *generator) getList(l *lines, t *ast.Type, x string, n nest, f form, limit int64) {
+	fn := "Slice"
 	if f == nilable {
 		fn = "OptSlice"
 	}
 	l.add("%s = %s.%s(d, %s, %s)", x, g.format.Pkg, fn, x, g.headerArgs(t, limit))
-	l.add("for i%s := range %s {", n, x)
-	g.getValue(l, t.Elem, fmt.Sprintf("%s[i%s]", x, n), depth+1, plain, t.Elem.Max)
+	l.add("for i%s := range %s {", n.suffix, x)
+	g.getValue(l, t.Elem, fmt.Sprintf("%s[i%s]", x, n.suffix), n.value(), plain, t.Elem.Max)
 	if scalar(t.Elem) == "" {
 		g.failed(l, n)
 	}
@@ -141,17 +141,16 @@ func (g *generator) getList(l *lines, t *ast.Type, x string, depth int, f form, 
 }
 
 // getProtocolList grows the slice as elements arrive: a protocol's counts are not checked against the bytes left.
-func (g *generator) getProtocolList(l *lines, t *ast.Type, x string, depth int, f form, limit int64) {
-	n := suffix(depth)
+func (g *generator) getProtocolList(l *lines, t *ast.Type, x string, n nest, f form, limit int64) {
 	kind := map[ast.Kind]string{ast.KindList: "List", ast.KindSet: "Set"}[t.Kind]
 	if f == nilable {
 		l.add("%s = %s{}", x, g.goType(t))
 	} else {
 		l.add("%s = %s[:0]", x, x)
 	}
-	l.add("for i%s := range r.%s(%s) {", n, kind, g.headerArgs(t, limit))
+	l.add("for i%s := range r.%s(%s) {", n.suffix, kind, g.headerArgs(t, limit))
 	l.add("%s = protocol.Grow(%s)", x, x)
-	g.getValue(l, t.Elem, fmt.Sprintf("%s[i%s]", x, n), depth+1, plain, t.Elem.Max)
+	g.getValue(l, t.Elem, fmt.Sprintf("%s[i%s]", x, n.suffix), n.value(), plain, t.Elem.Max)
 	g.failed(l, n)
 	l.add("}\nr.%sEnd()", kind)
 }
@@ -161,33 +160,39 @@ func (g *generator) count(t *ast.Type, limit int64) string {
 	return fmt.Sprintf("%s.Map(%s)", g.format.decoder, g.headerArgs(t, limit))
 }
 
-func (g *generator) getMap(l *lines, t *ast.Type, x string, depth int, limit int64) {
-	n := suffix(depth)
-	l.add("n%s := %s", n, g.count(t, limit))
+func (g *generator) getMap(l *lines, t *ast.Type, x string, n nest, limit int64) {
+	l.add("n%s := %s", n.suffix, g.count(t, limit))
 	if g.format.writer {
 		l.add("%s = %s{}", x, g.goType(t))
 	} else {
-		l.add("%s = %s.MakeMap[%s, %s](d, n%s)", x, g.format.Pkg, g.goType(t.Key), g.goType(t.Elem), n)
+		l.add("%s = %s.MakeMap[%s, %s](d, n%s)", x, g.format.Pkg, g.goType(t.Key), g.goType(t.Elem), n.suffix)
 	}
-	l.add("for i%s := range n%s {", n, n)
-	l.add("var k%s %s", n, g.goType(t.Key))
-	g.getValue(l, t.Key, "k"+n, depth+1, plain, t.Key.Max)
-	l.add("var v%s %s", n, g.goType(t.Elem))
-	g.getValue(l, t.Elem, "v"+n, depth+1, plain, t.Elem.Max)
+	l.add("for i%s := range n%s {", n.suffix, n.suffix)
+	g.getVar(l, t.Key, "k"+n.suffix, n.key())
+	g.getVar(l, t.Elem, "v"+n.suffix, n.value())
 	g.failed(l, n)
-	l.add("%s[k%s] = v%s", x, n, n)
+	l.add("%s[k%s] = v%s", x, n.suffix, n.suffix)
 	l.add("}")
 	if g.format.writer {
 		l.add("r.MapEnd()")
 	}
 }
 
+// getVar declares a variable of type t and reads it.
+func (g *generator) getVar(l *lines, t *ast.Type, x string, n nest) {
+	if e := g.elementExpr(t); e != "" && t.Max == 0 {
+		l.add("%s := %s", x, e)
+		return
+	}
+	l.add("var %s %s", x, g.goType(t))
+	g.getValue(l, t, x, n, plain, t.Max)
+}
+
 // getPairs reads a map whose keys Go cannot compare.
-func (g *generator) getPairs(l *lines, t *ast.Type, x string, depth int, f form, limit int64) {
-	n := suffix(depth)
+func (g *generator) getPairs(l *lines, t *ast.Type, x string, n nest, f form, limit int64) {
 	if g.format.writer {
 		l.add("%s = %s{}", x, g.goType(t))
-		l.add("for i%s := range %s {", n, g.count(t, limit))
+		l.add("for i%s := range %s {", n.suffix, g.count(t, limit))
 		l.add("%s = protocol.Grow(%s)", x, x)
 	} else {
 		fn := "Resize"
@@ -195,10 +200,10 @@ func (g *generator) getPairs(l *lines, t *ast.Type, x string, depth int, f form,
 			fn = "OptResize"
 		}
 		l.add("%s = %s.%s(d, %s, %s)", x, g.format.Pkg, fn, x, g.count(t, limit))
-		l.add("for i%s := range %s {", n, x)
+		l.add("for i%s := range %s {", n.suffix, x)
 	}
-	g.getValue(l, t.Key, fmt.Sprintf("%s[i%s].Key", x, n), depth+1, plain, t.Key.Max)
-	g.getValue(l, t.Elem, fmt.Sprintf("%s[i%s].Value", x, n), depth+1, plain, t.Elem.Max)
+	g.getValue(l, t.Key, fmt.Sprintf("%s[i%s].Key", x, n.suffix), n.key(), plain, t.Key.Max)
+	g.getValue(l, t.Elem, fmt.Sprintf("%s[i%s].Value", x, n.suffix), n.value(), plain, t.Elem.Max)
 	g.failed(l, n)
 	l.add("}")
 	if g.format.writer {

@@ -79,18 +79,18 @@ func (r *record) putField(l *lines, f *field, last string) {
 	}
 	if fm.writer || t.Kind == ast.KindStruct {
 		l.add("%s", fm.put("Field", append(head, fm.key(t))...))
-		r.g.putValue(l, f.T, f.value(), 0, nil, f.Form == pointer)
+		r.g.putValue(l, f.T, f.value(), nest{field: f.Go}, nil, f.Form == pointer)
 		if fm.writer {
 			l.add("w.FieldEnd()")
 		}
 		return
 	}
-	r.g.putValue(l, f.T, f.value(), 0, head, false)
+	r.g.putValue(l, f.T, f.value(), nest{field: f.Go}, head, false)
 }
 
 // putValue writes the lines for a value x of type t. With head, they write the header of the field too, which the
 // direct Thrift formats do together with the container's.
-func (g *generator) putValue(l *lines, t *ast.Type, x string, depth int, head []string, isPointer bool) {
+func (g *generator) putValue(l *lines, t *ast.Type, x string, n nest, head []string, isPointer bool) {
 	fm, tt := g.format, t.True()
 	if s := scalar(tt); s != "" {
 		l.add("%s", fm.put(s, g.base(t, x)))
@@ -111,9 +111,9 @@ func (g *generator) putValue(l *lines, t *ast.Type, x string, depth int, head []
 	}
 	args := append(head, fm.elementKeys(tt)...)
 	if tt.Kind == ast.KindMap {
-		g.putMap(l, tt, x, depth, begin, args)
+		g.putMap(l, tt, x, n, begin, args)
 	} else {
-		g.putList(l, tt, x, depth, begin, args)
+		g.putList(l, tt, x, n, begin, args)
 	}
 	if fm.writer {
 		l.add("w.%sEnd()", kind)
@@ -131,43 +131,41 @@ func (g *generator) putStruct(l *lines, x string, isPointer bool) {
 	}
 }
 
-func (g *generator) putList(l *lines, t *ast.Type, x string, depth int, begin string, args []string) {
-	n := suffix(depth)
+func (g *generator) putList(l *lines, t *ast.Type, x string, n nest, begin string, args []string) {
 	if t.Kind == ast.KindSet {
-		l.add("set%s := %s", n, g.sorted(t.Elem, "Sorted", x))
-		x = "set" + n
+		l.add("%s := %s", n.name("set"), g.sorted(t.Elem, "Sorted", x))
+		x = n.name("set")
 	}
 	l.add("%s", g.format.put(begin, append(args, "len("+x+")")...))
 	if scalar(t.Elem) != "" {
-		l.add("for _, v%s := range %s {", n, x)
-		g.putValue(l, t.Elem, "v"+n, depth+1, nil, false)
+		l.add("for _, v%s := range %s {", n.suffix, x)
+		g.putValue(l, t.Elem, "v"+n.suffix, n.value(), nil, false)
 	} else {
-		l.add("for i%s := range %s {", n, x)
-		g.putValue(l, t.Elem, fmt.Sprintf("%s[i%s]", x, n), depth+1, nil, false)
+		l.add("for i%s := range %s {", n.suffix, x)
+		g.putValue(l, t.Elem, fmt.Sprintf("%s[i%s]", x, n.suffix), n.value(), nil, false)
 	}
 	l.add("}")
 }
 
-func (g *generator) putMap(l *lines, t *ast.Type, x string, depth int, begin string, args []string) {
-	n := suffix(depth)
+func (g *generator) putMap(l *lines, t *ast.Type, x string, n nest, begin string, args []string) {
 	if !hashable(t.Key) {
-		l.add("pairs%s := %s.SortedPairs(%s, %s)", n, g.use(codecPath), x, g.encodeFunc(t.Key))
-		x = "pairs" + n
+		l.add("%s := %s.SortedPairs(%s, %s)", n.name("pairs"), g.use(codecPath), x, g.encodeFunc(t.Key))
+		x = n.name("pairs")
 		l.add("%s", g.format.put(begin, append(args, "len("+x+")")...))
-		l.add("for i%s := range %s {", n, x)
-		g.putValue(l, t.Key, fmt.Sprintf("%s[i%s].Key", x, n), depth+1, nil, false)
-		g.putValue(l, t.Elem, fmt.Sprintf("%s[i%s].Value", x, n), depth+1, nil, false)
+		l.add("for i%s := range %s {", n.suffix, x)
+		g.putValue(l, t.Key, fmt.Sprintf("%s[i%s].Key", x, n.suffix), n.key(), nil, false)
+		g.putValue(l, t.Elem, fmt.Sprintf("%s[i%s].Value", x, n.suffix), n.value(), nil, false)
 		l.add("}")
 		return
 	}
 	l.add("%s", g.format.put(begin, append(args, "len("+x+")")...))
-	l.add("for _, k%s := range %s {", n, g.sorted(t.Key, "SortedKeys", x))
-	g.putValue(l, t.Key, "k"+n, depth+1, nil, false)
+	l.add("for _, k%s := range %s {", n.suffix, g.sorted(t.Key, "SortedKeys", x))
+	g.putValue(l, t.Key, "k"+n.suffix, n.key(), nil, false)
 	if scalar(t.Elem) != "" {
-		g.putValue(l, t.Elem, fmt.Sprintf("%s[k%s]", x, n), depth+1, nil, false)
+		g.putValue(l, t.Elem, fmt.Sprintf("%s[k%s]", x, n.suffix), n.value(), nil, false)
 	} else {
-		l.add("v%s := %s[k%s]", n, x, n)
-		g.putValue(l, t.Elem, "v"+n, depth+1, nil, false)
+		l.add("v%s := %s[k%s]", n.suffix, x, n.suffix)
+		g.putValue(l, t.Elem, "v"+n.suffix, n.value(), nil, false)
 	}
 	l.add("}")
 }
@@ -191,7 +189,7 @@ func (g *generator) encodeFunc(t *ast.Type) string {
 	in.format = binaryFormat
 	g.use(binaryPath)
 	var l lines
-	in.putValue(&l, t, "v", 1, nil, false)
+	in.putValue(&l, t, "v", nest{}.value(), nil, false)
 	return "func(b []byte, v " + g.goType(t) + ") []byte {\n" + l.String() + "return b\n}"
 }
 
@@ -235,10 +233,10 @@ func (r *record) putElement(l *lines, f *field, id int, tail, final bool) {
 	case f == nil:
 		l.add(appendNil)
 	case f.Presence() == "":
-		r.g.putValue(l, f.T, f.value(), 0, nil, false)
+		r.g.putValue(l, f.T, f.value(), nest{field: f.Go}, nil, false)
 	default:
 		l.add("if %s {", f.Presence())
-		r.g.putValue(l, f.T, f.value(), 0, nil, f.Form == pointer)
+		r.g.putValue(l, f.T, f.value(), nest{field: f.Go}, nil, f.Form == pointer)
 		switch {
 		case final:
 			l.add("}")
@@ -271,7 +269,7 @@ func (r *record) putMsgpackMap(l *lines) {
 	for _, f := range r.Sorted {
 		r.guarded(l, f, func() {
 			l.add("b = msgpack.AppendI64(b, %d)", f.ID)
-			r.g.putValue(l, f.T, f.value(), 0, nil, f.Form == pointer)
+			r.g.putValue(l, f.T, f.value(), nest{field: f.Go}, nil, f.Form == pointer)
 		})
 	}
 }
