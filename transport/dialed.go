@@ -13,6 +13,8 @@ import (
 type dialed struct {
 	conn
 	native   bool      // the other side takes native frames
+	proto    protocol  // of calls that are not native: Compact or Binary
+	service  bool      // their names begin with the service's
 	decodes  [128]bool // codecs it decodes
 	maxFrame int       // longest frame it takes
 	seq      atomic.Uint32
@@ -22,58 +24,62 @@ type dialed struct {
 	responses map[*codec.Method]codec.Message
 }
 
+// pending is a call that waits for its answer.
 type pending struct {
 	m    *codec.Method
 	done func(codec.Message, error)
+	resp codec.Message // to decode into; nil: one of responses
 }
 
 func newDialed(n *network, nc net.Conn) *dialed {
-	c := &dialed{pending: map[uint32]pending{}, responses: map[*codec.Method]codec.Message{}}
+	c := &dialed{proto: protoCompact, pending: map[uint32]pending{}, responses: map[*codec.Method]codec.Message{}}
 	c.conn.init(n, nc)
 	c.waits = func() bool { return len(c.pending) > 0 }
 	return c
 }
 
-// call queues one call.
-func (c *dialed) call(lane Lane, m *codec.Method, req codec.Message, done func(codec.Message, error)) error {
+// call queues one call and returns its number.
+func (c *dialed) call(lane Lane, req codec.Message, p pending) (uint32, error) {
 	seq := c.seq.Add(1)
 	f := c.net.frames.get(lane)
-	if err := c.encode(f, seq, lane, m, req); err != nil {
+	if err := c.encode(f, seq, lane, p.m, req); err != nil {
 		c.net.frames.put(f)
-		return err
+		return 0, err
 	}
-	if m.Oneway {
+	if p.m.Oneway {
 		f.sent = func(err error) {
 			if err != nil {
 				err = ErrDisconnected
 			}
-			c.end(done, nil, err)
+			c.end(p.done, nil, err)
 		}
 	}
-	c.mu.Lock()
-	_, taken := c.pending[seq]
-	var err error
-	switch {
-	case c.failed != nil:
-		err = ErrUnreachable
-	case taken, len(c.pending) >= c.net.cfg.MaxInflight, c.queued+len(f.b) > c.net.cfg.MaxQueueBytes:
-		err = ErrQueueFull
-	default:
-		if !m.Oneway {
-			c.pending[seq] = pending{m, done}
-		}
-		c.push(lane, f)
-	}
-	c.mu.Unlock()
-	if err != nil {
+	if err := c.enqueue(lane, f, p); err != nil {
 		c.net.frames.put(f)
-		return err
+		return 0, err
 	}
 	c.net.counters.callsOut.Add(1)
+	return seq, nil
+}
+
+func (c *dialed) enqueue(lane Lane, f *frame, p pending) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, taken := c.pending[f.seq]
+	switch {
+	case c.failed != nil:
+		return ErrUnreachable
+	case taken, len(c.pending) >= c.net.cfg.MaxInflight, c.queued+len(f.b) > c.net.cfg.MaxQueueBytes:
+		return ErrQueueFull
+	}
+	if !p.m.Oneway {
+		c.pending[f.seq] = p
+	}
+	c.push(lane, f)
 	return nil
 }
 
-// encode puts a call into f: native when both sides can, else as a Thrift message in Compact.
+// encode puts a call into f: native when both sides can, else as a Thrift message.
 func (c *dialed) encode(f *frame, seq uint32, lane Lane, m *codec.Method, req codec.Message) error {
 	var err error
 	if f.seq = seq; c.native && m.ID != 0 {
@@ -88,8 +94,13 @@ func (c *dialed) encode(f *frame, seq uint32, lane Lane, m *codec.Method, req co
 		if m.Oneway {
 			typ = messageOneway
 		}
-		f.b = appendEnvelope(append(f.b, make([]byte, lengthBytes)...), protoCompact, typ, m.Name, seq)
-		f.b, err = c.net.method(m).appendArgs(f.b, protoCompact, req)
+		info := c.net.method(m)
+		name := m.Name
+		if c.service {
+			name = info.qualified
+		}
+		f.b = appendEnvelope(append(f.b, make([]byte, lengthBytes)...), c.proto, typ, name, seq)
+		f.b, err = info.appendArgs(f.b, c.proto, req)
 	}
 	if err == nil && len(f.b)-lengthBytes > c.maxFrame {
 		err = ErrTooLarge
@@ -179,10 +190,11 @@ func (c *dialed) end(done func(codec.Message, error), resp codec.Message, err er
 	}
 }
 
-// response returns the message to decode m's answers into, nil for a void method.
-func (c *dialed) response(m *codec.Method) codec.Message {
-	if m.NewResponse == nil {
-		return nil
+// response returns the message to decode an answer into, nil for a void method.
+func (c *dialed) response(p pending) codec.Message {
+	m := p.m
+	if m.NewResponse == nil || p.resp != nil {
+		return p.resp
 	}
 	r := c.responses[m]
 	if r == nil {
@@ -204,12 +216,13 @@ func (c *dialed) nativeAnswer(f []byte) error {
 	if !ok || p.m.ID != h.method {
 		return refuse(ReasonUnknownSeq, "answer to call %d, method %d", h.seq, h.method)
 	}
-	resp, err := c.decodeNative(h, body, p.m)
+	resp, err := c.decodeNative(h, body, p)
 	c.endDecoded(p, resp, err)
 	return nil
 }
 
-func (c *dialed) decodeNative(h header, body []byte, m *codec.Method) (codec.Message, error) {
+func (c *dialed) decodeNative(h header, body []byte, p pending) (codec.Message, error) {
+	m := p.m
 	if h.kind == kindError {
 		return nil, parseErrorBody(body)
 	}
@@ -227,7 +240,7 @@ func (c *dialed) decodeNative(h header, body []byte, m *codec.Method) (codec.Mes
 		}
 		return nil, &RemoteError{Type: RemoteMissingResult, Message: m.Name + ": an exception without an exception"}
 	}
-	resp := c.response(m)
+	resp := c.response(p)
 	if resp == nil {
 		return nil, nil
 	}
@@ -253,7 +266,7 @@ func (c *dialed) thriftAnswer(p protocol, f []byte) error {
 		c.end(call.done, nil, parseRemoteError(body, p))
 		return nil
 	}
-	resp := c.response(call.m)
+	resp := c.response(call)
 	if err = c.net.method(call.m).parseResult(body, p, resp, &c.net.limits); err != nil {
 		resp, err = nil, wrapDecode(err)
 	}

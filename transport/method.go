@@ -20,9 +20,10 @@ import (
 //	Compact result     0C 00 response 00      Binary result     0C 00 00 response 00
 type method struct {
 	*codec.Method
-	peerOnly    bool // served after the handshake only
-	plainArgs   bool // arguments are a wrapper as above
-	plainResult bool // the result of a success is
+	qualified   string // "Service:Method"
+	peerOnly    bool   // served after the handshake only
+	plainArgs   bool   // arguments are a wrapper as above
+	plainResult bool   // the result of a success is
 	requests    sync.Pool
 }
 
@@ -32,7 +33,7 @@ var (
 )
 
 func newMethod(m *codec.Method, peerOnly bool) *method {
-	r := &method{Method: m, peerOnly: peerOnly}
+	r := &method{Method: m, qualified: m.Service + ":" + m.Name, peerOnly: peerOnly}
 	r.requests.New = func() any { return m.NewRequest() }
 	if args, ok := m.NewArgs().(codec.Args); ok {
 		req := m.NewRequest()
@@ -152,7 +153,7 @@ func newMethodTable(peer, client []*codec.Method) methodTable {
 				t.byID[m.ID] = m
 			}
 			t.byName[m.Name] = m
-			t.byName[m.Service+":"+m.Name] = m
+			t.byName[m.qualified] = m
 		}
 	}
 	add(client, false)

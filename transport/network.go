@@ -45,13 +45,11 @@ type network struct {
 	closeOnce sync.Once
 }
 
-// start begins to listen on ln and to dial the peers.
-func start(cfg Config, ln net.Listener, dial func(context.Context, string) (net.Conn, error)) *network {
+// newNetwork makes what connections need. cfg is complete.
+func newNetwork(cfg Config) *network {
 	n := &network{
 		cfg:      cfg,
-		log:      cfg.Logger.With("node", int64(cfg.Node)),
-		dial:     dial,
-		ln:       ln,
+		log:      cfg.Logger,
 		methods:  newMethodTable(cfg.Methods, cfg.ClientMethods),
 		codecs:   newCodecTable(cfg.Codecs),
 		limits:   codec.Limits{MaxBytes: cfg.MaxFrame},
@@ -61,6 +59,14 @@ func start(cfg Config, ln net.Listener, dial func(context.Context, string) (net.
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.dialing, n.stopDialing = context.WithCancel(n.ctx)
 	n.setCodec(cfg.Codec)
+	return n
+}
+
+// start begins to listen on ln and to dial the peers.
+func start(cfg Config, ln net.Listener, dial func(context.Context, string) (net.Conn, error)) *network {
+	n := newNetwork(cfg)
+	n.log = cfg.Logger.With("node", int64(cfg.Node))
+	n.ln, n.dial = ln, dial
 	n.spawn(n.acceptLoop)
 	n.spawn(n.watch)
 	for id, addr := range cfg.Peers {
@@ -125,6 +131,12 @@ func (n *network) removePeer(id raftpb.NodeID) {
 	if p != nil {
 		p.stop(errors.New("peer was removed"))
 	}
+}
+
+func (n *network) isClosed() bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.closed
 }
 
 // acceptLoop accepts until the listener is closed. A passing failure, such as too many

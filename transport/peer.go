@@ -65,7 +65,8 @@ func (p *peer) call(lane Lane, m *codec.Method, req codec.Message, done func(cod
 		p.want(slot)
 		return ErrUnreachable
 	}
-	return c.call(lane, m, req, done)
+	_, err := c.call(lane, req, pending{m: m, done: done})
+	return err
 }
 
 // want starts the link of a slot if there is none.
