@@ -3,4 +3,4 @@
 package raftwire
 
 //go:generate go tool raftgen -out gen -I idl idl/raft.thrift
-//go:generate go tool raftgen -out codec/codectest -I codec/codectest/idl codec/codectest/idl/shared.thrift codec/codectest/idl/everything.thrift codec/codectest/idl/modern.thrift
+//go:generate go tool raftgen -out codec/codectest -I codec/codectest/idl codec/codectest/idl/basis.thrift codec/codectest/idl/everything.thrift codec/codectest/idl/modern.thrift

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -62,7 +63,7 @@ func seed(t *testing.T) uint64 {
 // generated from the same IDL (testdata/official), in both protocols and both directions.
 func TestOfficialCode(t *testing.T) {
 	s := seed(t)
-	for _, tw := range append(append(raftpbTypes(), everythingTypes()...), sharedTypes()...) {
+	for _, tw := range slices.Concat(raftpbTypes(), raftpbCalls(), everythingTypes(), basisTypes()) {
 		n := 2_000
 		switch {
 		case testing.Short():
@@ -199,9 +200,9 @@ func hasMap(t reflect.Type, depth int) bool {
 // TestTwinsAreComplete checks that no generated type is missing from the tables.
 func TestTwinsAreComplete(t *testing.T) {
 	for file, twins := range map[string][]twin{
-		"raftpb/raft_compact_gen.go":                              raftpbTypes(),
+		"raftpb/raft_compact_gen.go":                              slices.Concat(raftpbTypes(), raftpbCalls()),
 		"../codec/codectest/everything/everything_compact_gen.go": everythingTypes(),
-		"../codec/codectest/shared/shared_compact_gen.go":         sharedTypes(),
+		"../codec/codectest/basis/basis_compact_gen.go":           basisTypes(),
 	} {
 		src, err := os.ReadFile(file)
 		if err != nil {

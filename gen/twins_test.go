@@ -4,12 +4,12 @@ import (
 	"github.com/apache/thrift/lib/go/thrift"
 
 	"github.com/seed-814fcd60/raftwire/codec"
+	"github.com/seed-814fcd60/raftwire/codec/codectest/basis"
 	"github.com/seed-814fcd60/raftwire/codec/codectest/everything"
-	"github.com/seed-814fcd60/raftwire/codec/codectest/shared"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+	officialbasis "github.com/seed-814fcd60/raftwire/gen/testdata/official/basis"
 	officialeverything "github.com/seed-814fcd60/raftwire/gen/testdata/official/everything"
 	officialraftpb "github.com/seed-814fcd60/raftwire/gen/testdata/official/raftpb"
-	officialshared "github.com/seed-814fcd60/raftwire/gen/testdata/official/shared"
 )
 
 // twin is a type of ours and the one that the official compiler generated from the same definition.
@@ -29,7 +29,7 @@ func pair[O any, T any, PO interface {
 	return twin{name, func() codec.Message { return PO(new(O)) }, func() thrift.TStruct { return PT(new(T)) }}
 }
 
-// raftpbTypes are all types of raftpb.
+// raftpbTypes are all messages of raft.thrift.
 func raftpbTypes() []twin {
 	return []twin{
 		pair[raftpb.Payload, officialraftpb.Payload]("raftpb.Payload"),
@@ -84,6 +84,12 @@ func raftpbTypes() []twin {
 		pair[raftpb.NoSuchGroup, officialraftpb.NoSuchGroup]("raftpb.NoSuchGroup"),
 		pair[raftpb.Unavailable, officialraftpb.Unavailable]("raftpb.Unavailable"),
 		pair[raftpb.Rejected, officialraftpb.Rejected]("raftpb.Rejected"),
+	}
+}
+
+// raftpbCalls are the arguments and results of all methods of raft.thrift.
+func raftpbCalls() []twin {
+	return []twin{
 		pair[raftpb.RaftPeerHandshakeArgs, officialraftpb.RaftPeerHandshakeArgs]("raftpb.RaftPeerHandshakeArgs"),
 		pair[raftpb.RaftPeerHandshakeResult, officialraftpb.RaftPeerHandshakeResult]("raftpb.RaftPeerHandshakeResult"),
 		pair[raftpb.RaftPeerVoteArgs, officialraftpb.RaftPeerVoteArgs]("raftpb.RaftPeerVoteArgs"),
@@ -126,7 +132,7 @@ func raftpbTypes() []twin {
 	}
 }
 
-// everythingTypes are all types of everything.
+// everythingTypes are all types of everything.thrift.
 func everythingTypes() []twin {
 	return []twin{
 		pair[everything.Scalars, officialeverything.Scalars]("everything.Scalars"),
@@ -162,14 +168,14 @@ func everythingTypes() []twin {
 	}
 }
 
-// sharedTypes are all types of shared.
-func sharedTypes() []twin {
+// basisTypes are all types of basis.thrift.
+func basisTypes() []twin {
 	return []twin{
-		pair[shared.Point, officialshared.Point]("shared.Point"),
-		pair[shared.Broken, officialshared.Broken]("shared.Broken"),
-		pair[shared.BaseEchoArgs, officialshared.BaseEchoArgs]("shared.BaseEchoArgs"),
-		pair[shared.BaseEchoResult, officialshared.BaseEchoResult]("shared.BaseEchoResult"),
-		pair[shared.BasePingArgs, officialshared.BasePingArgs]("shared.BasePingArgs"),
-		pair[shared.BasePingResult, officialshared.BasePingResult]("shared.BasePingResult"),
+		pair[basis.Point, officialbasis.Point]("basis.Point"),
+		pair[basis.Broken, officialbasis.Broken]("basis.Broken"),
+		pair[basis.BaseEchoArgs, officialbasis.BaseEchoArgs]("basis.BaseEchoArgs"),
+		pair[basis.BaseEchoResult, officialbasis.BaseEchoResult]("basis.BaseEchoResult"),
+		pair[basis.BasePingArgs, officialbasis.BasePingArgs]("basis.BasePingArgs"),
+		pair[basis.BasePingResult, officialbasis.BasePingResult]("basis.BasePingResult"),
 	}
 }

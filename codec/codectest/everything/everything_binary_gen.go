@@ -4,7 +4,7 @@ package everything
 
 import (
 	"github.com/seed-814fcd60/raftwire/codec"
-	"github.com/seed-814fcd60/raftwire/codec/codectest/shared"
+	"github.com/seed-814fcd60/raftwire/codec/codectest/basis"
 	"github.com/seed-814fcd60/raftwire/codec/thrift/binary"
 )
 
@@ -332,10 +332,10 @@ func (m *Containers) AppendBinary(b []byte) []byte {
 			}
 		}
 	}
-	b = binary.AppendMapField(b, 15, binary.Binary, binary.I32, len(m.Shared))
-	for _, k := range codec.SortedKeys(m.Shared) {
+	b = binary.AppendMapField(b, 15, binary.Binary, binary.I32, len(m.Common))
+	for _, k := range codec.SortedKeys(m.Common) {
 		b = binary.AppendText(b, k)
-		b = binary.AppendI32(b, m.Shared[k])
+		b = binary.AppendI32(b, m.Common[k])
 	}
 	if m.OptNumbers != nil {
 		b = binary.AppendListField(b, 16, binary.I32, len(m.OptNumbers))
@@ -514,14 +514,14 @@ func (m *Containers) ScanBinary(d *binary.Decoder) {
 			}
 		case binary.Map | 15:
 			n := d.Map(binary.Binary, binary.I32, 0)
-			m.Shared = binary.MakeMap[string, int32](d, n)
+			m.Common = binary.MakeMap[string, int32](d, n)
 			for i := range n {
 				k := d.Text()
 				v := d.I32()
 				if d.Failed(i) {
 					break
 				}
-				m.Shared[k] = v
+				m.Common[k] = v
 			}
 		case binary.List | 16:
 			m.OptNumbers = binary.OptSlice(d, m.OptNumbers, binary.I32, 0)
@@ -614,7 +614,7 @@ func (m *Choice) ScanBinary(d *binary.Decoder) {
 		case binary.Binary | 2:
 			m.Text = codec.Some(d.Text())
 		case binary.Struct | 3:
-			m.Point = binary.New[shared.Point](d)
+			m.Point = binary.New[basis.Point](d)
 			m.Point.ScanBinary(d)
 		case binary.List | 4:
 			m.Texts = binary.OptSlice(d, m.Texts, binary.Binary, 0)
@@ -1135,7 +1135,7 @@ func (m *EverythingOneResult) ScanBinary(d *binary.Decoder) {
 			m.Odd = binary.New[Odd](d)
 			m.Odd.ScanBinary(d)
 		case binary.Struct | 2:
-			m.Broken = binary.New[shared.Broken](d)
+			m.Broken = binary.New[basis.Broken](d)
 			m.Broken.ScanBinary(d)
 		default:
 			d.Skip(f)

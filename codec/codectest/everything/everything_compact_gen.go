@@ -4,7 +4,7 @@ package everything
 
 import (
 	"github.com/seed-814fcd60/raftwire/codec"
-	"github.com/seed-814fcd60/raftwire/codec/codectest/shared"
+	"github.com/seed-814fcd60/raftwire/codec/codectest/basis"
 	"github.com/seed-814fcd60/raftwire/codec/thrift/binary"
 	"github.com/seed-814fcd60/raftwire/codec/thrift/compact"
 )
@@ -343,10 +343,10 @@ func (m *Containers) AppendCompact(b []byte) []byte {
 			}
 		}
 	}
-	b = compact.AppendMapField(b, 14, 15, compact.Binary, compact.I32, len(m.Shared))
-	for _, k := range codec.SortedKeys(m.Shared) {
+	b = compact.AppendMapField(b, 14, 15, compact.Binary, compact.I32, len(m.Common))
+	for _, k := range codec.SortedKeys(m.Common) {
 		b = compact.AppendText(b, k)
-		b = compact.AppendI32(b, m.Shared[k])
+		b = compact.AppendI32(b, m.Common[k])
 	}
 	last := int16(15)
 	if m.OptNumbers != nil {
@@ -529,14 +529,14 @@ func (m *Containers) ScanCompact(d *compact.Decoder) {
 			}
 		case compact.Map | 15:
 			n := d.Map(compact.Binary, compact.I32, 0)
-			m.Shared = compact.MakeMap[string, int32](d, n)
+			m.Common = compact.MakeMap[string, int32](d, n)
 			for i := range n {
 				k := d.Text()
 				v := d.I32()
 				if d.Failed(i) {
 					break
 				}
-				m.Shared[k] = v
+				m.Common[k] = v
 			}
 		case compact.List | 16:
 			m.OptNumbers = compact.OptSlice(d, m.OptNumbers, compact.I32, 0)
@@ -634,7 +634,7 @@ func (m *Choice) ScanCompact(d *compact.Decoder) {
 		case compact.Binary | 2:
 			m.Text = codec.Some(d.Text())
 		case compact.Struct | 3:
-			m.Point = compact.New[shared.Point](d)
+			m.Point = compact.New[basis.Point](d)
 			m.Point.ScanCompact(d)
 		case compact.List | 4:
 			m.Texts = compact.OptSlice(d, m.Texts, compact.Binary, 0)
@@ -1166,7 +1166,7 @@ func (m *EverythingOneResult) ScanCompact(d *compact.Decoder) {
 			m.Odd = compact.New[Odd](d)
 			m.Odd.ScanCompact(d)
 		case compact.Struct | 2:
-			m.Broken = compact.New[shared.Broken](d)
+			m.Broken = compact.New[basis.Broken](d)
 			m.Broken.ScanCompact(d)
 		default:
 			d.Skip(f)

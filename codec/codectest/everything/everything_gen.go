@@ -10,7 +10,7 @@ import (
 	"strconv"
 
 	"github.com/seed-814fcd60/raftwire/codec"
-	"github.com/seed-814fcd60/raftwire/codec/codectest/shared"
+	"github.com/seed-814fcd60/raftwire/codec/codectest/basis"
 )
 
 // This file needs a runtime that defines Runtime1; if it does not compile, run go generate.
@@ -44,7 +44,7 @@ const Big Size = SizeLarge
 const Noon Later = 12
 
 // Primes is a constant of everything.thrift.
-func Primes() []int32 { return []int32{2, 3, shared.Answer} }
+func Primes() []int32 { return []int32{2, 3, basis.Answer} }
 
 // Words_ is a constant of everything.thrift.
 func Words_() []string { return []string{"a", "b"} }
@@ -53,10 +53,10 @@ func Words_() []string { return []string{"a", "b"} }
 func Table() map[string][]int32 { return map[string][]int32{"one": []int32{1}, "two": []int32{1, 2}} }
 
 // Origin is a constant of everything.thrift.
-func Origin() shared.Point { return shared.Point{X: 0, Y: 0} }
+func Origin() basis.Point { return basis.Point{X: 0, Y: 0} }
 
-// Later is shared.Stamp.
-type Later shared.Stamp
+// Later is basis.Stamp.
+type Later basis.Stamp
 
 // Names is []string.
 type Names = []string
@@ -67,8 +67,8 @@ type Blob []byte
 // Flag is bool.
 type Flag bool
 
-// Hue is shared.Color.
-type Hue = shared.Color
+// Hue is basis.Color.
+type Hue = basis.Color
 
 // Size is an enum of everything.thrift.
 type Size int32
@@ -156,10 +156,10 @@ func (m *Scalars) Reset() {
 
 // Required fields must be there when read.
 type Strict struct {
-	Number  int32        // 1
-	Text    string       // 2
-	Point   shared.Point // 3
-	Numbers []int32      // 4
+	Number  int32       // 1
+	Text    string      // 2
+	Point   basis.Point // 3
+	Numbers []int32     // 4
 }
 
 var strictInfo = codec.StructInfo{Name: "Strict", Fields: []codec.FieldInfo{
@@ -184,7 +184,7 @@ type Defaults struct {
 	Yes      bool             // 3
 	Size     Size             // 4
 	Numbers  []int32          // 5
-	Point    shared.Point     // 6
+	Point    basis.Point      // 6
 	Real     float64          // 7
 	Counts   map[string]int32 // 8
 	Negative int64            // 9
@@ -204,7 +204,7 @@ var defaultsInfo = codec.StructInfo{Name: "Defaults", Fields: []codec.FieldInfo{
 
 // Reset gives every field its default.
 func (m *Defaults) Reset() {
-	*m = Defaults{Number: 7, Text: Greeting, Yes: true, Size: SizeMedium, Numbers: append(m.Numbers[:0], 1, 2, 3), Point: shared.Point{X: 5, Y: shared.Answer}, Real: 1.5, Counts: map[string]int32{"a": 1}, Negative: -1}
+	*m = Defaults{Number: 7, Text: Greeting, Yes: true, Size: SizeMedium, Numbers: append(m.Numbers[:0], 1, 2, 3), Point: basis.Point{X: 5, Y: basis.Answer}, Real: 1.5, Counts: map[string]int32{"a": 1}, Negative: -1}
 }
 
 // Containers is a struct of everything.thrift.
@@ -223,7 +223,7 @@ type Containers struct {
 	Chances    map[bool]float64     // 12
 	BySize     map[Size]Later       // 13
 	Deep       []map[string][]int16 // 14
-	Shared     shared.Counts        // 15
+	Common     basis.Counts         // 15
 	OptNumbers []int32              // 16
 	OptTexts   map[string]string    // 17
 	OptSet     []int8               // 18
@@ -247,7 +247,7 @@ var containersInfo = codec.StructInfo{Name: "Containers", Fields: []codec.FieldI
 	{ID: 12, Name: "chances"},
 	{ID: 13, Name: "bySize"},
 	{ID: 14, Name: "deep"},
-	{ID: 15, Name: "shared"},
+	{ID: 15, Name: "common"},
 	{ID: 16, Name: "optNumbers"},
 	{ID: 17, Name: "optTexts"},
 	{ID: 18, Name: "optSet"},
@@ -265,7 +265,7 @@ func (m *Containers) Reset() {
 type Choice struct {
 	Number codec.Opt[int32]  // 1
 	Text   codec.Opt[string] // 2
-	Point  *shared.Point     // 3
+	Point  *basis.Point      // 3
 	Texts  []string          // 4
 	Data   []byte            // 5
 }

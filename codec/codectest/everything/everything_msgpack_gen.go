@@ -4,7 +4,7 @@ package everything
 
 import (
 	"github.com/seed-814fcd60/raftwire/codec"
-	"github.com/seed-814fcd60/raftwire/codec/codectest/shared"
+	"github.com/seed-814fcd60/raftwire/codec/codectest/basis"
 	"github.com/seed-814fcd60/raftwire/codec/msgpack"
 	"github.com/seed-814fcd60/raftwire/codec/thrift/binary"
 )
@@ -420,10 +420,10 @@ func (m *Containers) AppendMsgpack(b []byte) []byte {
 			}
 		}
 	}
-	b = msgpack.AppendMap(b, len(m.Shared))
-	for _, k := range codec.SortedKeys(m.Shared) {
+	b = msgpack.AppendMap(b, len(m.Common))
+	for _, k := range codec.SortedKeys(m.Common) {
 		b = msgpack.AppendText(b, k)
-		b = msgpack.AppendI32(b, m.Shared[k])
+		b = msgpack.AppendI32(b, m.Common[k])
 	}
 	if m.OptNumbers != nil {
 		b = msgpack.AppendArray(b, len(m.OptNumbers))
@@ -607,14 +607,14 @@ func (m *Containers) ScanMsgpack(d *msgpack.Decoder) {
 			}
 		case 15:
 			n := d.Map(0)
-			m.Shared = msgpack.MakeMap[string, int32](d, n)
+			m.Common = msgpack.MakeMap[string, int32](d, n)
 			for i := range n {
 				k := d.Text()
 				v := d.I32()
 				if d.Failed(i) {
 					break
 				}
-				m.Shared[k] = v
+				m.Common[k] = v
 			}
 		case 16:
 			m.OptNumbers = msgpack.OptSlice(d, m.OptNumbers, 0)
@@ -736,7 +736,7 @@ func (m *Choice) ScanMsgpack(d *msgpack.Decoder) {
 		case 2:
 			m.Text = codec.Some(d.Text())
 		case 3:
-			m.Point = msgpack.New[shared.Point](d)
+			m.Point = msgpack.New[basis.Point](d)
 			m.Point.ScanMsgpack(d)
 		case 4:
 			m.Texts = msgpack.OptSlice(d, m.Texts, 0)
@@ -1363,7 +1363,7 @@ func (m *EverythingOneResult) ScanMsgpack(d *msgpack.Decoder) {
 			m.Odd = msgpack.New[Odd](d)
 			m.Odd.ScanMsgpack(d)
 		case 2:
-			m.Broken = msgpack.New[shared.Broken](d)
+			m.Broken = msgpack.New[basis.Broken](d)
 			m.Broken.ScanMsgpack(d)
 		default:
 			d.Skip()

@@ -7,12 +7,12 @@ import (
 	"errors"
 
 	"github.com/seed-814fcd60/raftwire/codec"
-	"github.com/seed-814fcd60/raftwire/codec/codectest/shared"
+	"github.com/seed-814fcd60/raftwire/codec/codectest/basis"
 )
 
 // Everything is the service Everything of everything.thrift, as a server implements it.
 type Everything interface {
-	shared.Base
+	basis.Base
 	One(ctx context.Context, req *Scalars) (*Scalars, error)
 	Sum(ctx context.Context, a int32, b_ int64, type_ *Tree) (int64, error)
 	Names(ctx context.Context, filter Names) ([]string, error)
@@ -25,13 +25,13 @@ type Everything interface {
 
 // EverythingClient calls a server of Everything. It is safe for concurrent use.
 type EverythingClient struct {
-	*shared.BaseClient
+	*basis.BaseClient
 	caller codec.Caller
 }
 
 // NewEverythingClient returns a client that calls through c.
 func NewEverythingClient(c codec.Caller) *EverythingClient {
-	return &EverythingClient{shared.NewBaseClient(c), c}
+	return &EverythingClient{basis.NewBaseClient(c), c}
 }
 
 // One calls Everything.one.
@@ -122,7 +122,7 @@ func (h everythingHandler) Handle(ctx context.Context, m *codec.Method, req code
 		v, err := h.server.Size(ctx)
 		return codec.Reply(&EverythingSizeResult{Return: codec.Some(v)}, err)
 	}
-	return shared.NewBaseHandler(h.server).Handle(ctx, m, req)
+	return basis.NewBaseHandler(h.server).Handle(ctx, m, req)
 }
 
 // The methods of Everything. They are descriptions, and never changed.
@@ -181,8 +181,8 @@ var (
 		NewResponse: func() codec.Message { return new(EverythingSizeResult) },
 	}
 
-	// EverythingMethods has all of them, also those of shared.Base.
-	EverythingMethods = append(shared.BaseMethods[:len(shared.BaseMethods):len(shared.BaseMethods)], EverythingOne, EverythingSum, EverythingNames, EverythingNothing, EverythingForget, EverythingCounts, EverythingRaw, EverythingSize)
+	// EverythingMethods has all of them, also those of basis.Base.
+	EverythingMethods = append(basis.BaseMethods[:len(basis.BaseMethods):len(basis.BaseMethods)], EverythingOne, EverythingSum, EverythingNames, EverythingNothing, EverythingForget, EverythingCounts, EverythingRaw, EverythingSize)
 )
 
 // EverythingOneArgs is part of Thrift's calling convention for Everything.one.
@@ -213,9 +213,9 @@ func (m *EverythingOneArgs) SetRequest(req codec.Message) { m.Req = req.(*Scalar
 
 // EverythingOneResult is part of Thrift's calling convention for Everything.one.
 type EverythingOneResult struct {
-	Return *Scalars       // 0
-	Odd    *Odd           // 1
-	Broken *shared.Broken // 2
+	Return *Scalars      // 0
+	Odd    *Odd          // 1
+	Broken *basis.Broken // 2
 }
 
 var everythingOneResultInfo = codec.StructInfo{Name: "one_result", Fields: []codec.FieldInfo{

@@ -8,7 +8,7 @@ import (
 	"github.com/apache/thrift/lib/go/thrift"
 
 	"github.com/seed-814fcd60/raftwire/codec"
-	"github.com/seed-814fcd60/raftwire/codec/codectest/shared"
+	"github.com/seed-814fcd60/raftwire/codec/codectest/basis"
 	"github.com/seed-814fcd60/raftwire/codec/thrift/binary"
 	"github.com/seed-814fcd60/raftwire/codec/thrift/protocol"
 )
@@ -388,11 +388,11 @@ func (m *Containers) Write(ctx context.Context, p thrift.TProtocol) error {
 	}
 	w.ListEnd()
 	w.FieldEnd()
-	w.Field("shared", 15, protocol.Map)
-	w.Map(protocol.Binary, protocol.I32, len(m.Shared))
-	for _, k := range codec.SortedKeys(m.Shared) {
+	w.Field("common", 15, protocol.Map)
+	w.Map(protocol.Binary, protocol.I32, len(m.Common))
+	for _, k := range codec.SortedKeys(m.Common) {
 		w.Text(k)
-		w.I32(m.Shared[k])
+		w.I32(m.Common[k])
 	}
 	w.MapEnd()
 	w.FieldEnd()
@@ -645,14 +645,14 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.ListEnd()
 		case protocol.Map | 15:
 			n := r.Map(protocol.Binary, protocol.I32, 0)
-			m.Shared = map[string]int32{}
+			m.Common = map[string]int32{}
 			for i := range n {
 				k := r.Text()
 				v := r.I32()
 				if r.Failed(i) {
 					break
 				}
-				m.Shared[k] = v
+				m.Common[k] = v
 			}
 			r.MapEnd()
 		case protocol.List | 16:
@@ -769,7 +769,7 @@ func (m *Choice) Read(ctx context.Context, p thrift.TProtocol) error {
 		case protocol.Binary | 2:
 			m.Text = codec.Some(r.Text())
 		case protocol.Struct | 3:
-			m.Point = new(shared.Point)
+			m.Point = new(basis.Point)
 			r.Struct(m.Point)
 		case protocol.List | 4:
 			m.Texts = []string{}
@@ -1259,7 +1259,7 @@ func (m *EverythingOneResult) Read(ctx context.Context, p thrift.TProtocol) erro
 			m.Odd = new(Odd)
 			r.Struct(m.Odd)
 		case protocol.Struct | 2:
-			m.Broken = new(shared.Broken)
+			m.Broken = new(basis.Broken)
 			r.Struct(m.Broken)
 		default:
 			r.Skip(f)

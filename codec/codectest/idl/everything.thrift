@@ -1,13 +1,13 @@
 /** Every construct of the Thrift IDL that all official compilers since 0.13 know: the messages of the conformance suite. */
 namespace go everything
 
-include "shared.thrift"
+include "basis.thrift"
 
-typedef shared.Stamp Later
+typedef basis.Stamp Later
 typedef list<string> Names
 typedef binary Blob
 typedef bool Flag
-typedef shared.Color Hue
+typedef basis.Color Hue
 
 enum Size { SMALL, MEDIUM = 5, LARGE, smallish = -1 }
 
@@ -20,10 +20,10 @@ const double WHOLE = 2
 const string GREETING = "hello \"you\""
 const Size BIG = Size.LARGE
 const Later NOON = 12
-const list<i32> PRIMES = [2, 3, shared.ANSWER]
+const list<i32> PRIMES = [2, 3, basis.ANSWER]
 const set<string> WORDS = ["a", "b"]
 const map<string, list<i32>> TABLE = {"one": [1], "two": [1, 2]}
-const shared.Point ORIGIN = {"x": 0, "y": 0}
+const basis.Point ORIGIN = {"x": 0, "y": 0}
 
 /** All scalars, in the three degrees of being there. */
 struct Scalars {
@@ -56,7 +56,7 @@ struct Scalars {
 struct Strict {
   1: required i32 number
   2: required string text
-  3: required shared.Point point
+  3: required basis.Point point
   4: required list<i32> numbers
 }
 
@@ -66,7 +66,7 @@ struct Defaults {
   3: bool yes = 1
   4: Size size = Size.MEDIUM
   5: list<i32> numbers = [1, 2, 3]
-  6: shared.Point point = {"x": 5}
+  6: basis.Point point = {"x": 5}
   7: double real = 1.5
   8: map<string, i32> counts = {"a": 1}
   9: i64 negative = -1
@@ -87,7 +87,7 @@ struct Containers {
   12: map<bool, double> chances
   13: map<Size, Later> bySize
   14: list<map<string, set<i16>>> deep
-  15: shared.Counts shared
+  15: basis.Counts common
   16: optional list<i32> optNumbers
   17: optional map<string, string> optTexts
   18: optional set<i8> optSet
@@ -99,7 +99,7 @@ struct Containers {
 union Choice {
   1: i32 number
   2: string text
-  3: shared.Point point
+  3: basis.Point point
   4: list<string> texts
   5: binary data
 }
@@ -174,8 +174,8 @@ exception Odd {
   2: i32 number
 }
 
-service Everything extends shared.Base {
-  Scalars one(1: Scalars req) throws (1: Odd odd, 2: shared.Broken broken) (id = "10")
+service Everything extends basis.Base {
+  Scalars one(1: Scalars req) throws (1: Odd odd, 2: basis.Broken broken) (id = "10")
   i64 sum(1: i32 a, 2: i64 b, 3: Tree type) (id = "11")
   list<string> names(1: Names filter) (id = "12")
   void nothing(1: Empty req) throws (1: Odd odd) (id = "13")

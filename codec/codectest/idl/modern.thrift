@@ -1,7 +1,7 @@
 /** What older official compilers do not know or do not compile in Go. */
 namespace go modern
 
-include "shared.thrift"
+include "basis.thrift"
 
 typedef uuid Key
 
@@ -16,9 +16,9 @@ struct Keys {
   6: set<uuid> some
   7: map<binary, i32> byBlob
   8: map<list<i32>, string> byList
-  9: map<shared.Point, i32> byPoint
+  9: map<basis.Point, i32> byPoint
   10: set<list<string>> setOfLists
-  11: set<shared.Point> setOfPoints
+  11: set<basis.Point> setOfPoints
   12: set<binary> blobs
   13: optional map<list<i32>, i32> optByList
   14: set<bool> flags

@@ -4,7 +4,7 @@ package modern
 
 import (
 	"github.com/seed-814fcd60/raftwire/codec"
-	"github.com/seed-814fcd60/raftwire/codec/codectest/shared"
+	"github.com/seed-814fcd60/raftwire/codec/codectest/basis"
 	"github.com/seed-814fcd60/raftwire/codec/thrift/binary"
 )
 
@@ -57,7 +57,7 @@ func (m *Keys) AppendBinary(b []byte) []byte {
 		b = binary.AppendText(b, pairsByList[i].Value)
 	}
 	b = binary.AppendMapField(b, 9, binary.Struct, binary.I32, len(m.ByPoint))
-	for _, k := range codec.SortedKeysFunc(m.ByPoint, func(b []byte, v shared.Point) []byte {
+	for _, k := range codec.SortedKeysFunc(m.ByPoint, func(b []byte, v basis.Point) []byte {
 		b = v.AppendBinary(b)
 		return b
 	}) {
@@ -78,7 +78,7 @@ func (m *Keys) AppendBinary(b []byte) []byte {
 			b = binary.AppendText(b, v1)
 		}
 	}
-	setSetOfPoints := codec.SortedFunc(m.SetOfPoints, func(b []byte, v shared.Point) []byte {
+	setSetOfPoints := codec.SortedFunc(m.SetOfPoints, func(b []byte, v basis.Point) []byte {
 		b = v.AppendBinary(b)
 		return b
 	})
@@ -196,9 +196,9 @@ func (m *Keys) ScanBinary(d *binary.Decoder) {
 			}
 		case binary.Map | 9:
 			n := d.Map(binary.Struct, binary.I32, 0)
-			m.ByPoint = binary.MakeMap[shared.Point, int32](d, n)
+			m.ByPoint = binary.MakeMap[basis.Point, int32](d, n)
 			for i := range n {
-				var k shared.Point
+				var k basis.Point
 				k.ScanBinary(d)
 				v := d.I32()
 				if d.Failed(i) {

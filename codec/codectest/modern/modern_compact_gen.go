@@ -4,7 +4,7 @@ package modern
 
 import (
 	"github.com/seed-814fcd60/raftwire/codec"
-	"github.com/seed-814fcd60/raftwire/codec/codectest/shared"
+	"github.com/seed-814fcd60/raftwire/codec/codectest/basis"
 	"github.com/seed-814fcd60/raftwire/codec/thrift/binary"
 	"github.com/seed-814fcd60/raftwire/codec/thrift/compact"
 )
@@ -60,7 +60,7 @@ func (m *Keys) AppendCompact(b []byte) []byte {
 		b = compact.AppendText(b, pairsByList[i].Value)
 	}
 	b = compact.AppendMapField(b, 8, 9, compact.Struct, compact.I32, len(m.ByPoint))
-	for _, k := range codec.SortedKeysFunc(m.ByPoint, func(b []byte, v shared.Point) []byte {
+	for _, k := range codec.SortedKeysFunc(m.ByPoint, func(b []byte, v basis.Point) []byte {
 		b = v.AppendBinary(b)
 		return b
 	}) {
@@ -81,7 +81,7 @@ func (m *Keys) AppendCompact(b []byte) []byte {
 			b = compact.AppendText(b, v1)
 		}
 	}
-	setSetOfPoints := codec.SortedFunc(m.SetOfPoints, func(b []byte, v shared.Point) []byte {
+	setSetOfPoints := codec.SortedFunc(m.SetOfPoints, func(b []byte, v basis.Point) []byte {
 		b = v.AppendBinary(b)
 		return b
 	})
@@ -201,9 +201,9 @@ func (m *Keys) ScanCompact(d *compact.Decoder) {
 			}
 		case compact.Map | 9:
 			n := d.Map(compact.Struct, compact.I32, 0)
-			m.ByPoint = compact.MakeMap[shared.Point, int32](d, n)
+			m.ByPoint = compact.MakeMap[basis.Point, int32](d, n)
 			for i := range n {
-				var k shared.Point
+				var k basis.Point
 				k.ScanCompact(d)
 				v := d.I32()
 				if d.Failed(i) {

@@ -7,7 +7,7 @@ package modern
 
 import (
 	"github.com/seed-814fcd60/raftwire/codec"
-	"github.com/seed-814fcd60/raftwire/codec/codectest/shared"
+	"github.com/seed-814fcd60/raftwire/codec/codectest/basis"
 )
 
 // This file needs a runtime that defines Runtime1; if it does not compile, run go generate.
@@ -31,9 +31,9 @@ type Keys struct {
 	Some        []codec.UUID                            // 6
 	ByBlob      []codec.Pair[[]byte, int32]             // 7
 	ByList      []codec.Pair[[]int32, string]           // 8
-	ByPoint     map[shared.Point]int32                  // 9
+	ByPoint     map[basis.Point]int32                   // 9
 	SetOfLists  [][]string                              // 10
-	SetOfPoints []shared.Point                          // 11
+	SetOfPoints []basis.Point                           // 11
 	Blobs       [][]byte                                // 12
 	OptByList   []codec.Pair[[]int32, int32]            // 13
 	Flags       []bool                                  // 14

@@ -4,7 +4,7 @@ package modern
 
 import (
 	"github.com/seed-814fcd60/raftwire/codec"
-	"github.com/seed-814fcd60/raftwire/codec/codectest/shared"
+	"github.com/seed-814fcd60/raftwire/codec/codectest/basis"
 	"github.com/seed-814fcd60/raftwire/codec/msgpack"
 	"github.com/seed-814fcd60/raftwire/codec/thrift/binary"
 )
@@ -61,7 +61,7 @@ func (m *Keys) AppendMsgpack(b []byte) []byte {
 		b = msgpack.AppendText(b, pairsByList[i].Value)
 	}
 	b = msgpack.AppendMap(b, len(m.ByPoint))
-	for _, k := range codec.SortedKeysFunc(m.ByPoint, func(b []byte, v shared.Point) []byte {
+	for _, k := range codec.SortedKeysFunc(m.ByPoint, func(b []byte, v basis.Point) []byte {
 		b = v.AppendBinary(b)
 		return b
 	}) {
@@ -82,7 +82,7 @@ func (m *Keys) AppendMsgpack(b []byte) []byte {
 			b = msgpack.AppendText(b, v1)
 		}
 	}
-	setSetOfPoints := codec.SortedFunc(m.SetOfPoints, func(b []byte, v shared.Point) []byte {
+	setSetOfPoints := codec.SortedFunc(m.SetOfPoints, func(b []byte, v basis.Point) []byte {
 		b = v.AppendBinary(b)
 		return b
 	})
@@ -201,9 +201,9 @@ func (m *Keys) ScanMsgpack(d *msgpack.Decoder) {
 			}
 		case 9:
 			n := d.Map(0)
-			m.ByPoint = msgpack.MakeMap[shared.Point, int32](d, n)
+			m.ByPoint = msgpack.MakeMap[basis.Point, int32](d, n)
 			for i := range n {
-				var k shared.Point
+				var k basis.Point
 				k.ScanMsgpack(d)
 				v := d.I32()
 				if d.Failed(i) {

@@ -8,7 +8,7 @@ import (
 	"github.com/apache/thrift/lib/go/thrift"
 
 	"github.com/seed-814fcd60/raftwire/codec"
-	"github.com/seed-814fcd60/raftwire/codec/codectest/shared"
+	"github.com/seed-814fcd60/raftwire/codec/codectest/basis"
 	"github.com/seed-814fcd60/raftwire/codec/thrift/binary"
 	"github.com/seed-814fcd60/raftwire/codec/thrift/protocol"
 )
@@ -80,7 +80,7 @@ func (m *Keys) Write(ctx context.Context, p thrift.TProtocol) error {
 	w.FieldEnd()
 	w.Field("byPoint", 9, protocol.Map)
 	w.Map(protocol.Struct, protocol.I32, len(m.ByPoint))
-	for _, k := range codec.SortedKeysFunc(m.ByPoint, func(b []byte, v shared.Point) []byte {
+	for _, k := range codec.SortedKeysFunc(m.ByPoint, func(b []byte, v basis.Point) []byte {
 		b = v.AppendBinary(b)
 		return b
 	}) {
@@ -108,7 +108,7 @@ func (m *Keys) Write(ctx context.Context, p thrift.TProtocol) error {
 	w.SetEnd()
 	w.FieldEnd()
 	w.Field("setOfPoints", 11, protocol.Set)
-	setSetOfPoints := codec.SortedFunc(m.SetOfPoints, func(b []byte, v shared.Point) []byte {
+	setSetOfPoints := codec.SortedFunc(m.SetOfPoints, func(b []byte, v basis.Point) []byte {
 		b = v.AppendBinary(b)
 		return b
 	})
@@ -263,9 +263,9 @@ func (m *Keys) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.MapEnd()
 		case protocol.Map | 9:
 			n := r.Map(protocol.Struct, protocol.I32, 0)
-			m.ByPoint = map[shared.Point]int32{}
+			m.ByPoint = map[basis.Point]int32{}
 			for i := range n {
-				var k shared.Point
+				var k basis.Point
 				r.Struct(&k)
 				v := r.I32()
 				if r.Failed(i) {

@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"time"
 	thrift "github.com/apache/thrift/lib/go/thrift"
-	"github.com/seed-814fcd60/raftwire/gen/testdata/official/shared"
+	"github.com/seed-814fcd60/raftwire/gen/testdata/official/basis"
 
 )
 
@@ -21,7 +21,7 @@ var _ = context.Background
 var _ = time.Now
 var _ = bytes.Equal
 
-var _ = shared.GoUnusedProtection__
+var _ = basis.GoUnusedProtection__
 const YES = true
 const BYTE = -8
 const SHORT = 1000
@@ -34,7 +34,7 @@ var NOON Later
 var PRIMES []int32
 var WORDS []string
 var TABLE map[string][]int32
-var ORIGIN *shared.Point
+var ORIGIN *basis.Point
 
 func init() {
 NOON = 12
@@ -52,7 +52,7 @@ TABLE = map[string][]int32{
     1,     2,   },
 }
 
-ORIGIN = &shared.Point{
+ORIGIN = &basis.Point{
   X: 0,
 
   Y: 0,

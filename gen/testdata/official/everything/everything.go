@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"time"
 	thrift "github.com/apache/thrift/lib/go/thrift"
-	"github.com/seed-814fcd60/raftwire/gen/testdata/official/shared"
+	"github.com/seed-814fcd60/raftwire/gen/testdata/official/basis"
 
 )
 
@@ -22,7 +22,7 @@ var _ = context.Background
 var _ = time.Now
 var _ = bytes.Equal
 
-var _ = shared.GoUnusedProtection__
+var _ = basis.GoUnusedProtection__
 type Size int64
 const (
   Size_SMALL Size = 0
@@ -82,7 +82,7 @@ func (p * Size) Value() (driver.Value, error) {
   }
 return int64(*p), nil
 }
-type Later shared.Stamp
+type Later basis.Stamp
 
 func LaterPtr(v Later) *Later { return &v }
 
@@ -98,7 +98,7 @@ type Flag bool
 
 func FlagPtr(v Flag) *Flag { return &v }
 
-type Hue shared.Color
+type Hue basis.Color
 
 func HuePtr(v Hue) *Hue { return &v }
 
@@ -1172,7 +1172,7 @@ func (p *Scalars) String() string {
 type Strict struct {
   Number int32 `thrift:"number,1,required" db:"number" json:"number"`
   Text string `thrift:"text,2,required" db:"text" json:"text"`
-  Point *shared.Point `thrift:"point,3,required" db:"point" json:"point"`
+  Point *basis.Point `thrift:"point,3,required" db:"point" json:"point"`
   Numbers []int32 `thrift:"numbers,4,required" db:"numbers" json:"numbers"`
 }
 
@@ -1188,8 +1188,8 @@ func (p *Strict) GetNumber() int32 {
 func (p *Strict) GetText() string {
   return p.Text
 }
-var Strict_Point_DEFAULT *shared.Point
-func (p *Strict) GetPoint() *shared.Point {
+var Strict_Point_DEFAULT *basis.Point
+func (p *Strict) GetPoint() *basis.Point {
   if !p.IsSetPoint() {
     return Strict_Point_DEFAULT
   }
@@ -1310,7 +1310,7 @@ func (p *Strict)  ReadField2(ctx context.Context, iprot thrift.TProtocol) error 
 }
 
 func (p *Strict)  ReadField3(ctx context.Context, iprot thrift.TProtocol) error {
-  p.Point = &shared.Point{
+  p.Point = &basis.Point{
   Y: 42,
 }
   if err := p.Point.Read(ctx, iprot); err != nil {
@@ -1446,7 +1446,7 @@ type Defaults struct {
   Yes bool `thrift:"yes,3" db:"yes" json:"yes"`
   Size Size `thrift:"size,4" db:"size" json:"size"`
   Numbers []int32 `thrift:"numbers,5" db:"numbers" json:"numbers"`
-  Point *shared.Point `thrift:"point,6" db:"point" json:"point"`
+  Point *basis.Point `thrift:"point,6" db:"point" json:"point"`
   Real float64 `thrift:"real,7" db:"real" json:"real"`
   Counts map[string]int32 `thrift:"counts,8" db:"counts" json:"counts"`
   Negative int64 `thrift:"negative,9" db:"negative" json:"negative"`
@@ -1495,10 +1495,10 @@ func (p *Defaults) GetSize() Size {
 func (p *Defaults) GetNumbers() []int32 {
   return p.Numbers
 }
-var Defaults_Point_DEFAULT *shared.Point = &shared.Point{
+var Defaults_Point_DEFAULT *basis.Point = &basis.Point{
   X: 5,
 }
-func (p *Defaults) GetPoint() *shared.Point {
+func (p *Defaults) GetPoint() *basis.Point {
   if !p.IsSetPoint() {
     return Defaults_Point_DEFAULT
   }
@@ -1698,7 +1698,7 @@ var _elem2 int32
 }
 
 func (p *Defaults)  ReadField6(ctx context.Context, iprot thrift.TProtocol) error {
-  p.Point = &shared.Point{
+  p.Point = &basis.Point{
   Y: 42,
 }
   if err := p.Point.Read(ctx, iprot); err != nil {
@@ -1931,7 +1931,7 @@ func (p *Defaults) String() string {
 //  - Chances
 //  - BySize
 //  - Deep
-//  - Shared
+//  - Common
 //  - OptNumbers
 //  - OptTexts
 //  - OptSet
@@ -1953,7 +1953,7 @@ type Containers struct {
   Chances map[bool]float64 `thrift:"chances,12" db:"chances" json:"chances"`
   BySize map[Size]Later `thrift:"bySize,13" db:"bySize" json:"bySize"`
   Deep []map[string][]int16 `thrift:"deep,14" db:"deep" json:"deep"`
-  Shared shared.Counts `thrift:"shared,15" db:"shared" json:"shared"`
+  Common basis.Counts `thrift:"common,15" db:"common" json:"common"`
   OptNumbers []int32 `thrift:"optNumbers,16" db:"optNumbers" json:"optNumbers,omitempty"`
   OptTexts map[string]string `thrift:"optTexts,17" db:"optTexts" json:"optTexts,omitempty"`
   OptSet []int8 `thrift:"optSet,18" db:"optSet" json:"optSet,omitempty"`
@@ -2023,8 +2023,8 @@ func (p *Containers) GetDeep() []map[string][]int16 {
   return p.Deep
 }
 
-func (p *Containers) GetShared() shared.Counts {
-  return p.Shared
+func (p *Containers) GetCommon() basis.Counts {
+  return p.Common
 }
 var Containers_OptNumbers_DEFAULT []int32
 
@@ -2698,8 +2698,8 @@ func (p *Containers)  ReadField15(ctx context.Context, iprot thrift.TProtocol) e
   if err != nil {
     return thrift.PrependError("error reading map begin: ", err)
   }
-  tMap := make(shared.Counts, size)
-  p.Shared =  tMap
+  tMap := make(basis.Counts, size)
+  p.Common =  tMap
   for i := 0; i < size; i ++ {
 var _key31 string
     if v, err := iprot.ReadString(ctx); err != nil {
@@ -2713,7 +2713,7 @@ var _val32 int32
 } else {
     _val32 = v
 }
-    p.Shared[_key31] = _val32
+    p.Common[_key31] = _val32
   }
   if err := iprot.ReadMapEnd(ctx); err != nil {
     return thrift.PrependError("error reading map end: ", err)
@@ -3231,12 +3231,12 @@ func (p *Containers) writeField14(ctx context.Context, oprot thrift.TProtocol) (
 }
 
 func (p *Containers) writeField15(ctx context.Context, oprot thrift.TProtocol) (err error) {
-  if err := oprot.WriteFieldBegin(ctx, "shared", thrift.MAP, 15); err != nil {
-    return thrift.PrependError(fmt.Sprintf("%T write field begin error 15:shared: ", p), err) }
-  if err := oprot.WriteMapBegin(ctx, thrift.STRING, thrift.I32, len(p.Shared)); err != nil {
+  if err := oprot.WriteFieldBegin(ctx, "common", thrift.MAP, 15); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 15:common: ", p), err) }
+  if err := oprot.WriteMapBegin(ctx, thrift.STRING, thrift.I32, len(p.Common)); err != nil {
     return thrift.PrependError("error writing map begin: ", err)
   }
-  for k, v := range p.Shared {
+  for k, v := range p.Common {
     if err := oprot.WriteString(ctx, string(k)); err != nil {
     return thrift.PrependError(fmt.Sprintf("%T. (0) field write error: ", p), err) }
     if err := oprot.WriteI32(ctx, int32(v)); err != nil {
@@ -3246,7 +3246,7 @@ func (p *Containers) writeField15(ctx context.Context, oprot thrift.TProtocol) (
     return thrift.PrependError("error writing map end: ", err)
   }
   if err := oprot.WriteFieldEnd(ctx); err != nil {
-    return thrift.PrependError(fmt.Sprintf("%T write field end error 15:shared: ", p), err) }
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 15:common: ", p), err) }
   return err
 }
 
@@ -3480,9 +3480,9 @@ func (p *Containers) Equals(other *Containers) bool {
       }
     }
   }
-  if len(p.Shared) != len(other.Shared) { return false }
-  for k, _tgt := range p.Shared {
-    _src59 := other.Shared[k]
+  if len(p.Common) != len(other.Common) { return false }
+  for k, _tgt := range p.Common {
+    _src59 := other.Common[k]
     if _tgt != _src59 { return false }
   }
   if len(p.OptNumbers) != len(other.OptNumbers) { return false }
@@ -3534,7 +3534,7 @@ func (p *Containers) String() string {
 type Choice struct {
   Number *int32 `thrift:"number,1" db:"number" json:"number,omitempty"`
   Text *string `thrift:"text,2" db:"text" json:"text,omitempty"`
-  Point *shared.Point `thrift:"point,3" db:"point" json:"point,omitempty"`
+  Point *basis.Point `thrift:"point,3" db:"point" json:"point,omitempty"`
   Texts []string `thrift:"texts,4" db:"texts" json:"texts,omitempty"`
   Data []byte `thrift:"data,5" db:"data" json:"data,omitempty"`
 }
@@ -3557,8 +3557,8 @@ func (p *Choice) GetText() string {
   }
 return *p.Text
 }
-var Choice_Point_DEFAULT *shared.Point
-func (p *Choice) GetPoint() *shared.Point {
+var Choice_Point_DEFAULT *basis.Point
+func (p *Choice) GetPoint() *basis.Point {
   if !p.IsSetPoint() {
     return Choice_Point_DEFAULT
   }
@@ -3712,7 +3712,7 @@ func (p *Choice)  ReadField2(ctx context.Context, iprot thrift.TProtocol) error 
 }
 
 func (p *Choice)  ReadField3(ctx context.Context, iprot thrift.TProtocol) error {
-  p.Point = &shared.Point{
+  p.Point = &basis.Point{
   Y: 42,
 }
   if err := p.Point.Read(ctx, iprot); err != nil {
@@ -6094,7 +6094,7 @@ func (Odd) TExceptionType() thrift.TExceptionType {
 var _ thrift.TException = (*Odd)(nil)
 
 type Everything interface {
-  shared.Base
+  basis.Base
 
   // Parameters:
   //  - Req
@@ -6121,19 +6121,19 @@ type Everything interface {
 }
 
 type EverythingClient struct {
-  *shared.BaseClient
+  *basis.BaseClient
 }
 
 func NewEverythingClientFactory(t thrift.TTransport, f thrift.TProtocolFactory) *EverythingClient {
-  return &EverythingClient{BaseClient: shared.NewBaseClientFactory(t, f)}}
+  return &EverythingClient{BaseClient: basis.NewBaseClientFactory(t, f)}}
 
 func NewEverythingClientProtocol(t thrift.TTransport, iprot thrift.TProtocol, oprot thrift.TProtocol) *EverythingClient {
-  return &EverythingClient{BaseClient: shared.NewBaseClientProtocol(t, iprot, oprot)}
+  return &EverythingClient{BaseClient: basis.NewBaseClientProtocol(t, iprot, oprot)}
 }
 
 func NewEverythingClient(c thrift.TClient) *EverythingClient {
   return &EverythingClient{
-    BaseClient: shared.NewBaseClient(c),
+    BaseClient: basis.NewBaseClient(c),
   }
 }
 
@@ -6268,11 +6268,11 @@ func (p *EverythingClient) Size(ctx context.Context) (_r Size, _err error) {
 }
 
 type EverythingProcessor struct {
-  *shared.BaseProcessor
+  *basis.BaseProcessor
 }
 
 func NewEverythingProcessor(handler Everything) *EverythingProcessor {
-  self103 := &EverythingProcessor{shared.NewBaseProcessor(handler)}
+  self103 := &EverythingProcessor{basis.NewBaseProcessor(handler)}
   self103.AddToProcessorMap("one", &everythingProcessorOne{handler:handler})
   self103.AddToProcessorMap("sum", &everythingProcessorSum{handler:handler})
   self103.AddToProcessorMap("names", &everythingProcessorNames{handler:handler})
@@ -6335,7 +6335,7 @@ func (p *everythingProcessorOne) Process(ctx context.Context, seqId int32, iprot
     switch v := err2.(type) {
     case *Odd:
       result.Odd = v
-    case *shared.Broken:
+    case *basis.Broken:
       result.Broken = v
     default:
       if errors.Is(err2, thrift.ErrAbandonRequest) {
@@ -7055,7 +7055,7 @@ func (p *EverythingOneArgs) String() string {
 type EverythingOneResult struct {
   Success *Scalars `thrift:"success,0" db:"success" json:"success,omitempty"`
   Odd *Odd `thrift:"odd,1" db:"odd" json:"odd,omitempty"`
-  Broken *shared.Broken `thrift:"broken,2" db:"broken" json:"broken,omitempty"`
+  Broken *basis.Broken `thrift:"broken,2" db:"broken" json:"broken,omitempty"`
 }
 
 func NewEverythingOneResult() *EverythingOneResult {
@@ -7076,8 +7076,8 @@ func (p *EverythingOneResult) GetOdd() *Odd {
   }
 return p.Odd
 }
-var EverythingOneResult_Broken_DEFAULT *shared.Broken
-func (p *EverythingOneResult) GetBroken() *shared.Broken {
+var EverythingOneResult_Broken_DEFAULT *basis.Broken
+func (p *EverythingOneResult) GetBroken() *basis.Broken {
   if !p.IsSetBroken() {
     return EverythingOneResult_Broken_DEFAULT
   }
@@ -7170,7 +7170,7 @@ func (p *EverythingOneResult)  ReadField1(ctx context.Context, iprot thrift.TPro
 }
 
 func (p *EverythingOneResult)  ReadField2(ctx context.Context, iprot thrift.TProtocol) error {
-  p.Broken = &shared.Broken{}
+  p.Broken = &basis.Broken{}
   if err := p.Broken.Read(ctx, iprot); err != nil {
     return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", p.Broken), err)
   }

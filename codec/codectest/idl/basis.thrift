@@ -1,5 +1,5 @@
 /** What everything.thrift includes. */
-namespace go shared
+namespace go basis
 
 typedef i64 Stamp
 typedef map<string, i32> Counts
