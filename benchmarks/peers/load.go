@@ -27,7 +27,7 @@ type Result struct {
 	latencies
 
 	CPUPerMop    float64 `json:"cpu_s_per_mop"`
-	CPUUtil      float64 `json:"cpus_used"`
+	CPUsUsed     float64 `json:"cpus_used"`
 	SysShare     float64 `json:"sys_cpu_share"`
 	AllocsPerOp  float64 `json:"allocs_per_op"`
 	AllocBPerOp  float64 `json:"alloc_b_per_op"`
@@ -171,7 +171,7 @@ func (l *load) result(lc loadConfig, seconds float64, used sample) Result {
 		Payload: lc.payload, Conc: lc.clients, Seconds: seconds, Ops: lat.Count, Errors: l.errors.Load(),
 		OpsPerSec: n / seconds, MBPerSec: n * float64(lc.payload) / seconds / 1e6,
 		latencies: lat,
-		CPUPerMop: used.CPU.Seconds() / n * 1e6, CPUUtil: used.CPU.Seconds() / seconds,
+		CPUPerMop: used.CPU.Seconds() / n * 1e6, CPUsUsed: used.CPU.Seconds() / seconds,
 		SysShare:    float64(used.SystemCPU) / float64(max(used.CPU, 1)),
 		AllocsPerOp: float64(used.Allocs) / n, AllocBPerOp: float64(used.AllocBytes) / n,
 		GCsPerSec: float64(used.GCs) / seconds, CtxSwPerOp: float64(used.Switches) / n,

@@ -71,7 +71,7 @@ func engines() []engine {
 	list := floorEngines()
 	list = append(list, hraftEngines()...)
 	list = append(list, dragonboatEngines()...)
-	return append(list, etcdRaftEngine())
+	return append(list, etcdRaftEngine(), raftwireEngine())
 }
 
 func engineNames() string {
