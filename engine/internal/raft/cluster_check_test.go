@@ -117,6 +117,7 @@ func (c *cluster) checkEffects(s *server) {
 				c.failf("I1: %d and %d lead term %d", id, s.id, f.Term)
 			}
 			w.leaders[f.Term] = s.id
+			c.doom(s)
 		}
 	}
 	if n := s.node; n.role == raftpb.RoleLeader && s.led != n.term {
@@ -125,7 +126,7 @@ func (c *cluster) checkEffects(s *server) {
 	} else if n.role == raftpb.RoleLeader && out.TruncateFrom >= n.termStart {
 		c.failf("I2: leader %d truncates its own entries from %d", s.id, out.TruncateFrom)
 	}
-	if d := s.node.log.durable; int(d) >= len(s.disk.chain) || s.disk.chain[d] != s.shadow[d] {
+	if d := int(s.node.log.durable); d >= len(s.disk.chain) || d >= len(s.shadow) || s.disk.chain[d] != s.shadow[d] {
 		c.failf("I9: node %d holds %d for durable, its disk does not have it", s.id, d)
 	}
 }

@@ -36,6 +36,11 @@ type knobs struct {
 	nodes              int
 	loss, dup, slow    float64
 	crash, cuts        float64
+	doom               float64 // a new leader soon crashes or is cut off
+	doomWithin         Time
+	faultEvery, down   Time
+	span               Time // how long the faults go on
+	reorder            bool
 	lazy               float64 // effects of several steps are carried out together
 	diskDelay          Time
 	applyDurable       bool
@@ -46,6 +51,7 @@ type knobs struct {
 // server is one node with its disk and its state machine.
 type server struct {
 	id     NodeID
+	muted  uint64 // what this boot and earlier ones sent is lost
 	boot   uint64
 	node   *Node // nil: crashed
 	out    Effects
@@ -55,6 +61,7 @@ type server struct {
 	queued []diskWrite
 	done   uint64 // newest completed write of this boot
 
+	links   [8]Time // when the last message to each node arrives
 	applied Index
 	shadow  []uint64 // hash of the log up to each index, as handed out
 	term    Term     // in this boot
@@ -91,6 +98,7 @@ const (
 	eventFault
 	eventCarryOut
 	eventRestart
+	eventDoom
 )
 
 type event struct {
@@ -118,8 +126,8 @@ func drawKnobs(rnd *rand.Rand) knobs {
 		return least + rnd.Float64()*(most-least)
 	}
 	k := knobs{
-		nodes: 3, loss: maybe(0.01, 0.2), dup: maybe(0.01, 0.3), slow: maybe(0.01, 0.1),
-		crash: maybe(0.05, 0.4), cuts: maybe(0.1, 0.5), lazy: maybe(0.1, 0.7),
+		nodes: 3, span: 6 * simElection, loss: maybe(0.01, 0.2), dup: maybe(0.01, 0.3), slow: maybe(0.01, 0.1),
+		crash: maybe(0.05, 0.4), cuts: maybe(0.2, 0.8), doom: maybe(0.2, 1), reorder: rnd.IntN(2) == 0, lazy: maybe(0.1, 0.7),
 		diskDelay: Time(1 + rnd.IntN(60)), applyDurable: rnd.IntN(2) == 0, wantReads: 0.3, applied: 0.7,
 	}
 	switch rnd.IntN(6) {
@@ -130,16 +138,30 @@ func drawKnobs(rnd *rand.Rand) knobs {
 	}
 	k.cfg = Config{ElectionTimeout: simElection, Heartbeat: simHeartbeat, ApplyDurable: k.applyDurable}
 	if rnd.IntN(2) == 0 {
-		k.cfg.MaxAppendBytes = 200
+		k.cfg.MaxAppendBytes = 1 + rnd.IntN(300)
 		k.cfg.MaxInflightAppends = 1 + rnd.IntN(4)
 		k.cfg.MaxInflightBytes = 200 + rnd.IntN(1000)
 		k.cfg.TailBytes = 1 + rnd.IntN(2000)
 		k.cfg.MaxUncommittedBytes = 500 + rnd.IntN(4000)
 		k.cfg.MaxPendingReads = 1 + rnd.IntN(8)
 	}
+	k.doomWithin, k.faultEvery, k.down = Time(1+rnd.IntN(100)), Time(50+rnd.IntN(400)), Time(10+rnd.IntN(1500))
+	if rnd.IntN(8) == 0 {
+		k.figure8(rnd)
+	}
 	k.cfg.DisablePreVote = rnd.IntN(4) == 0
 	k.cfg.DisableCheckQuorum = rnd.IntN(6) == 0
 	return k
+}
+
+// figure8 makes a world in which leaders fall again and again while entries of
+// older terms are still on their way, one at a time.
+func (k *knobs) figure8(rnd *rand.Rand) {
+	k.nodes, k.loss, k.dup, k.slow, k.lazy, k.reorder = 3, 0, 0, 0, 0, false
+	k.doom, k.doomWithin, k.cuts, k.faultEvery, k.down = 1, Time(5+rnd.IntN(40)), 1, 150, 2000
+	k.span = 24 * simElection
+	k.diskDelay = 5
+	k.cfg.MaxAppendBytes = 1
 }
 
 func newCluster(seed uint64, m mutant) *cluster {
@@ -211,7 +233,10 @@ func (c *cluster) crash(s *server) {
 	}
 	c.tracef("crash %d: %d of %d writes survive", s.id, survive, len(s.queued))
 	s.node, s.queued = nil, nil
-	c.push(event{at: c.now + Time(c.rnd.Int64N(int64(3*simElection))), kind: eventRestart, node: s.id})
+	if c.rnd.IntN(2) == 0 {
+		s.muted = s.boot
+	}
+	c.push(event{at: c.now + Time(c.rnd.Int64N(int64(c.knobs.down))), kind: eventRestart, node: s.id})
 }
 
 func (c *cluster) server(id NodeID) *server { return c.nodes[id-1] }
@@ -380,11 +405,14 @@ func (c *cluster) send(s *server, m Message) {
 		}
 	}
 	for range copies {
-		delay := 1 + Time(c.rnd.IntN(10))
+		at := c.now + 1 + Time(c.rnd.IntN(10))
 		if !c.calm && c.rnd.Float64() < c.knobs.slow {
-			delay += Time(c.rnd.Int64N(int64(3 * simElection)))
+			at += Time(c.rnd.Int64N(int64(3 * simElection)))
+		} else if !c.knobs.reorder {
+			at = max(at, s.links[m.To])
+			s.links[m.To] = at
 		}
-		c.push(event{at: c.now + delay, kind: eventDeliver, node: m.To, msg: &m})
+		c.push(event{at: at, kind: eventDeliver, node: m.To, gen: s.boot, msg: &m})
 	}
 }
 
@@ -405,7 +433,9 @@ func (c *cluster) deliver(s *server, in *Message) {
 	default:
 		m.Call = 0
 	}
-	c.tracef("%d -> %d %s", m.From, m.To, messageText(&m))
+	if c.trace != nil {
+		c.tracef("%d -> %d %s", m.From, m.To, messageText(&m))
+	}
 	c.step(s, Event{Kind: EventMessage, Message: &m})
 }
 
@@ -424,17 +454,19 @@ func (c *cluster) handle(e event) {
 	switch e.kind {
 	case eventClient:
 		c.client()
-		c.push(event{at: c.now + 1 + Time(c.rnd.IntN(60)), kind: eventClient})
+		c.push(event{at: c.now + 1 + Time(c.rnd.IntN(100)), kind: eventClient})
 		return
 	case eventFault:
 		c.fault()
-		c.push(event{at: c.now + 1 + Time(c.rnd.IntN(800)), kind: eventFault})
+		c.push(event{at: c.now + 1 + Time(c.rnd.Int64N(int64(c.knobs.faultEvery))), kind: eventFault})
 		return
 	}
 	s := c.server(e.node)
 	switch {
 	case e.kind == eventDeliver:
-		c.deliver(s, e.msg)
+		if c.server(e.msg.From).muted < e.gen {
+			c.deliver(s, e.msg)
+		}
 	case e.kind == eventRestart && s.node == nil:
 		c.start(s)
 	case s.node == nil:
@@ -442,6 +474,12 @@ func (c *cluster) handle(e event) {
 		c.step(s, Event{Kind: EventTimer})
 	case e.kind == eventDisk && e.gen == s.boot:
 		c.diskDone(s)
+	case e.kind == eventDoom && e.gen == s.boot && !c.calm:
+		if c.rnd.IntN(3) > 0 {
+			c.crash(s)
+			return
+		}
+		c.isolate(s.id)
 	case e.kind == eventCarryOut && e.gen == s.boot && s.lazy:
 		c.carryOut(s)
 	}
@@ -508,16 +546,26 @@ func (c *cluster) fault() {
 	switch c.rnd.IntN(4) {
 	case 0: // healed
 	case 1: // one node alone
-		alone := NodeID(1 + c.rnd.IntN(len(c.nodes)))
-		for _, s := range c.nodes {
-			c.cut[[2]NodeID{alone, s.id}], c.cut[[2]NodeID{s.id, alone}] = true, true
-		}
+		c.isolate(NodeID(1 + c.rnd.IntN(len(c.nodes))))
 	default: // any links, one way each
 		for range 1 + c.rnd.IntN(2*len(c.nodes)) {
 			c.cut[[2]NodeID{NodeID(1 + c.rnd.IntN(len(c.nodes))), NodeID(1 + c.rnd.IntN(len(c.nodes)))}] = true
 		}
 	}
 	c.tracef("cut %v", len(c.cut))
+}
+
+func (c *cluster) isolate(alone NodeID) {
+	for _, s := range c.nodes {
+		c.cut[[2]NodeID{alone, s.id}], c.cut[[2]NodeID{s.id, alone}] = true, true
+	}
+}
+
+// doom plans the end of a new leader, after a few messages.
+func (c *cluster) doom(s *server) {
+	if c.rnd.Float64() < c.knobs.doom {
+		c.push(event{at: c.now + Time(c.rnd.Int64N(int64(c.knobs.doomWithin))), kind: eventDoom, node: s.id, gen: s.boot})
+	}
 }
 
 func (c *cluster) push(e event) {

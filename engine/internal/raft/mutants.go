@@ -23,3 +23,45 @@ const (
 	mutReadStaleRound                    // M24: a read is confirmed by a round that began before it
 	mutProbeOnce                         // M47: a lost probe is never repeated
 )
+
+// String returns the mutant's number and name.
+func (m mutant) String() string {
+	switch m {
+	case mutCommitOldTerm:
+		return "M01-commit-old-term"
+	case mutVoteBeforeWrite:
+		return "M02-vote-before-write"
+	case mutVoteCleared:
+		return "M05-vote-cleared"
+	case mutIndexBeforeTerm:
+		return "M06-index-before-term"
+	case mutTruncateAlways:
+		return "M09-truncate-always"
+	case mutKeepConflict:
+		return "M10-keep-conflict"
+	case mutAckLast:
+		return "M11-ack-last"
+	case mutCommitUnbounded:
+		return "M12-commit-unbounded"
+	case mutBeatUnclamped:
+		return "M13-beat-unclamped"
+	case mutAckAnyWrite:
+		return "M14-ack-any-write"
+	case mutDurableStays:
+		return "M15-durable-stays"
+	case mutSelfBeforeWrite:
+		return "M16-self-before-write"
+	case mutMatchMovesBack:
+		return "M17-match-moves-back"
+	case mutHalfIsQuorum:
+		return "M18-half-is-quorum"
+	case mutReadBeforeNoop:
+		return "M23-read-before-noop"
+	case mutReadStaleRound:
+		return "M24-read-stale-round"
+	case mutProbeOnce:
+		return "M47-probe-once"
+	default:
+		return "none"
+	}
+}

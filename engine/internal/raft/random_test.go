@@ -18,7 +18,7 @@ var (
 func world(seed uint64, m mutant, trace *strings.Builder) *cluster {
 	c := newCluster(seed, m)
 	c.trace = trace
-	c.run(12 * simElection)
+	c.run(c.knobs.span)
 	c.settle()
 	return c
 }
