@@ -137,7 +137,7 @@ func (a *accepted) pause() error {
 func (a *accepted) lastAnswers() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for a.failed == nil && (a.queued > 0 || a.from == 0 && a.inflight > 0) {
+	for a.failed == nil && (a.queued > 0 || a.from == 0 && a.inflight > 0 && a.net.dialing.Err() == nil) {
 		a.room.Wait()
 	}
 }

@@ -65,7 +65,7 @@ func (c *Call) finish(encode func(*frame) error) {
 	}
 	var f *frame
 	if !c.Oneway() {
-		f = c.conn.net.frames.get(c.Lane)
+		f = c.conn.net.frames.answer()
 		if err := encode(f); err != nil {
 			f.b = f.b[:0]
 			c.encodeError(f, &RemoteError{Type: RemoteInternal, Message: err.Error()})

@@ -1,6 +1,8 @@
 package transport_test
 
 import (
+	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/seed-814fcd60/raftwire/transport"
@@ -23,4 +25,18 @@ func (tcpWorld) Listen(cfg transport.Config) (transport.Network, error) {
 
 func TestTCPConforms(t *testing.T) {
 	transporttest.Run(t, func(*testing.T) transporttest.World { return tcpWorld{} })
+}
+
+// memoryWorld gives out names; one world per subtest.
+type memoryWorld struct {
+	*transport.Memory
+	names *atomic.Int64
+}
+
+func (w memoryWorld) NewAddr() string { return fmt.Sprint("host-", w.names.Add(1)) }
+
+func TestMemoryConforms(t *testing.T) {
+	transporttest.Run(t, func(*testing.T) transporttest.World {
+		return memoryWorld{transport.NewMemory(1), new(atomic.Int64)}
+	})
 }

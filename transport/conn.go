@@ -40,12 +40,18 @@ const (
 
 type framePools struct{ small, large sync.Pool }
 
-func (p *framePools) get(lane Lane) *frame {
-	pool := &p.large
-	if lane == LaneControl {
-		pool = &p.small
+// request returns a frame for a call on the given lane, answer one for a small message.
+func (p *framePools) request(lane Lane) *frame {
+	if lane != LaneControl {
+		if f, ok := p.large.Get().(*frame); ok {
+			return f
+		}
 	}
-	if f, ok := pool.Get().(*frame); ok {
+	return p.answer()
+}
+
+func (p *framePools) answer() *frame {
+	if f, ok := p.small.Get().(*frame); ok {
 		return f
 	}
 	return &frame{b: make([]byte, 0, 512)}
@@ -159,7 +165,7 @@ func (c *conn) push(lane Lane, f *frame) {
 // writeLoop writes what is queued until the connection fails.
 func (c *conn) writeLoop() {
 	var batch []*frame
-	var vec net.Buffers
+	var vec vector
 	for {
 		batch = c.take(batch[:0])
 		if len(batch) == 0 {
@@ -204,7 +210,20 @@ func (c *conn) take(batch []*frame) []*frame {
 	}
 }
 
-func (c *conn) write(batch []*frame, vec *net.Buffers) (int64, error) {
+// vector is the memory of one write: small frames are gathered in one piece, since a
+// piece of their own costs each of them more than the copy.
+type vector struct {
+	pieces net.Buffers
+	copied []byte
+}
+
+const (
+	maxCopied      = 32 << 10
+	maxCopiedFrame = 2 << 10
+)
+
+// write writes the frames of a batch in their order, in one system call.
+func (c *conn) write(batch []*frame, v *vector) (int64, error) {
 	for _, f := range batch {
 		f.seal()
 	}
@@ -212,14 +231,32 @@ func (c *conn) write(batch []*frame, vec *net.Buffers) (int64, error) {
 		n, err := c.nc.Write(batch[0].b)
 		return int64(n), err
 	}
-	all := (*vec)[:0]
-	for _, f := range batch {
-		all = append(all, f.b)
+	if v.copied == nil {
+		v.copied = make([]byte, 0, maxCopied)
 	}
-	*vec = all // WriteTo moves vec; all keeps the memory
-	n, err := vec.WriteTo(c.nc)
-	clear(all)
-	*vec = all[:0]
+	pieces, copied, from := v.pieces[:0], v.copied[:0], 0
+	for _, f := range batch {
+		if len(f.b) <= maxCopiedFrame && len(copied)+len(f.b) <= maxCopied {
+			copied = append(copied, f.b...)
+			continue
+		}
+		if from < len(copied) {
+			pieces = append(pieces, copied[from:])
+			from = len(copied)
+		}
+		pieces = append(pieces, f.b)
+	}
+	if from < len(copied) {
+		pieces = append(pieces, copied[from:])
+	}
+	if len(pieces) == 1 {
+		n, err := c.nc.Write(pieces[0])
+		return int64(n), err
+	}
+	v.pieces = pieces // WriteTo moves v.pieces; pieces keeps the memory
+	n, err := v.pieces.WriteTo(c.nc)
+	clear(pieces)
+	v.pieces = pieces[:0]
 	return n, err
 }
 

@@ -41,7 +41,7 @@ func newDialed(n *network, nc net.Conn) *dialed {
 // call queues one call and returns its number.
 func (c *dialed) call(lane Lane, req codec.Message, p pending) (uint32, error) {
 	seq := c.seq.Add(1)
-	f := c.net.frames.get(lane)
+	f := c.net.frames.request(lane)
 	if err := c.encode(f, seq, lane, p.m, req); err != nil {
 		c.net.frames.put(f)
 		return 0, err
@@ -181,9 +181,11 @@ func (c *dialed) take(seq uint32) (pending, bool) {
 
 // end tells the caller how its call ended.
 func (c *dialed) end(done func(codec.Message, error), resp codec.Message, err error) {
-	var exc codec.Exception
-	if err != nil && !errors.As(err, &exc) {
-		c.net.counters.callsFailed.Add(1)
+	if err != nil {
+		var exc codec.Exception
+		if !errors.As(err, &exc) {
+			c.net.counters.callsFailed.Add(1)
+		}
 	}
 	if done != nil {
 		done(resp, err)

@@ -92,6 +92,9 @@ func (e *ProtocolError) Unwrap() error { return e.Err }
 
 // reasonOf returns the reason inside err, or "" when err is not a protocol violation.
 func reasonOf(err error) Reason {
+	if err == nil {
+		return ""
+	}
 	var p *ProtocolError
 	if errors.As(err, &p) {
 		return p.Reason

@@ -127,7 +127,7 @@ func (n *network) admit(a *accepted, from raftpb.NodeID) {
 
 // lingerUntilSent ends the connection with err once what is queued has left.
 func (a *accepted) lingerUntilSent(err error) error {
-	f := a.net.frames.get(LaneBulk) // an empty frame, behind all others
+	f := a.net.frames.answer() // an empty frame, behind all others
 	f.sent = func(error) { a.fail(err) }
 	a.mu.Lock()
 	if a.failed == nil {

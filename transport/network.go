@@ -199,6 +199,11 @@ func (n *network) close() error {
 		n.mu.Unlock()
 		n.ln.Close()
 		n.stopDialing()
+		for _, c := range n.conns() {
+			c.mu.Lock()
+			c.room.Broadcast() // readers that wait for answers see that nobody has time for these
+			c.mu.Unlock()
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), n.cfg.CloseTimeout)
 		defer cancel()
 		poll(ctx, func() bool { return n.queuedBytes() == 0 })
