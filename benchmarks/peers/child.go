@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"github.com/seed-814fcd60/raftwire/benchmarks/peers/internal/meter"
 )
 
 // child is a member in a process of its own. It reads one-word commands from its
@@ -21,7 +23,7 @@ type child struct {
 
 type childStatus struct {
 	State  state
-	Sample sample
+	Sample meter.Sample
 }
 
 func startChild(sys string, cfg NodeConfig) (*child, error) {
@@ -97,7 +99,7 @@ func runMember(e engine, blob string) error {
 				}
 			}
 		}
-		if err := json.NewEncoder(os.Stdout).Encode(childStatus{n.Applied(), processSample()}); err != nil {
+		if err := json.NewEncoder(os.Stdout).Encode(childStatus{n.Applied(), meter.Process()}); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/seed-814fcd60/raftwire/benchmarks/peers/internal/meter"
 )
 
 // cluster is the members of one engine: all in this process, or member 1 here and
@@ -16,7 +18,7 @@ type cluster struct {
 	children []*child
 	groups   int
 	spread   bool // leaders of the groups are spread over the local members
-	disk     *diskMeter
+	disk     *meter.Disk
 }
 
 // clusterConfig says which cluster to start.
@@ -43,7 +45,7 @@ func startCluster(cc clusterConfig) (*cluster, error) {
 			return nil, err
 		}
 	}
-	c := &cluster{groups: cc.groups, spread: cc.spread, disk: newDiskMeter(cc.dir)}
+	c := &cluster{groups: cc.groups, spread: cc.spread, disk: meter.NewDisk(cc.dir)}
 	if err = c.start(cc, configs); err == nil {
 		err = c.settle(30 * time.Second)
 	}
@@ -163,14 +165,14 @@ func (c *cluster) client(i int) (Client, error) {
 	return c.local[c.home(g)-1].Client(g)
 }
 
-func (c *cluster) sample() sample {
-	s := processSample()
+func (c *cluster) sample() meter.Sample {
+	s := meter.Process()
 	for _, ch := range c.children {
 		if st, err := ch.ask("stat"); err == nil {
-			s = s.add(st.Sample)
+			s = s.Add(st.Sample)
 		}
 	}
-	c.disk.read(&s)
+	c.disk.Read(&s)
 	return s
 }
 

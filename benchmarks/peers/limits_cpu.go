@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/seed-814fcd60/raftwire/benchmarks/peers/internal/meter"
 )
 
 func cpuLimits(dur time.Duration) {
@@ -68,7 +70,7 @@ func parkAndWake(clients int, dur time.Duration) {
 	var wg sync.WaitGroup
 	counts := make([]int, clients)
 	stop := time.Now().Add(dur)
-	before := processSample()
+	before := meter.Process()
 	for i := range clients {
 		wg.Go(func() {
 			done := make(chan error, 1)
@@ -88,7 +90,7 @@ func parkAndWake(clients int, dur time.Duration) {
 	for _, n := range counts {
 		total += n
 	}
-	cpu := processSample().sub(before).CPU.Seconds()
+	cpu := meter.Process().Sub(before).CPU.Seconds()
 	fmt.Printf("- enqueue, park, wake with %d clients and no work at all: %.0f ops/s, %.2f µs CPU per op\n",
 		clients, float64(total)/dur.Seconds(), cpu/float64(total)*1e6)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/seed-814fcd60/raftwire/benchmarks/peers/internal/meter"
 )
 
 // syncMode is one way of getting a block onto the disk for good.
@@ -78,7 +80,7 @@ func openPrepared(path string, m syncMode, size int64) (*os.File, error) {
 }
 
 // syncLoop writes blocks one after another for dur or up to size.
-func syncLoop(path string, m syncMode, block int, size int64, dur time.Duration, h *histogram) error {
+func syncLoop(path string, m syncMode, block int, size int64, dur time.Duration, h *meter.Histogram) error {
 	defer os.Remove(path)
 	f, err := openPrepared(path, m, size)
 	if err != nil {
@@ -98,7 +100,7 @@ func syncLoop(path string, m syncMode, block int, size int64, dur time.Duration,
 		if err := m.write(f, b, at); err != nil {
 			return err
 		}
-		h.add(time.Since(began))
+		h.Add(time.Since(began))
 		if at += int64(block); at+int64(block) > size {
 			return nil // the file is used up; enough samples were taken
 		}
@@ -118,7 +120,7 @@ func oneWriter(dir string, dur time.Duration) {
 	fmt.Println("| block | way | mean µs | p50 | p99 | p99.9 | per s | MB/s |\n|--:|---|--:|--:|--:|--:|--:|--:|")
 	for _, block := range []int{4 << 10, 32 << 10, 128 << 10, 1 << 20} {
 		for _, m := range syncModes() {
-			h := new(histogram)
+			h := new(meter.Histogram)
 			size := int64(512 << 20)
 			if block <= 4<<10 {
 				size = 256 << 20
@@ -127,7 +129,7 @@ func oneWriter(dir string, dur time.Duration) {
 				fmt.Printf("| %d | %s | %v |\n", block, m.name, err) // a way that this file system does not offer
 				continue
 			}
-			s := summarise([]*histogram{h})
+			s := meter.Summarise(h)
 			rate := 1e6 / s.Mean
 			fmt.Printf("| %d | %s | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f |\n",
 				block, m.name, s.Mean, s.P50, s.P99, s.P999, rate, rate*float64(block)/1e6)
@@ -142,11 +144,11 @@ func threeWriters(dir string, dur time.Duration) error {
 	for _, block := range []int{4 << 10, 32 << 10, 128 << 10} {
 		for _, i := range []int{1, 2, 3, 7} {
 			m := syncModes()[i]
-			hists := make([]*histogram, members)
+			hists := make([]*meter.Histogram, members)
 			errs := make([]error, members)
 			var wg sync.WaitGroup
 			for k := range hists {
-				hists[k] = new(histogram)
+				hists[k] = new(meter.Histogram)
 				wg.Go(func() {
 					runtime.LockOSThread()
 					errs[k] = syncLoop(filepath.Join(dir, fmt.Sprint("f", k)), m, block, 256<<20, dur, hists[k])
@@ -156,7 +158,7 @@ func threeWriters(dir string, dur time.Duration) error {
 			if err := errors.Join(errs...); err != nil {
 				return err
 			}
-			s := summarise(hists)
+			s := meter.Summarise(hists...)
 			rate := members * 1e6 / s.Mean
 			fmt.Printf("| %d | %s | %.0f | %.0f | %.0f | %.0f | %.0f |\n", block, m.name, s.Mean, s.P50, s.P99, rate, rate*float64(block)/1e6)
 			unix.Sync()

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/seed-814fcd60/raftwire/benchmarks/peers/internal/meter"
 )
 
 func netLimits(dur time.Duration) error {
@@ -63,7 +65,7 @@ func pingPong(size int, dur time.Duration) error {
 			}
 		}
 	}()
-	h := new(histogram)
+	h := new(meter.Histogram)
 	buf := make([]byte, size)
 	for end := time.Now().Add(dur); ; {
 		began := time.Now()
@@ -76,9 +78,9 @@ func pingPong(size int, dur time.Duration) error {
 		if _, err := io.ReadFull(a, buf); err != nil {
 			return err
 		}
-		h.add(time.Since(began))
+		h.Add(time.Since(began))
 	}
-	s := summarise([]*histogram{h})
+	s := meter.Summarise(h)
 	fmt.Printf("- ping-pong %d B: round trip mean %.1f p50 %.1f p99 %.1f µs\n", size, s.Mean, s.P50, s.P99)
 	return errors.Join(a.Close(), b.Close())
 }
@@ -89,7 +91,7 @@ func oneWay(size int, dur time.Duration) error {
 	if err != nil {
 		return err
 	}
-	before := processSample()
+	before := meter.Process()
 	var read int64
 	done := make(chan error, 1)
 	go func() {
@@ -109,7 +111,7 @@ func oneWay(size int, dur time.Duration) error {
 		return err
 	}
 	took := time.Since(start).Seconds()
-	cpu := processSample().sub(before).CPU.Seconds()
+	cpu := meter.Process().Sub(before).CPU.Seconds()
 	fmt.Printf("- one way, one write per %d B: %.0f writes/s, %.0f MB/s, %.2f µs CPU per write (both ends)\n",
 		size, float64(n)/took, float64(read)/took/1e6, cpu/float64(n)*1e6)
 	return nil

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/seed-814fcd60/raftwire/benchmarks/peers/internal/meter"
 )
 
 // Result is one line of output: a system under one load.
@@ -24,7 +26,7 @@ type Result struct {
 	Errors    uint64  `json:"errors"`
 	OpsPerSec float64 `json:"ops_per_s"`
 	MBPerSec  float64 `json:"mb_per_s"`
-	latencies
+	meter.Summary
 
 	CPUPerMop    float64 `json:"cpu_s_per_mop"`
 	CPUsUsed     float64 `json:"cpus_used"`
@@ -69,7 +71,7 @@ type load struct {
 	acked    atomic.Uint64 // in all phases
 	errors   atomic.Uint64 // while metering
 	complain sync.Once
-	hists    []*histogram
+	hists    []*meter.Histogram
 	running  sync.WaitGroup
 }
 
@@ -91,7 +93,7 @@ func runLoad(cl *cluster, lc loadConfig) (Result, error) {
 	l.phase.Store(stopping)
 	elapsed := time.Since(start)
 	err = stopProfiles()
-	used := cl.sample().sub(before)
+	used := cl.sample().Sub(before)
 	if err := errors.Join(err, l.wait(20*time.Second)); err != nil {
 		return Result{}, err
 	}
@@ -109,7 +111,7 @@ func startLoad(cl *cluster, lc loadConfig) (*load, error) {
 	const maxHists = 32
 	l := &load{}
 	for range min(lc.clients, maxHists) {
-		l.hists = append(l.hists, new(histogram))
+		l.hists = append(l.hists, new(meter.Histogram))
 	}
 	clients := make([]Client, lc.clients)
 	for i := range clients {
@@ -128,7 +130,7 @@ func startLoad(cl *cluster, lc loadConfig) (*load, error) {
 }
 
 // client proposes cmd again and again until the load stops.
-func (l *load) client(c Client, cmd []byte, h *histogram) {
+func (l *load) client(c Client, cmd []byte, h *meter.Histogram) {
 	var acked uint64
 	defer func() { l.acked.Add(acked) }()
 	began := time.Now()
@@ -138,7 +140,7 @@ func (l *load) client(c Client, cmd []byte, h *histogram) {
 		if err == nil {
 			acked++
 			if l.phase.Load() == metering {
-				h.add(now.Sub(began))
+				h.Add(now.Sub(began))
 			}
 			began = now
 			continue
@@ -164,13 +166,13 @@ func (l *load) wait(limit time.Duration) error {
 	}
 }
 
-func (l *load) result(lc loadConfig, seconds float64, used sample) Result {
-	lat := summarise(l.hists)
+func (l *load) result(lc loadConfig, seconds float64, used meter.Sample) Result {
+	lat := meter.Summarise(l.hists...)
 	n := float64(max(lat.Count, 1))
 	return Result{
 		Payload: lc.payload, Conc: lc.clients, Seconds: seconds, Ops: lat.Count, Errors: l.errors.Load(),
 		OpsPerSec: n / seconds, MBPerSec: n * float64(lc.payload) / seconds / 1e6,
-		latencies: lat,
+		Summary:   lat,
 		CPUPerMop: used.CPU.Seconds() / n * 1e6, CPUsUsed: used.CPU.Seconds() / seconds,
 		SysShare:    float64(used.SystemCPU) / float64(max(used.CPU, 1)),
 		AllocsPerOp: float64(used.Allocs) / n, AllocBPerOp: float64(used.AllocBytes) / n,

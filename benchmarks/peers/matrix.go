@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-814fcd60/raftwire/benchmarks/peers/internal/meter"
 )
 
 // matrixConfig is the part of a matrix that all its runs share.
@@ -79,7 +81,7 @@ func (m *matrixConfig) measure(rep int, spec, payload, conc string) error {
 	argv := m.arguments(rep, spec, payload, conc)
 	for attempt := 1; ; attempt++ {
 		if m.quiet > 0 {
-			awaitQuiet(m.quiet)
+			meter.AwaitQuiet(m.quiet)
 		}
 		cmd := exec.Command(m.self, argv...)
 		cmd.Stderr = os.Stderr

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"github.com/seed-814fcd60/raftwire/benchmarks/peers/internal/meter"
 )
 
 // load of a run, without the system: runs of one load are compared.
@@ -108,7 +110,7 @@ func ratio(ours, theirs []Result) string {
 	for i := range v {
 		v[i] = ours[i].OpsPerSec / theirs[i].OpsPerSec
 	}
-	return fmt.Sprintf("%.2f", median(v))
+	return fmt.Sprintf("%.2f", meter.Median(v))
 }
 
 func speed(rs []Result) float64 { return medianOf(rs, func(r Result) float64 { return r.OpsPerSec }) }
@@ -118,11 +120,5 @@ func medianOf(rs []Result, f func(Result) float64) float64 {
 	for i, r := range rs {
 		v[i] = f(r)
 	}
-	return median(v)
-}
-
-// median sorts v.
-func median(v []float64) float64 {
-	slices.Sort(v)
-	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+	return meter.Median(v)
 }

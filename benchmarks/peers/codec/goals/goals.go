@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	peers "github.com/seed-814fcd60/raftwire/benchmarks/peers/codec"
+	"github.com/seed-814fcd60/raftwire/benchmarks/peers/internal/meter"
 )
 
 // The messages of the goals.
@@ -82,7 +83,7 @@ func aboveCopy(ours string) func(results) (float64, error) {
 		for i := range v {
 			v[i] = (a.perRun[i] - b.perRun[i]) / entries
 		}
-		return median(v), nil
+		return meter.Median(v), nil
 	}
 }
 
@@ -92,7 +93,7 @@ func perEntry(shape, subject string, decode bool) func(results) (float64, error)
 		if err != nil {
 			return 0, err
 		}
-		return median(t.perRun) / entries, nil
+		return meter.Median(t.perRun) / entries, nil
 	}
 }
 
@@ -102,7 +103,7 @@ func perCall(shape, subject string, decode bool) func(results) (float64, error) 
 		if err != nil {
 			return 0, err
 		}
-		return median(t.perRun), nil
+		return meter.Median(t.perRun), nil
 	}
 }
 

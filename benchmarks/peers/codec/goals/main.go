@@ -14,6 +14,7 @@ import (
 	"time"
 
 	peers "github.com/seed-814fcd60/raftwire/benchmarks/peers/codec"
+	"github.com/seed-814fcd60/raftwire/benchmarks/peers/internal/meter"
 )
 
 func main() {
@@ -135,7 +136,7 @@ func printAll(all []*task) {
 			if t.decode != decode {
 				continue
 			}
-			ns := median(t.perRun)
+			ns := meter.Median(t.perRun)
 			base := ours[key{shape: t.shape, decode: decode}]
 			fmt.Printf("| %v | %s | %d | %.0f (%.0f–%.0f) | %.1f | %.0f | %.2f |\n", t.key, t.subject, t.bytes,
 				ns, slices.Min(t.perRun), slices.Max(t.perRun), float64(t.bytes)/ns, t.allocs, ratioOf(t, base))
@@ -149,11 +150,5 @@ func ratioOf(a, b *task) float64 {
 	for i := range v {
 		v[i] = a.perRun[i] / b.perRun[i]
 	}
-	return median(v)
-}
-
-func median(v []float64) float64 {
-	v = slices.Clone(v)
-	slices.Sort(v)
-	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+	return meter.Median(v)
 }

@@ -1,4 +1,5 @@
-package main
+// Package meter counts what a load costs a machine and how long its operations take.
+package meter
 
 import (
 	"encoding/binary"
@@ -12,10 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sample is a snapshot of everything that is metered over the time of load.
-// The first group of fields covers the calling process; add merges members that
-// are processes of their own. The second is of the whole machine.
-type sample struct {
+// Sample is a snapshot of everything that is metered over the time of a load.
+// The first group of fields covers the calling process; Add merges others. The
+// second is of the whole machine.
+type Sample struct {
 	CPU        time.Duration // user and system
 	SystemCPU  time.Duration
 	Allocs     uint64
@@ -29,8 +30,9 @@ type sample struct {
 	Machine    time.Duration // CPU time of everything, kernel threads included
 }
 
-func (s sample) sub(o sample) sample {
-	return sample{
+// Sub returns what was counted since o.
+func (s Sample) Sub(o Sample) Sample {
+	return Sample{
 		CPU: s.CPU - o.CPU, SystemCPU: s.SystemCPU - o.SystemCPU, Allocs: s.Allocs - o.Allocs,
 		AllocBytes: s.AllocBytes - o.AllocBytes, GCs: s.GCs - o.GCs, Switches: s.Switches - o.Switches,
 		WriteBytes: s.WriteBytes - o.WriteBytes, Syncs: s.Syncs - o.Syncs, Flushes: s.Flushes - o.Flushes,
@@ -38,8 +40,8 @@ func (s sample) sub(o sample) sample {
 	}
 }
 
-// add merges what belongs to a member's process.
-func (s sample) add(o sample) sample {
+// Add merges what belongs to the process that took o.
+func (s Sample) Add(o Sample) Sample {
 	s.CPU += o.CPU
 	s.SystemCPU += o.SystemCPU
 	s.Allocs += o.Allocs
@@ -49,9 +51,9 @@ func (s sample) add(o sample) sample {
 	return s
 }
 
-// processSample meters the calling process.
-func processSample() sample {
-	var s sample
+// Process meters the calling process.
+func Process() Sample {
+	var s Sample
 	var ru unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &ru) == nil {
 		s.SystemCPU = time.Duration(ru.Stime.Nano())
@@ -64,36 +66,36 @@ func processSample() sample {
 	return s
 }
 
-// diskMeter counts disk writes, syncs and CPU time of the whole machine. The
+// Disk counts disk writes, syncs and CPU time of the whole machine. The
 // figures of /proc/self/io are no good for the writes: a byte rewritten in a large
 // folio counts as the whole folio there, though only its dirty blocks go to the
 // disk. Neither source costs the measured code anything to speak of: the ext4
 // tracepoint fires once per sync, and the block layer keeps the flush count anyway.
-type diskMeter struct {
+type Disk struct {
 	disk string
 	fds  []int
 }
 
-// newDiskMeter meters the disk that holds dir. Without tracefs, which takes root,
+// NewDisk meters the disk that holds dir. Without tracefs, which takes root,
 // only the flush count is known.
-func newDiskMeter(dir string) *diskMeter {
-	m := &diskMeter{}
+func NewDisk(dir string) *Disk {
+	d := &Disk{}
 	var st unix.Stat_t
 	if unix.Stat(dir, &st) == nil {
-		m.disk = fmt.Sprintf("%d %d", unix.Major(st.Dev), unix.Minor(st.Dev))
+		d.disk = fmt.Sprintf("%d %d", unix.Major(st.Dev), unix.Minor(st.Dev))
 	}
 	id := syncTracepoint()
 	if id == 0 {
-		return m
+		return d
 	}
 	attr := unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: id, Size: uint32(unix.PERF_ATTR_SIZE_VER5)}
 	for cpu := range runtime.NumCPU() {
 		fd, err := unix.PerfEventOpen(&attr, -1, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
 		if err == nil {
-			m.fds = append(m.fds, fd)
+			d.fds = append(d.fds, fd)
 		}
 	}
-	return m
+	return d
 }
 
 // syncTracepoint is the number of the tracepoint that fires on each sync; 0: none.
@@ -110,8 +112,9 @@ func syncTracepoint() uint64 {
 	return 0
 }
 
-func (m *diskMeter) read(s *sample) {
-	for _, fd := range m.fds {
+// Read fills in what is counted for the whole machine.
+func (d *Disk) Read(s *Sample) {
+	for _, fd := range d.fds {
 		var b [8]byte
 		if n, err := unix.Read(fd, b[:]); err == nil && n == len(b) {
 			s.Syncs += binary.NativeEndian.Uint64(b[:])
@@ -124,7 +127,7 @@ func (m *diskMeter) read(s *sample) {
 	}
 	for line := range strings.Lines(string(stats)) {
 		f := strings.Fields(line)
-		if len(f) >= 20 && f[0]+" "+f[1] == m.disk {
+		if len(f) >= 20 && f[0]+" "+f[1] == d.disk {
 			s.WriteBytes = number(f[9]) * 512
 			s.Flushes = number(f[18])
 		}
@@ -156,9 +159,9 @@ func number(s string) uint64 {
 	return n
 }
 
-// awaitQuiet waits until the machine has been all but idle for a second, for at
+// AwaitQuiet waits until the machine has been all but idle for a second, for at
 // most limit.
-func awaitQuiet(limit time.Duration) {
+func AwaitQuiet(limit time.Duration) {
 	const window, allowed = time.Second, 100 * time.Millisecond
 	for end := time.Now().Add(limit); time.Now().Before(end); {
 		before := machineCPU()
