@@ -57,7 +57,8 @@ func (c Config) Load(paths []string) (*ast.Set, error) {
 	if err := l.errs.Err(); err != nil {
 		return nil, err
 	}
-	r := &resolver{config: c, scopes: map[*ast.Program]*scope{}}
+	r := &resolver{config: c, scopes: map[*ast.Program]*scope{},
+		tables: tables{enums: map[*ast.Enum]memberTable{}, structs: map[*ast.Struct]map[string]int{}}}
 	for _, program := range l.set.All {
 		r.resolve(program)
 	}

@@ -111,13 +111,16 @@ func TestOracleReserved(t *testing.T) {
 func TestOracleAgrees(t *testing.T) {
 	root := apacheDir(t)
 	o := newOfficial(t, apacheIncludes(root)...)
-	paths := append(apacheFiles(t, root), "../../../idl/raft.thrift")
-	ours, err := filepath.Glob("testdata/accepted/*.thrift")
-	if err != nil {
-		t.Fatal(err)
+	paths := apacheFiles(t, root)
+	for _, pattern := range []string{"testdata/accepted/*.thrift", "../../../idl/*.thrift", "../../../codec/codectest/idl/*.thrift"} {
+		ours, err := filepath.Glob(pattern)
+		if err != nil || len(ours) == 0 {
+			t.Fatalf("%s: %v, %v", pattern, ours, err)
+		}
+		paths = append(paths, ours...)
 	}
 	newer, compared := o.knowsUUID(t), 0
-	for _, path := range append(paths, ours...) {
+	for _, path := range paths {
 		text, complaint := o.compile(t, path)
 		set, err := Config{IncludeDirs: apacheIncludes(root), ReadFile: os.ReadFile, AllowReserved: true}.Load([]string{path})
 		if complaint != "" || err != nil {

@@ -11,14 +11,16 @@ import (
 
 // scope is what one program defines. A type and a constant may have the same name, two types may not.
 type scope struct {
-	program *ast.Program
-	types   map[string]ast.Def // typedefs, enums, records and services
-	consts  map[string]*ast.Const
-	index   map[ast.Def]int // place in the order of the file
+	types  map[string]ast.Def // typedefs, enums, records and services
+	consts map[string]*ast.Const
+	index  map[ast.Def]int // place in the order of the file
+	// prefixes are the included files, each by the name that stands before the dot.
+	prefixes map[string]*scope
 }
 
 // resolver resolves one program after the other, included ones first.
 type resolver struct {
+	tables
 	config  Config
 	scopes  map[*ast.Program]*scope
 	errs    parse.Errors
@@ -39,7 +41,8 @@ func (r *resolver) warn(pos ast.Pos, text string) {
 
 func (r *resolver) resolve(p *ast.Program) {
 	r.program = p
-	r.scope = &scope{program: p, types: map[string]ast.Def{}, consts: map[string]*ast.Const{}, index: map[ast.Def]int{}}
+	r.scope = &scope{types: map[string]ast.Def{}, consts: map[string]*ast.Const{}, index: map[ast.Def]int{},
+		prefixes: map[string]*scope{}}
 	r.scopes[p] = r.scope
 	r.includes()
 	for i, def := range p.Defs {
@@ -57,6 +60,7 @@ func (r *resolver) resolve(p *ast.Program) {
 	markRecursive(p)
 }
 
+// includes enters the prefixes under which this program sees others.
 func (r *resolver) includes() {
 	seen := map[string]*ast.Program{}
 	for _, include := range r.program.Includes {
@@ -66,6 +70,7 @@ func (r *resolver) includes() {
 				"included files of different names")
 		}
 		seen[include.Program.Name] = include.Program
+		r.scope.prefixes[include.Program.Name] = r.scopes[include.Program]
 	}
 }
 
@@ -118,11 +123,13 @@ func (r *resolver) checkName(name string, pos ast.Pos) {
 // namesOfIncludes refuses a type that an included program also defines if both are in the same namespace of every
 // language that either mentions: no generated code could tell them apart.
 func (r *resolver) namesOfIncludes() {
+	seen := map[*ast.Program]bool{}
 	for _, include := range r.program.Includes {
 		other := r.scopes[include.Program]
-		if !sameNamespaces(r.program, include.Program) {
+		if seen[include.Program] || !sameNamespaces(r.program, include.Program) {
 			continue
 		}
+		seen[include.Program] = true
 		for _, def := range r.program.Defs {
 			_, isConst := def.(*ast.Const)
 			if _, taken := other.types[def.DefName()]; taken && !isConst {
@@ -147,17 +154,8 @@ func (r *resolver) lookup(name string) ast.Def {
 	if dot < 0 {
 		return nil
 	}
-	if s := r.included(name[:dot]); s != nil {
+	if s := r.scope.prefixes[name[:dot]]; s != nil {
 		return s.types[name[dot+1:]]
-	}
-	return nil
-}
-
-func (r *resolver) included(prefix string) *scope {
-	for _, include := range r.program.Includes {
-		if include.Program.Name == prefix {
-			return r.scopes[include.Program]
-		}
 	}
 	return nil
 }
@@ -223,7 +221,7 @@ func (r *resolver) unknown(t *ast.Type) {
 	expected := "a type defined in this file"
 	if dot := strings.LastIndexByte(t.Name, '.'); dot >= 0 {
 		expected = "a type defined in " + t.Name[:dot]
-		if r.included(t.Name[:dot]) == nil {
+		if r.scope.prefixes[t.Name[:dot]] == nil {
 			expected = "an include of a file called " + t.Name[:dot]
 		}
 	}

@@ -3,6 +3,7 @@ package check
 import (
 	"encoding/hex"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -18,7 +19,7 @@ func (r *resolver) value(e *ast.Expr, t *ast.Type) *ast.Value {
 		r.fail(e.Pos, "a value of "+base.Name+", defined only at "+lineCol(def.DefPos()), "its type to be defined above")
 		return nil
 	}
-	ok := false
+	var ok bool
 	switch base.Kind {
 	case ast.KindInvalid:
 		return nil
@@ -225,7 +226,7 @@ func (r *resolver) constant(name string) *ast.Const {
 		return c
 	}
 	if dot := strings.LastIndexByte(name, '.'); dot >= 0 {
-		if s := r.included(name[:dot]); s != nil {
+		if s := r.scope.prefixes[name[:dot]]; s != nil {
 			return s.consts[name[dot+1:]]
 		}
 	}
@@ -242,19 +243,10 @@ func (r *resolver) member(name string) *ast.EnumValue {
 	if t, ok := r.lookup(name[:dot]).(*ast.Typedef); ok {
 		e = t.Type.True().Enum
 	}
-	return memberOf(e, name[dot+1:])
-}
-
-func memberOf(e *ast.Enum, name string) *ast.EnumValue {
 	if e == nil {
 		return nil
 	}
-	for _, v := range e.Values {
-		if v.Name == name {
-			return v
-		}
-	}
-	return nil
+	return r.members(e).named[name[dot+1:]]
 }
 
 // enumValue evaluates Enum.NAME, or a number that has a name. The official compiler looks at the last part of the name
@@ -263,17 +255,13 @@ func (r *resolver) enumValue(v *ast.Value, e *ast.Expr, enum *ast.Enum) bool {
 	switch {
 	case e.Kind == ast.ExprName:
 		if dot := strings.LastIndexByte(e.Text, '.'); dot >= 0 {
-			v.Member = memberOf(enum, e.Text[dot+1:])
+			v.Member = r.members(enum).named[e.Text[dot+1:]]
 		}
 		if v.Member != nil && r.member(e.Text) != v.Member {
 			r.warn(e.Pos, e.Text+" is taken as "+enum.Name+"."+v.Member.Name)
 		}
 	case e.Kind == ast.ExprInt && !e.Bool:
-		for _, member := range enum.Values {
-			if int64(member.Number) == e.Int && v.Member == nil {
-				v.Member = member
-			}
-		}
+		v.Member = r.members(enum).numbered[e.Int]
 	}
 	if v.Member == nil {
 		expected := "a value of enum " + enum.Name
@@ -387,9 +375,12 @@ func (r *resolver) structValue(v *ast.Value, e *ast.Expr, s *ast.Struct) bool {
 		return r.mismatch(e, "the fields of "+s.Kind.String()+" "+s.Name+" in { }")
 	}
 	ok := true
-	set := map[*ast.Field]*ast.Value{}
+	places, set := r.fieldPlaces(s), map[*ast.Field]*ast.Value{}
 	for _, item := range e.Map {
-		f := fieldOf(s, item.Key)
+		var f *ast.Field
+		if i, known := places[item.Key.Text]; known && item.Key.Kind == ast.ExprString {
+			f = s.Fields[i]
+		}
 		switch {
 		case f == nil && item.Key.Kind == ast.ExprString:
 			r.fail(item.Key.Pos, describe(item.Key), "the name of a field of "+s.Kind.String()+" "+s.Name)
@@ -401,22 +392,10 @@ func (r *resolver) structValue(v *ast.Value, e *ast.Expr, s *ast.Struct) bool {
 			r.fail(item.Key.Pos, "a second field of union "+s.Name, "exactly one")
 		default:
 			set[f] = r.value(item.Value, f.Type)
+			v.Fields = append(v.Fields, ast.FieldValue{Field: f, Value: set[f]})
 		}
 		ok = ok && f != nil && set[f] != nil
 	}
-	for _, f := range s.Fields {
-		if value := set[f]; value != nil {
-			v.Fields = append(v.Fields, ast.FieldValue{Field: f, Value: value})
-		}
-	}
+	slices.SortFunc(v.Fields, func(a, b ast.FieldValue) int { return places[a.Field.Name] - places[b.Field.Name] })
 	return ok
-}
-
-func fieldOf(s *ast.Struct, key *ast.Expr) *ast.Field {
-	for _, f := range s.Fields {
-		if key.Kind == ast.ExprString && f.Name == key.Text {
-			return f
-		}
-	}
-	return nil
 }
