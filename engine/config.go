@@ -96,6 +96,8 @@ type Config struct {
 	OnFatal func(error)
 	// Network makes the network of this host. Default: TCP. For tests: transport.NewMemory's Listen.
 	Network func(transport.Config) (transport.Network, error)
+
+	fs wal.FS // tests: instead of the machine's
 }
 
 const maxFrameBytes = raftpb.MaxFrameBytes

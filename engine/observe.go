@@ -77,7 +77,9 @@ func walOptions(c Config) wal.Options {
 		SegmentBytes: c.SegmentBytes,
 		Logger:       c.Logger,
 	}
+	o.FS = c.fs
 	switch c.Durability {
+	case Fsync:
 	case NoSync:
 		o.Sync = wal.SyncNone
 	case Memory:
