@@ -32,6 +32,9 @@ type Config struct {
 	// Configuration is the one of the store's snapshot metadata, or the initial one
 	// of a fresh group. Empty: a node that waits to be told; it never campaigns.
 	Configuration Configuration
+	// Changes is every CONFIG entry of the log, by rising index, if the store's
+	// recovery has found them already. nil: New reads the whole log for them.
+	Changes []Change
 
 	// ElectionTimeout is E, the upper bound: without a word from a leader a node
 	// waits a random time in [E/2, E] before it asks for votes. A leader that has
@@ -108,6 +111,14 @@ func (c Config) validate() error {
 	limit("MaxPendingReads", c.MaxPendingReads)
 	if err := checkConfiguration(&c.Configuration); err != nil {
 		fault("Configuration: %w", err)
+	}
+	for i := range c.Changes {
+		if err := checkConfiguration(&c.Changes[i].Configuration); err != nil {
+			fault("Changes: entry %d: %w", c.Changes[i].Index, err)
+		}
+		if i > 0 && c.Changes[i].Index <= c.Changes[i-1].Index {
+			fault("Changes: entry %d after %d", c.Changes[i].Index, c.Changes[i-1].Index)
+		}
 	}
 	return errors.Join(faults...)
 }

@@ -5,6 +5,7 @@ import "strconv"
 // What happened. Each comment says which fields count besides Kind and Term.
 const (
 	FactRole            FactKind = iota + 1 // this node took Role; Peer leads, if known
+	FactTerm                                // a higher term was seen and entered
 	FactLeader                              // Peer leads
 	FactVoted                               // this node voted for Peer
 	FactVoteRefused                         // Peer asked for a vote or pre-vote; Reason
@@ -27,6 +28,8 @@ func (k FactKind) String() string {
 	switch k {
 	case FactRole:
 		return "role"
+	case FactTerm:
+		return "term"
 	case FactLeader:
 		return "leader"
 	case FactVoted:

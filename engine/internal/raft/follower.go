@@ -150,5 +150,8 @@ func (n *Node) onBeat(m *Message, out *Effects) {
 
 // commitTo moves the commit index up.
 func (n *Node) commitTo(i Index) {
-	n.log.commit = max(n.log.commit, i)
+	if i > n.log.commit {
+		n.log.commit = i
+		n.settleChanges()
+	}
 }

@@ -127,3 +127,78 @@ func TestTailAgainstSlice(t *testing.T) {
 		}
 	}
 }
+
+// TestLogLookups holds the searches in a log, half of which lies in the store,
+// against walking through it.
+func TestLogLookups(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 6))
+	for range 300 {
+		terms := []Term{0}
+		for range 1 + rnd.IntN(30) {
+			terms = append(terms, terms[len(terms)-1]+Term(rnd.IntN(3)))
+		}
+		terms = terms[1:]
+		terms[0] = max(terms[0], 1)
+		for i := range terms[1:] {
+			terms[i+1] = max(terms[i], terms[i+1])
+		}
+		store := newMemoryLog()
+		l := raftLog{store: store, tail: tail{lo: 1, hi: 1}, keepBytes: 1 << 20}
+		for _, term := range terms {
+			e := command(term, "x")
+			store.entries = append(store.entries, e)
+			l.append([]Entry{e})
+		}
+		l.tail.drop(1 + Index(rnd.IntN(len(terms)+1)))
+		low := Index(rnd.IntN(len(terms) + 1))
+		high := low + Index(rnd.IntN(len(terms)-int(low)+1))
+		limit := Term(rnd.IntN(20))
+		want := low
+		for i := low + 1; i <= high; i++ {
+			if terms[i-1] <= limit {
+				want = i
+			}
+		}
+		if got := l.lastWithTerm(low, high, limit); got != want || l.err != nil {
+			t.Fatalf("%v: lastWithTerm(%d, %d, %d) = %d, want %d, %v", terms, low, high, limit, got, want, l.err)
+		}
+		index, term := Index(rnd.IntN(40)), Term(rnd.IntN(20))
+		last := terms[len(terms)-1]
+		ahead := term > last || (term == last && index > Index(len(terms)))
+		if got := l.endsBefore(index, term); got != ahead {
+			t.Fatalf("log ends at %d in term %d: endsBefore(%d, %d) = %v", len(terms), last, index, term, got)
+		}
+		if _, ok := l.term(Index(len(terms)) + 1); ok {
+			t.Fatal("a term behind the last entry")
+		}
+	}
+}
+
+// TestTrimKeepsWhatIsNeeded: what is not durable stays whatever the limits say;
+// the rest goes from the front, first what is applied.
+func TestTrimKeepsWhatIsNeeded(t *testing.T) {
+	const size = 100 + entryOverhead
+	for name, x := range map[string]struct {
+		durable, applied    Index
+		keep, unapplied     int
+		wantFrom, wantUntil Index
+	}{
+		"nothing durable":        {0, 0, 0, 0, 1, 1},
+		"all may go":             {10, 10, 0, 0, 11, 11},
+		"within the limit":       {10, 10, 20 * size, 0, 1, 1},
+		"down to the limit":      {10, 10, 4 * size, 0, 7, 7},
+		"applied goes first":     {10, 3, 4 * size, 7 * size, 4, 4},
+		"then what is unapplied": {10, 3, 4 * size, 2 * size, 9, 9},
+		"but not the undurable":  {6, 3, 0, 0, 7, 7},
+	} {
+		l := raftLog{store: newMemoryLog(), tail: tail{lo: 1, hi: 1}, keepBytes: x.keep, unappliedMax: x.unapplied}
+		for range 10 {
+			l.append([]Entry{command(1, string(make([]byte, 100)))})
+		}
+		l.durable, l.applied = x.durable, x.applied
+		l.trim()
+		if l.tail.lo < x.wantFrom || l.tail.lo > x.wantUntil {
+			t.Errorf("%s: tail begins at %d, want %d", name, l.tail.lo, x.wantFrom)
+		}
+	}
+}

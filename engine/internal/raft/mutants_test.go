@@ -15,7 +15,7 @@ import (
 //
 //	go test -tags mutants -run TestMutantsAreKilled -v ./engine/internal/raft
 func TestMutantsAreKilled(t *testing.T) {
-	most := *seedsFlag * 4
+	most := *seedsFlag * 10
 	for m := mutCommitOldTerm; m <= mutProbeOnce; m++ {
 		t.Run(m.String(), func(t *testing.T) {
 			seed, why := firstKill(m, most)

@@ -38,6 +38,7 @@ type Node struct {
 
 	// conf is the configuration in force; members holds one record for each of
 	// its members, by rising id.
+	changes changes
 	conf    Configuration
 	voters  electorate
 	members []progress
@@ -80,7 +81,11 @@ func New(cfg Config, log Log, hs HardState, applied Index, now Time) (*Node, err
 	}
 	n.saved = HardState{Term: hs.Term, Vote: hs.Vote, Commit: hs.Commit}
 	n.reads.context = n.rnd.Int64N(1 << 62)
-	n.setConfiguration(cfg.Configuration)
+	if err := n.loadChanges(); err != nil {
+		return nil, err
+	}
+	n.settleChanges()
+	n.setConfiguration(n.changes[len(n.changes)-1].Configuration)
 	n.role = n.restingRole()
 	n.resetElectionTimer()
 	if n.alone() {
@@ -283,6 +288,7 @@ func (n *Node) becomeFollower(term Term, leader NodeID, out *Effects) {
 	if term > n.term {
 		n.term, n.vote = term, 0
 		n.hardStateChanged(out)
+		out.fact(Fact{Kind: FactTerm, Term: term})
 	} else if n.mutated(mutVoteCleared) {
 		n.vote = 0
 	}

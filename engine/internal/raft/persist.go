@@ -79,8 +79,10 @@ func (n *Node) appendEntries(entries []Entry, out *Effects) {
 	}
 	out.Append = append(out.Append, entries...)
 	out.MustSync = true
+	first := n.log.last + 1
 	n.log.append(entries)
 	n.writes.holds(id, n.log.last)
+	n.noteChanges(first, entries, out)
 }
 
 // truncate removes everything from index on, in the write of out. What out holds
@@ -121,6 +123,7 @@ func (n *Node) truncate(index Index, out *Effects) {
 		}
 	}
 	out.fact(Fact{Kind: FactTruncated, Term: n.term, Index: index})
+	n.undoChanges(index, out)
 }
 
 // onPersisted takes the completion of a write, and of all before it.

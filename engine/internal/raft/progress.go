@@ -1,10 +1,6 @@
 package raft
 
-import (
-	"slices"
-
-	"github.com/seed-814fcd60/raftwire/gen/raftpb"
-)
+import "github.com/seed-814fcd60/raftwire/gen/raftpb"
 
 // progress is what a node keeps for each member; most of it means something on a
 // leader only.
@@ -91,56 +87,4 @@ func (f *inflight) free(match Index) {
 		f.head = (f.head + 1) & (len(f.ring) - 1)
 		f.count--
 	}
-}
-
-// position returns where member id stands in members; -1 if it is none.
-func (n *Node) position(id NodeID) int {
-	for i := range n.members {
-		if n.members[i].id == id {
-			return i
-		}
-	}
-	return -1
-}
-
-// setConfiguration puts c in force: members by rising id, with what is known of
-// those who stay. A member that votes in one half and learns in the other votes.
-func (n *Node) setConfiguration(c Configuration) {
-	old := n.members
-	n.conf = c
-	n.members = make([]progress, 0, len(c.Incoming)+len(c.Outgoing))
-	add := func(half []Member) {
-		for _, m := range half {
-			if i := n.position(m.ID); i >= 0 {
-				if n.members[i].suffrage == raftpb.SuffrageLearner {
-					n.members[i].suffrage = m.Suffrage
-				}
-				continue
-			}
-			p := progress{id: m.ID, state: raftpb.ProgressStateProbe, next: n.log.last + 1, contact: n.now}
-			for i := range old {
-				if old[i].id == m.ID {
-					p = old[i]
-				}
-			}
-			p.suffrage = m.Suffrage
-			n.members = append(n.members, p)
-		}
-	}
-	add(c.Incoming)
-	add(c.Outgoing)
-	slices.SortFunc(n.members, func(a, b progress) int { return int(min(max(a.id-b.id, -1), 1)) })
-	n.self = n.position(n.cfg.ID)
-	n.voters = electorate{mutation: n.mutation, incoming: n.votersOf(c.Incoming), outgoing: n.votersOf(c.Outgoing)}
-}
-
-// votersOf is the set of positions that vote in one half of a configuration.
-func (n *Node) votersOf(half []Member) uint64 {
-	var set uint64
-	for _, m := range half {
-		if m.Suffrage != raftpb.SuffrageLearner {
-			set |= 1 << n.position(m.ID)
-		}
-	}
-	return set
 }

@@ -40,8 +40,13 @@ func (n *Node) onPropose(proposals []Entry, out *Effects) {
 	}
 	size := 0
 	for i := range proposals {
-		proposals[i].Term = n.term
-		size += entrySize(&proposals[i])
+		e := &proposals[i]
+		if e.Kind <= raftpb.EntryKindConfig && e.Kind != raftpb.EntryKindCommand {
+			out.fact(Fact{Kind: FactProposalRefused, Term: n.term, Index: n.log.last})
+			return // a no-op or a configuration is never a client's to propose
+		}
+		e.Term = n.term
+		size += entrySize(e)
 	}
 	if backlog := n.log.backlog(); backlog > 0 && backlog+size > n.cfg.MaxUncommittedBytes {
 		out.fact(Fact{Kind: FactProposalRefused, Term: n.term, Index: n.log.last})

@@ -58,6 +58,11 @@ func checkAppend(m *Message) string {
 		if e.Term < least || e.Term > m.Term || e.Kind <= raftpb.EntryKindUnspecified {
 			return "entry"
 		}
+		if e.Kind == raftpb.EntryKindConfig {
+			if _, err := parseConfiguration(e.Body); err != nil {
+				return "configuration"
+			}
+		}
 		least = e.Term
 	}
 	return ""
