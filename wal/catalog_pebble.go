@@ -11,9 +11,11 @@ import (
 
 // PebbleCatalog keeps the catalog in a pebble database. Its values are small and
 // carry checksums of their own, because pebble's log cannot tell a torn end from
-// a damaged middle.
-func PebbleCatalog(fs FS, dir string, logger *slog.Logger) (Catalog, error) {
+// a damaged middle. Pebble panics on some failures of the disk; in its background
+// goroutines such a panic ends the process.
+func PebbleCatalog(fs FS, dir string, logger *slog.Logger) (cat Catalog, err error) {
 	c := &pebbleCatalog{}
+	defer c.recovered(&err)
 	cache := pebble.NewCache(1 << 20)
 	defer cache.Unref()
 	db, err := pebble.Open(dir, &pebble.Options{
@@ -33,6 +35,14 @@ func PebbleCatalog(fs FS, dir string, logger *slog.Logger) (Catalog, error) {
 		return nil, errors.Join(errCatalogFailed, db.Close())
 	}
 	return c, nil
+}
+
+// recovered turns a panic of pebble into an error and the end of the catalog.
+func (c *pebbleCatalog) recovered(err *error) {
+	if p := recover(); p != nil {
+		c.failed.Store(true)
+		*err = fmt.Errorf("%w: %v", errCatalogFailed, p)
+	}
 }
 
 var errCatalogFailed = errors.New("wal: catalog failed")
@@ -88,7 +98,8 @@ func prefixEnd(prefix []byte) []byte {
 	return nil
 }
 
-func (c *pebbleCatalog) Apply(changes []CatalogChange, sync bool) error {
+func (c *pebbleCatalog) Apply(changes []CatalogChange, sync bool) (err error) {
+	defer c.recovered(&err)
 	if c.failed.Load() {
 		return errCatalogFailed
 	}
@@ -117,7 +128,8 @@ func (c *pebbleCatalog) Apply(changes []CatalogChange, sync bool) error {
 	return nil
 }
 
-func (c *pebbleCatalog) Close() error {
+func (c *pebbleCatalog) Close() (err error) {
+	defer c.recovered(&err)
 	if err := c.db.Close(); err != nil {
 		return fmt.Errorf("wal: close catalog: %w", err)
 	}

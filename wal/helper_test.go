@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -75,9 +76,7 @@ func entriesOf(term raftpb.Term, first raftpb.Index, n, size int) []raftpb.Entry
 	es := make([]raftpb.Entry, n)
 	for i := range es {
 		body := fmt.Sprintf("%d@%d|", first+raftpb.Index(i), term)
-		for len(body) < size {
-			body += "x"
-		}
+		body += strings.Repeat("x", max(0, size-len(body)))
 		es[i] = entry(term, body)
 	}
 	return es

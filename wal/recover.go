@@ -282,14 +282,21 @@ func (l *Log) cutBodies(s *scanner, t *tailState, starts []uint64) error {
 
 // rewrite writes the frames that nothing promised once more, in place, and syncs
 // them. After the death of a process they may be in the page cache only, and
-// after a failed sync the cache may hold pages that it believes to be on disk.
+// after a failed sync the cache may hold pages that it believes to be on disk. The
+// header is as old as the first frame: no promise about that, none about it.
 func (l *Log) rewrite(f *segFile, s *scanner, t tailState) (n int64, err error) {
-	if l.o.Sync == SyncNone || t.promise >= t.end {
+	header := t.promise <= f.base
+	if l.o.Sync == SyncNone || !header && t.promise >= t.end {
 		return 0, nil
 	}
 	w, err := l.fs.OpenReadWrite(l.fs.PathJoin(l.dir, segDir, f.name), categoryLog)
 	if err != nil {
 		return 0, err
+	}
+	if header {
+		page := make([]byte, segHeaderBytes)
+		f.encode(page)
+		_, err = w.WriteAt(page, 0)
 	}
 	from := t.promise
 	if f.flags&segNoSync != 0 {

@@ -73,6 +73,7 @@ type node struct {
 	data     []byte
 	synced   []byte
 	dirty    []bool // per sector of data
+	name     string // of a file: the newest one
 
 	// Images share bytes with the file system they were made of until one of them
 	// changes.
@@ -141,9 +142,9 @@ func (f *FS) Create(name string, _ vfs.DiskWriteCategory) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &node{}
+	n := &node{name: name}
 	dir.children[base] = n
-	return &file{fs: f, n: n, name: name}, nil
+	return &file{fs: f, n: n}, nil
 }
 
 // Open opens a file or directory for reading.
@@ -154,7 +155,8 @@ func (f *FS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{fs: f, n: n, name: name}, nil
+	n.name = name
+	return &file{fs: f, n: n}, nil
 }
 
 // OpenReadWrite opens a file for both, and makes it when it is not there.
@@ -165,7 +167,8 @@ func (f *FS) OpenReadWrite(name string, c vfs.DiskWriteCategory, _ ...vfs.OpenOp
 	if err != nil {
 		return f.Create(name, c)
 	}
-	return &file{fs: f, n: n, name: name}, nil
+	n.name = name
+	return &file{fs: f, n: n}, nil
 }
 
 // OpenDir opens a directory for syncing.
@@ -243,6 +246,7 @@ func (f *FS) Rename(oldname, newname string) error {
 	}
 	delete(from.children, oldbase)
 	to.children[newbase] = n
+	n.name = newname
 	return nil
 }
 

@@ -8,10 +8,15 @@ import (
 )
 
 type file struct {
-	fs   *FS
-	n    *node
-	name string
-	pos  int64
+	fs  *FS
+	n   *node
+	pos int64
+}
+
+func (f *file) path() string {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	return f.n.name
 }
 
 func (f *file) Close() error { return nil }
@@ -45,7 +50,7 @@ func (f *file) Write(p []byte) (int, error) {
 }
 
 func (f *file) WriteAt(p []byte, off int64) (int, error) {
-	if err := f.fs.hook(Op{Kind: Write, Path: f.name, Off: off, Len: len(p)}); err != nil {
+	if err := f.fs.hook(Op{Kind: Write, Path: f.path(), Off: off, Len: len(p)}); err != nil {
 		n := 0
 		if f.fs.ShortWrites {
 			n = len(p) / 2
@@ -83,7 +88,7 @@ func (f *file) Sync() error {
 	if f.n.dir {
 		kind = SyncDir
 	}
-	err := f.fs.hook(Op{Kind: kind, Path: f.name})
+	err := f.fs.hook(Op{Kind: kind, Path: f.path()})
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
 	if err != nil {
@@ -128,7 +133,7 @@ func (f *file) Fd() uintptr                     { return vfs.InvalidFd }
 func (f *file) Stat() (vfs.FileInfo, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
-	return info{name: f.name, size: int64(len(f.n.data)), dir: f.n.dir}, nil
+	return info{name: f.n.name, size: int64(len(f.n.data)), dir: f.n.dir}, nil
 }
 
 // Bytes returns a copy of a file's content, nil when it is not there.
