@@ -60,7 +60,7 @@ struct Payload {
   3: optional i64 serial
   /** The client has the answers of all serials below this one. */
   4: optional i64 ackedBelow
-}
+} (hot = "1")
 
 /** One log entry = body (above) + position.  Its index is AppendRequest.prevIndex + 1 + its place in the list. */
 struct Entry {
@@ -71,7 +71,7 @@ struct Entry {
   4: i64 crc32c = -1
   /** To a witness the body of a COMMAND is left out; its length is told.  A CONFIG is never stripped. */
   5: optional i32 strippedBytes
-}
+} (hot = "1")
 
 enum Role { UNKNOWN = 0, FOLLOWER = 1, PRECANDIDATE = 2, CANDIDATE = 3, LEADER = 4, LEARNER = 5 }
 enum Suffrage { UNSPECIFIED = 0, VOTER = 1, LEARNER = 2, WITNESS = 3 }
@@ -129,7 +129,7 @@ struct AppendRequest {
   7: list<Entry> entries
   /** Heartbeat round, echoed; used by ReadIndex and the leader lease. */
   8: i64 round
-}
+} (hot = "1")
 
 enum AppendStatus { UNSPECIFIED = 0, OK = 1, LOG_MISMATCH = 2, STALE_TERM = 3, NEED_SNAPSHOT = 4, BUSY = 5, UNCERTAIN = 6 }
 
@@ -145,7 +145,7 @@ struct AppendResponse {
   7: optional Term conflictTerm
   8: optional Index conflictIndex
   9: optional Index lastIndex
-}
+} (hot = "1")
 
 /** One beat; a HeartbeatRequest carries those of every group this node leads. */
 struct Beat {
@@ -155,14 +155,14 @@ struct Beat {
   3: Index commit
   4: i64 round
   5: bool quiesce
-}
+} (hot = "1")
 
 struct HeartbeatRequest {
   1: NodeID leader
   2: list<Beat> beats
   /** A new value wakes quiesced groups. */
   3: i64 bootId
-}
+} (hot = "1")
 
 /** A beat whose answer needs a term made durable first is left out of this reply and answered later. */
 struct BeatAck {
@@ -170,7 +170,7 @@ struct BeatAck {
   2: Term term
   3: i64 round
   4: bool wake
-}
+} (hot = "1")
 
 struct HeartbeatResponse {
   1: list<BeatAck> acks
@@ -201,7 +201,7 @@ struct SnapshotChunk {
   8: binary data
   9: i64 chunkCrc32c = -1
   10: bool done
-}
+} (hot = "1")
 
 enum SnapshotStatus { UNSPECIFIED = 0, OK = 1, RESUME_AT = 2, CHECKSUM_MISMATCH = 3, REJECTED = 4, INSTALLED = 5 }
 
@@ -257,8 +257,8 @@ struct ProposeRequest {
   4: optional i64 serial
   5: optional i64 ackedBelow
   6: i32 timeoutMs
-}
-struct ProposeResponse { 1: GroupID group, 2: Index index, 3: Term term, 4: binary result }
+} (hot = "1")
+struct ProposeResponse { 1: GroupID group, 2: Index index, 3: Term term, 4: binary result } (hot = "1")
 
 struct OpenSessionRequest { 1: GroupID group, 2: i32 timeoutMs }
 struct OpenSessionResponse { 1: GroupID group, 2: i64 session, 3: i32 window }
@@ -273,8 +273,8 @@ struct ReadRequest {
   5: optional i64 maxStaleMs
   /** Read-your-writes: answer only once applied this far. */
   6: optional Index minIndex
-}
-struct ReadResponse { 1: GroupID group, 2: Index index, 3: binary result }
+} (hot = "1")
+struct ReadResponse { 1: GroupID group, 2: Index index, 3: binary result } (hot = "1")
 
 struct StatusRequest { 1: GroupID group }
 enum ProgressState { UNSPECIFIED = 0, PROBE = 1, REPLICATE = 2, SNAPSHOT = 3 }

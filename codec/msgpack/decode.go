@@ -26,10 +26,8 @@ type Decoder struct {
 	cursor.Cursor
 }
 
-// NewDecoder returns a Decoder at the start of b. A nil l means the default limits.
-func NewDecoder(b []byte, l *codec.Limits) Decoder {
-	return Decoder{cursor.Make("msgpack", b, l)}
-}
+// Done returns the number of bytes read, or the first error. info is that of the message.
+func (d *Decoder) Done(info *codec.StructInfo) (int, error) { return d.Finish("msgpack", info) }
 
 // A Place is where in a struct a decoder is.
 //
@@ -52,21 +50,33 @@ const (
 func ID(p Place) int16 { return int16(p) }
 
 // Struct reads a struct's header and goes to its first field.
-func (d *Decoder) Struct(info *codec.StructInfo) Place {
+func (d *Decoder) Struct(info *codec.StructInfo) Place { return d.Field(d.Open(), info) }
+
+// Open reads a struct's header and returns the place before its first field.
+func (d *Decoder) Open() Place {
 	d.Enter()
 	c := d.code()
 	switch {
 	case c&0xf0 == fixArray:
-		return d.Field(here|Place(c&15)*oneField, info)
+		return here | Place(c&15)*oneField
 	case c&0xf0 == fixMap:
-		return d.Field(here|inMap|Place(c&15)*oneField, info)
+		return here | inMap | Place(c&15)*oneField
 	case c == array16 || c == array32:
-		return d.Field(here|Place(d.Count(d.long(c-array16), 1, 0))*oneField, info)
+		return here | Place(d.Count(d.long(c-array16), 1, 0))*oneField
 	case c == map16 || c == map32:
-		return d.Field(here|inMap|Place(d.Count(d.long(c-map16), 2, 0))*oneField, info)
+		return here | inMap | Place(d.Count(d.long(c-map16), 2, 0))*oneField
 	}
 	d.Fail(codec.BadType)
 	return Stop
+}
+
+// Resume goes on at position pos, behind the field at p, as Field does.
+func (d *Decoder) Resume(pos int, p Place, info *codec.StructInfo) Place {
+	d.Pos = pos
+	if p < oneField {
+		return Stop
+	}
+	return d.Field(p, info)
 }
 
 // Field goes to the field after p that has a value.
@@ -164,37 +174,33 @@ func (d *Decoder) Bool() bool {
 
 // I64 reads an integer of any form.
 func (d *Decoder) I64() int64 {
-	if p := uint(d.Pos); p < uint(len(d.Buf)) {
-		if c := d.Buf[p]; c < 0x80 || c >= negative {
-			d.Pos++
-			return int64(int8(c))
-		}
+	b := d.Buf[d.Pos:]
+	if len(b) == 0 {
+		d.Fail(codec.Truncated)
+		return 0
 	}
-	return d.longInt()
+	if c := b[0]; c < fixMap || c >= negative {
+		d.Pos++
+		return int64(int8(c))
+	}
+	v, n := longInt(b)
+	if n == 0 {
+		d.notInt(b)
+	}
+	d.Pos += n
+	return v
 }
 
-func (d *Decoder) longInt() int64 {
-	switch c := d.code(); c {
-	case uint8c, uint16c, uint32c:
-		return int64(d.uint(1 << (c - uint8c)))
-	case uint64c:
-		v := d.uint(8)
-		if v > math.MaxInt64 {
-			d.Fail(codec.OutOfRange)
-			return 0
-		}
-		return int64(v)
-	case int8c:
-		return int64(int8(d.uint(1)))
-	case int16c:
-		return int64(int16(d.uint(2)))
-	case int32c:
-		return int64(int32(d.uint(4)))
-	case int64c:
-		return int64(d.uint(8))
+// notInt says why there is no integer at the start of b.
+func (d *Decoder) notInt(b []byte) {
+	switch {
+	case !isInt(b[0]):
+		d.Fail(codec.BadType)
+	case b[0] == uint64c && len(b) > 8:
+		d.Fail(codec.OutOfRange)
+	default:
+		d.Fail(codec.Truncated)
 	}
-	d.Fail(codec.BadType)
-	return 0
 }
 
 // I32 reads an integer that fits 32 bits.
@@ -343,7 +349,8 @@ func (d *Decoder) skipMany(n, values int) {
 // Untyped decoders of other libraries may then be pointed at it: some of them allocate what a length
 // announces, or recurse as deep as the input nests.
 func Validate(b []byte, l *codec.Limits) (n int, err error) {
-	d := NewDecoder(b, l)
+	var d Decoder
+	d.Init(b, l)
 	d.Skip()
 	return d.Done(&anyInfo)
 }

@@ -26,7 +26,9 @@ func (m *Payload) AppendBinary(b []byte) []byte {
 func (m *Payload) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = binary.NextBytes(b, p, last, 1, &m.Command)
+	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.Binary | 1:
 			m.Command = d.Bytes()
@@ -45,7 +47,8 @@ func (m *Payload) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Payload) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&payloadInfo)
 }
@@ -66,7 +69,12 @@ func (m *Entry) AppendBinary(b []byte) []byte {
 func (m *Entry) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Term))
+	p, last = binary.NextI32(b, p, last, 2, (*int32)(&m.Kind))
+	p, last = binary.NextBytes(b, p, last, 3, &m.Body)
+	p, last = binary.NextI64(b, p, last, 4, &m.Crc32c)
+	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Term = Term(d.I64())
@@ -87,7 +95,8 @@ func (m *Entry) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Entry) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&entryInfo)
 }
@@ -129,7 +138,8 @@ func (m *Member) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Member) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&memberInfo)
 }
@@ -184,7 +194,8 @@ func (m *Configuration) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Configuration) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&configurationInfo)
 }
@@ -230,7 +241,8 @@ func (m *VoteRequest) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *VoteRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&voteRequestInfo)
 }
@@ -273,7 +285,8 @@ func (m *VoteResponse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *VoteResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&voteResponseInfo)
 }
@@ -298,7 +311,14 @@ func (m *AppendRequest) AppendBinary(b []byte) []byte {
 func (m *AppendRequest) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = binary.NextI64(b, p, last, 2, (*int64)(&m.Term))
+	p, last = binary.NextI64(b, p, last, 3, (*int64)(&m.Leader))
+	p, last = binary.NextI64(b, p, last, 4, (*int64)(&m.PrevIndex))
+	p, last = binary.NextI64(b, p, last, 5, (*int64)(&m.PrevTerm))
+	p, last = binary.NextI64(b, p, last, 6, (*int64)(&m.Commit))
+	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -331,7 +351,8 @@ func (m *AppendRequest) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *AppendRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&appendRequestInfo)
 }
@@ -360,7 +381,14 @@ func (m *AppendResponse) AppendBinary(b []byte) []byte {
 func (m *AppendResponse) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = binary.NextI64(b, p, last, 2, (*int64)(&m.Term))
+	p, last = binary.NextI32(b, p, last, 3, (*int32)(&m.Status))
+	p, last = binary.NextI64(b, p, last, 4, (*int64)(&m.PrevIndex))
+	p, last = binary.NextI64(b, p, last, 5, (*int64)(&m.Matched))
+	p, last = binary.NextI64(b, p, last, 6, &m.Round)
+	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -389,7 +417,8 @@ func (m *AppendResponse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *AppendResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&appendResponseInfo)
 }
@@ -408,7 +437,13 @@ func (m *Beat) AppendBinary(b []byte) []byte {
 func (m *Beat) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = binary.NextI64(b, p, last, 2, (*int64)(&m.Term))
+	p, last = binary.NextI64(b, p, last, 3, (*int64)(&m.Commit))
+	p, last = binary.NextI64(b, p, last, 4, &m.Round)
+	p, last = binary.NextBool(b, p, last, 5, &m.Quiesce)
+	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -429,7 +464,8 @@ func (m *Beat) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Beat) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&beatInfo)
 }
@@ -449,7 +485,9 @@ func (m *HeartbeatRequest) AppendBinary(b []byte) []byte {
 func (m *HeartbeatRequest) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Leader))
+	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Leader = NodeID(d.I64())
@@ -472,7 +510,8 @@ func (m *HeartbeatRequest) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *HeartbeatRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&heartbeatRequestInfo)
 }
@@ -490,7 +529,12 @@ func (m *BeatAck) AppendBinary(b []byte) []byte {
 func (m *BeatAck) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = binary.NextI64(b, p, last, 2, (*int64)(&m.Term))
+	p, last = binary.NextI64(b, p, last, 3, &m.Round)
+	p, last = binary.NextBool(b, p, last, 4, &m.Wake)
+	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -509,7 +553,8 @@ func (m *BeatAck) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *BeatAck) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&beatAckInfo)
 }
@@ -546,7 +591,8 @@ func (m *HeartbeatResponse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *HeartbeatResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&heartbeatResponseInfo)
 }
@@ -596,7 +642,8 @@ func (m *SnapshotMeta) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *SnapshotMeta) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&snapshotMetaInfo)
 }
@@ -623,7 +670,13 @@ func (m *SnapshotChunk) AppendBinary(b []byte) []byte {
 func (m *SnapshotChunk) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = binary.NextI64(b, p, last, 2, (*int64)(&m.Term))
+	p, last = binary.NextI64(b, p, last, 3, (*int64)(&m.Leader))
+	p, last = binary.NextI64(b, p, last, 4, (*int64)(&m.Source))
+	p, last = binary.NextBytes(b, p, last, 5, &m.SnapshotID)
+	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -655,7 +708,8 @@ func (m *SnapshotChunk) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *SnapshotChunk) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&snapshotChunkInfo)
 }
@@ -698,7 +752,8 @@ func (m *SnapshotAck) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *SnapshotAck) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&snapshotAckInfo)
 }
@@ -735,7 +790,8 @@ func (m *FetchRequest) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *FetchRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&fetchRequestInfo)
 }
@@ -781,7 +837,8 @@ func (m *FetchResponse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *FetchResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&fetchResponseInfo)
 }
@@ -815,7 +872,8 @@ func (m *TimeoutNowRequest) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *TimeoutNowRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&timeoutNowRequestInfo)
 }
@@ -849,7 +907,8 @@ func (m *TimeoutNowResponse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *TimeoutNowResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&timeoutNowResponseInfo)
 }
@@ -883,7 +942,8 @@ func (m *ReadIndexRequest) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *ReadIndexRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&readIndexRequestInfo)
 }
@@ -920,7 +980,8 @@ func (m *ReadIndexResponse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *ReadIndexResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&readIndexResponseInfo)
 }
@@ -948,7 +1009,8 @@ func (m *GoodbyeRequest) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *GoodbyeRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&goodbyeRequestInfo)
 }
@@ -1014,7 +1076,8 @@ func (m *Hello) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Hello) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&helloInfo)
 }
@@ -1040,7 +1103,10 @@ func (m *ProposeRequest) AppendBinary(b []byte) []byte {
 func (m *ProposeRequest) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = binary.NextBytes(b, p, last, 2, &m.Command)
+	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -1063,7 +1129,8 @@ func (m *ProposeRequest) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *ProposeRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&proposeRequestInfo)
 }
@@ -1081,7 +1148,12 @@ func (m *ProposeResponse) AppendBinary(b []byte) []byte {
 func (m *ProposeResponse) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = binary.NextI64(b, p, last, 2, (*int64)(&m.Index))
+	p, last = binary.NextI64(b, p, last, 3, (*int64)(&m.Term))
+	p, last = binary.NextBytes(b, p, last, 4, &m.Result)
+	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -1100,7 +1172,8 @@ func (m *ProposeResponse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *ProposeResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&proposeResponseInfo)
 }
@@ -1131,7 +1204,8 @@ func (m *OpenSessionRequest) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *OpenSessionRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&openSessionRequestInfo)
 }
@@ -1165,7 +1239,8 @@ func (m *OpenSessionResponse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *OpenSessionResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&openSessionResponseInfo)
 }
@@ -1199,7 +1274,8 @@ func (m *CloseSessionRequest) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *CloseSessionRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&closeSessionRequestInfo)
 }
@@ -1227,7 +1303,8 @@ func (m *CloseSessionResponse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *CloseSessionResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&closeSessionResponseInfo)
 }
@@ -1251,7 +1328,12 @@ func (m *ReadRequest) AppendBinary(b []byte) []byte {
 func (m *ReadRequest) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = binary.NextBytes(b, p, last, 2, &m.Query)
+	p, last = binary.NextI32(b, p, last, 3, (*int32)(&m.Consistency))
+	p, last = binary.NextI32(b, p, last, 4, &m.TimeoutMs)
+	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -1274,7 +1356,8 @@ func (m *ReadRequest) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *ReadRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&readRequestInfo)
 }
@@ -1291,7 +1374,11 @@ func (m *ReadResponse) AppendBinary(b []byte) []byte {
 func (m *ReadResponse) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = binary.NextI64(b, p, last, 2, (*int64)(&m.Index))
+	p, last = binary.NextBytes(b, p, last, 3, &m.Result)
+	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -1308,7 +1395,8 @@ func (m *ReadResponse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *ReadResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&readResponseInfo)
 }
@@ -1336,7 +1424,8 @@ func (m *StatusRequest) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *StatusRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&statusRequestInfo)
 }
@@ -1379,7 +1468,8 @@ func (m *Progress) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Progress) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&progressInfo)
 }
@@ -1410,7 +1500,8 @@ func (m *Counter) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Counter) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&counterInfo)
 }
@@ -1499,7 +1590,8 @@ func (m *StatusResponse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *StatusResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&statusResponseInfo)
 }
@@ -1531,7 +1623,8 @@ func (m *Change) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Change) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&changeInfo)
 }
@@ -1579,7 +1672,8 @@ func (m *ChangeRequest) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *ChangeRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&changeRequestInfo)
 }
@@ -1614,7 +1708,8 @@ func (m *ChangeResponse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *ChangeResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&changeResponseInfo)
 }
@@ -1649,7 +1744,8 @@ func (m *PlanStep) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *PlanStep) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&planStepInfo)
 }
@@ -1689,7 +1785,8 @@ func (m *PlanResponse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *PlanResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&planResponseInfo)
 }
@@ -1720,7 +1817,8 @@ func (m *TransferRequest) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *TransferRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&transferRequestInfo)
 }
@@ -1751,7 +1849,8 @@ func (m *TransferResponse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *TransferResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&transferResponseInfo)
 }
@@ -1782,7 +1881,8 @@ func (m *SnapshotRequest) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *SnapshotRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&snapshotRequestInfo)
 }
@@ -1814,7 +1914,8 @@ func (m *SnapshotResponse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *SnapshotResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&snapshotResponseInfo)
 }
@@ -1845,7 +1946,8 @@ func (m *HashRequest) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *HashRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&hashRequestInfo)
 }
@@ -1882,7 +1984,8 @@ func (m *HashResponse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *HashResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&hashResponseInfo)
 }
@@ -1910,7 +2013,8 @@ func (m *WhyRequest) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *WhyRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&whyRequestInfo)
 }
@@ -1946,7 +2050,8 @@ func (m *WhyResponse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *WhyResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&whyResponseInfo)
 }
@@ -1987,7 +2092,8 @@ func (m *NotLeader) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *NotLeader) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&notLeaderInfo)
 }
@@ -2015,7 +2121,8 @@ func (m *NoSuchGroup) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *NoSuchGroup) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&noSuchGroupInfo)
 }
@@ -2054,7 +2161,8 @@ func (m *Unavailable) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Unavailable) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&unavailableInfo)
 }
@@ -2093,7 +2201,8 @@ func (m *Rejected) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Rejected) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&rejectedInfo)
 }
@@ -2125,7 +2234,8 @@ func (m *RaftPeerHandshakeArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftPeerHandshakeArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerHandshakeArgsInfo)
 }
@@ -2164,7 +2274,8 @@ func (m *RaftPeerHandshakeResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftPeerHandshakeResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerHandshakeResultInfo)
 }
@@ -2196,7 +2307,8 @@ func (m *RaftPeerVoteArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftPeerVoteArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerVoteArgsInfo)
 }
@@ -2235,7 +2347,8 @@ func (m *RaftPeerVoteResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftPeerVoteResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerVoteResultInfo)
 }
@@ -2267,7 +2380,8 @@ func (m *RaftPeerAppendArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftPeerAppendArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerAppendArgsInfo)
 }
@@ -2306,7 +2420,8 @@ func (m *RaftPeerAppendResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftPeerAppendResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerAppendResultInfo)
 }
@@ -2338,7 +2453,8 @@ func (m *RaftPeerHeartbeatArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftPeerHeartbeatArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerHeartbeatArgsInfo)
 }
@@ -2370,7 +2486,8 @@ func (m *RaftPeerHeartbeatResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftPeerHeartbeatResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerHeartbeatResultInfo)
 }
@@ -2402,7 +2519,8 @@ func (m *RaftPeerInstallSnapshotArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftPeerInstallSnapshotArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerInstallSnapshotArgsInfo)
 }
@@ -2441,7 +2559,8 @@ func (m *RaftPeerInstallSnapshotResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftPeerInstallSnapshotResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerInstallSnapshotResultInfo)
 }
@@ -2473,7 +2592,8 @@ func (m *RaftPeerTimeoutNowArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftPeerTimeoutNowArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerTimeoutNowArgsInfo)
 }
@@ -2512,7 +2632,8 @@ func (m *RaftPeerTimeoutNowResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftPeerTimeoutNowResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerTimeoutNowResultInfo)
 }
@@ -2544,7 +2665,8 @@ func (m *RaftPeerReadIndexArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftPeerReadIndexArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerReadIndexArgsInfo)
 }
@@ -2590,7 +2712,8 @@ func (m *RaftPeerReadIndexResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftPeerReadIndexResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerReadIndexResultInfo)
 }
@@ -2622,7 +2745,8 @@ func (m *RaftPeerFetchArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftPeerFetchArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerFetchArgsInfo)
 }
@@ -2661,7 +2785,8 @@ func (m *RaftPeerFetchResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftPeerFetchResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerFetchResultInfo)
 }
@@ -2693,7 +2818,8 @@ func (m *RaftPeerGoodbyeArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftPeerGoodbyeArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerGoodbyeArgsInfo)
 }
@@ -2725,7 +2851,8 @@ func (m *RaftClientProposeArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftClientProposeArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftClientProposeArgsInfo)
 }
@@ -2785,7 +2912,8 @@ func (m *RaftClientProposeResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftClientProposeResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftClientProposeResultInfo)
 }
@@ -2817,7 +2945,8 @@ func (m *RaftClientReadArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftClientReadArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftClientReadArgsInfo)
 }
@@ -2877,7 +3006,8 @@ func (m *RaftClientReadResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftClientReadResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftClientReadResultInfo)
 }
@@ -2909,7 +3039,8 @@ func (m *RaftClientOpenSessionArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftClientOpenSessionArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftClientOpenSessionArgsInfo)
 }
@@ -2969,7 +3100,8 @@ func (m *RaftClientOpenSessionResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftClientOpenSessionResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftClientOpenSessionResultInfo)
 }
@@ -3001,7 +3133,8 @@ func (m *RaftClientCloseSessionArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftClientCloseSessionArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftClientCloseSessionArgsInfo)
 }
@@ -3061,7 +3194,8 @@ func (m *RaftClientCloseSessionResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftClientCloseSessionResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftClientCloseSessionResultInfo)
 }
@@ -3093,7 +3227,8 @@ func (m *RaftClientStatusArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftClientStatusArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftClientStatusArgsInfo)
 }
@@ -3132,7 +3267,8 @@ func (m *RaftClientStatusResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftClientStatusResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftClientStatusResultInfo)
 }
@@ -3164,7 +3300,8 @@ func (m *RaftAdminChangeMembershipArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftAdminChangeMembershipArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftAdminChangeMembershipArgsInfo)
 }
@@ -3224,7 +3361,8 @@ func (m *RaftAdminChangeMembershipResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftAdminChangeMembershipResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftAdminChangeMembershipResultInfo)
 }
@@ -3256,7 +3394,8 @@ func (m *RaftAdminPlanChangeArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftAdminPlanChangeArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftAdminPlanChangeArgsInfo)
 }
@@ -3309,7 +3448,8 @@ func (m *RaftAdminPlanChangeResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftAdminPlanChangeResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftAdminPlanChangeResultInfo)
 }
@@ -3341,7 +3481,8 @@ func (m *RaftAdminTransferLeadershipArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftAdminTransferLeadershipArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftAdminTransferLeadershipArgsInfo)
 }
@@ -3401,7 +3542,8 @@ func (m *RaftAdminTransferLeadershipResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftAdminTransferLeadershipResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftAdminTransferLeadershipResultInfo)
 }
@@ -3433,7 +3575,8 @@ func (m *RaftAdminSnapshotArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftAdminSnapshotArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftAdminSnapshotArgsInfo)
 }
@@ -3479,7 +3622,8 @@ func (m *RaftAdminSnapshotResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftAdminSnapshotResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftAdminSnapshotResultInfo)
 }
@@ -3511,7 +3655,8 @@ func (m *RaftAdminHashArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftAdminHashArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftAdminHashArgsInfo)
 }
@@ -3557,7 +3702,8 @@ func (m *RaftAdminHashResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftAdminHashResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftAdminHashResultInfo)
 }
@@ -3589,7 +3735,8 @@ func (m *RaftAdminWhyArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftAdminWhyArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftAdminWhyArgsInfo)
 }
@@ -3628,7 +3775,8 @@ func (m *RaftAdminWhyResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *RaftAdminWhyResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftAdminWhyResultInfo)
 }

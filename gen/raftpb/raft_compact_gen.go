@@ -9,7 +9,9 @@ import (
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *Payload) AppendCompact(b []byte) []byte {
-	b = compact.AppendBinaryField(b, 0, 1, m.Command)
+	b, p := compact.Room(b, 1, len(m.Command))
+	p = compact.PutBinary(b, p, 1, m.Command)
+	b = b[:p]
 	last := int16(1)
 	if m.Session.Set {
 		b = compact.AppendI64Field(b, last, 2, m.Session.Value)
@@ -29,7 +31,9 @@ func (m *Payload) AppendCompact(b []byte) []byte {
 func (m *Payload) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = compact.NextBytes(b, p, last, 1, &m.Command)
+	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.Binary | 1:
 			m.Command = d.Bytes()
@@ -48,17 +52,20 @@ func (m *Payload) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Payload) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&payloadInfo)
 }
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *Entry) AppendCompact(b []byte) []byte {
-	b = compact.AppendI64Field(b, 0, 1, int64(m.Term))
-	b = compact.AppendI32Field(b, 1, 2, int32(m.Kind))
-	b = compact.AppendBinaryField(b, 2, 3, m.Body)
-	b = compact.AppendI64Field(b, 3, 4, m.Crc32c)
+	b, p := compact.Room(b, 4, len(m.Body))
+	p = compact.PutI64(b, p, 1, int64(m.Term))
+	p = compact.PutI32(b, p, 1, int32(m.Kind))
+	p = compact.PutBinary(b, p, 1, m.Body)
+	p = compact.PutI64(b, p, 1, m.Crc32c)
+	b = b[:p]
 	if m.StrippedBytes.Set {
 		b = compact.AppendI32Field(b, 4, 5, m.StrippedBytes.Value)
 	}
@@ -69,7 +76,12 @@ func (m *Entry) AppendCompact(b []byte) []byte {
 func (m *Entry) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Term))
+	p, last = compact.NextI32(b, p, last, 2, (*int32)(&m.Kind))
+	p, last = compact.NextBytes(b, p, last, 3, &m.Body)
+	p, last = compact.NextI64(b, p, last, 4, &m.Crc32c)
+	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Term = Term(d.I64())
@@ -90,7 +102,8 @@ func (m *Entry) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Entry) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&entryInfo)
 }
@@ -132,7 +145,8 @@ func (m *Member) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Member) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&memberInfo)
 }
@@ -187,7 +201,8 @@ func (m *Configuration) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Configuration) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&configurationInfo)
 }
@@ -233,7 +248,8 @@ func (m *VoteRequest) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *VoteRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&voteRequestInfo)
 }
@@ -276,19 +292,22 @@ func (m *VoteResponse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *VoteResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&voteResponseInfo)
 }
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *AppendRequest) AppendCompact(b []byte) []byte {
-	b = compact.AppendI64Field(b, 0, 1, int64(m.Group))
-	b = compact.AppendI64Field(b, 1, 2, int64(m.Term))
-	b = compact.AppendI64Field(b, 2, 3, int64(m.Leader))
-	b = compact.AppendI64Field(b, 3, 4, int64(m.PrevIndex))
-	b = compact.AppendI64Field(b, 4, 5, int64(m.PrevTerm))
-	b = compact.AppendI64Field(b, 5, 6, int64(m.Commit))
+	b, p := compact.Room(b, 6, 0)
+	p = compact.PutI64(b, p, 1, int64(m.Group))
+	p = compact.PutI64(b, p, 1, int64(m.Term))
+	p = compact.PutI64(b, p, 1, int64(m.Leader))
+	p = compact.PutI64(b, p, 1, int64(m.PrevIndex))
+	p = compact.PutI64(b, p, 1, int64(m.PrevTerm))
+	p = compact.PutI64(b, p, 1, int64(m.Commit))
+	b = b[:p]
 	b = compact.AppendListField(b, 6, 7, compact.Struct, len(m.Entries))
 	for i := range m.Entries {
 		b = m.Entries[i].AppendCompact(b)
@@ -301,7 +320,14 @@ func (m *AppendRequest) AppendCompact(b []byte) []byte {
 func (m *AppendRequest) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = compact.NextI64(b, p, last, 2, (*int64)(&m.Term))
+	p, last = compact.NextI64(b, p, last, 3, (*int64)(&m.Leader))
+	p, last = compact.NextI64(b, p, last, 4, (*int64)(&m.PrevIndex))
+	p, last = compact.NextI64(b, p, last, 5, (*int64)(&m.PrevTerm))
+	p, last = compact.NextI64(b, p, last, 6, (*int64)(&m.Commit))
+	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -334,19 +360,22 @@ func (m *AppendRequest) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *AppendRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&appendRequestInfo)
 }
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *AppendResponse) AppendCompact(b []byte) []byte {
-	b = compact.AppendI64Field(b, 0, 1, int64(m.Group))
-	b = compact.AppendI64Field(b, 1, 2, int64(m.Term))
-	b = compact.AppendI32Field(b, 2, 3, int32(m.Status))
-	b = compact.AppendI64Field(b, 3, 4, int64(m.PrevIndex))
-	b = compact.AppendI64Field(b, 4, 5, int64(m.Matched))
-	b = compact.AppendI64Field(b, 5, 6, m.Round)
+	b, p := compact.Room(b, 6, 0)
+	p = compact.PutI64(b, p, 1, int64(m.Group))
+	p = compact.PutI64(b, p, 1, int64(m.Term))
+	p = compact.PutI32(b, p, 1, int32(m.Status))
+	p = compact.PutI64(b, p, 1, int64(m.PrevIndex))
+	p = compact.PutI64(b, p, 1, int64(m.Matched))
+	p = compact.PutI64(b, p, 1, m.Round)
+	b = b[:p]
 	last := int16(6)
 	if m.ConflictTerm.Set {
 		b = compact.AppendI64Field(b, last, 7, int64(m.ConflictTerm.Value))
@@ -366,7 +395,14 @@ func (m *AppendResponse) AppendCompact(b []byte) []byte {
 func (m *AppendResponse) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = compact.NextI64(b, p, last, 2, (*int64)(&m.Term))
+	p, last = compact.NextI32(b, p, last, 3, (*int32)(&m.Status))
+	p, last = compact.NextI64(b, p, last, 4, (*int64)(&m.PrevIndex))
+	p, last = compact.NextI64(b, p, last, 5, (*int64)(&m.Matched))
+	p, last = compact.NextI64(b, p, last, 6, &m.Round)
+	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -395,18 +431,21 @@ func (m *AppendResponse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *AppendResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&appendResponseInfo)
 }
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *Beat) AppendCompact(b []byte) []byte {
-	b = compact.AppendI64Field(b, 0, 1, int64(m.Group))
-	b = compact.AppendI64Field(b, 1, 2, int64(m.Term))
-	b = compact.AppendI64Field(b, 2, 3, int64(m.Commit))
-	b = compact.AppendI64Field(b, 3, 4, m.Round)
-	b = compact.AppendBoolField(b, 4, 5, m.Quiesce)
+	b, p := compact.Room(b, 5, 0)
+	p = compact.PutI64(b, p, 1, int64(m.Group))
+	p = compact.PutI64(b, p, 1, int64(m.Term))
+	p = compact.PutI64(b, p, 1, int64(m.Commit))
+	p = compact.PutI64(b, p, 1, m.Round)
+	p = compact.PutBool(b, p, 1, m.Quiesce)
+	b = b[:p]
 	return compact.AppendStop(b)
 }
 
@@ -414,7 +453,13 @@ func (m *Beat) AppendCompact(b []byte) []byte {
 func (m *Beat) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = compact.NextI64(b, p, last, 2, (*int64)(&m.Term))
+	p, last = compact.NextI64(b, p, last, 3, (*int64)(&m.Commit))
+	p, last = compact.NextI64(b, p, last, 4, &m.Round)
+	p, last = compact.NextBool(b, p, last, 5, &m.Quiesce)
+	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -435,14 +480,17 @@ func (m *Beat) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Beat) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&beatInfo)
 }
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *HeartbeatRequest) AppendCompact(b []byte) []byte {
-	b = compact.AppendI64Field(b, 0, 1, int64(m.Leader))
+	b, p := compact.Room(b, 1, 0)
+	p = compact.PutI64(b, p, 1, int64(m.Leader))
+	b = b[:p]
 	b = compact.AppendListField(b, 1, 2, compact.Struct, len(m.Beats))
 	for i := range m.Beats {
 		b = m.Beats[i].AppendCompact(b)
@@ -455,7 +503,9 @@ func (m *HeartbeatRequest) AppendCompact(b []byte) []byte {
 func (m *HeartbeatRequest) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Leader))
+	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Leader = NodeID(d.I64())
@@ -478,17 +528,20 @@ func (m *HeartbeatRequest) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *HeartbeatRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&heartbeatRequestInfo)
 }
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *BeatAck) AppendCompact(b []byte) []byte {
-	b = compact.AppendI64Field(b, 0, 1, int64(m.Group))
-	b = compact.AppendI64Field(b, 1, 2, int64(m.Term))
-	b = compact.AppendI64Field(b, 2, 3, m.Round)
-	b = compact.AppendBoolField(b, 3, 4, m.Wake)
+	b, p := compact.Room(b, 4, 0)
+	p = compact.PutI64(b, p, 1, int64(m.Group))
+	p = compact.PutI64(b, p, 1, int64(m.Term))
+	p = compact.PutI64(b, p, 1, m.Round)
+	p = compact.PutBool(b, p, 1, m.Wake)
+	b = b[:p]
 	return compact.AppendStop(b)
 }
 
@@ -496,7 +549,12 @@ func (m *BeatAck) AppendCompact(b []byte) []byte {
 func (m *BeatAck) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = compact.NextI64(b, p, last, 2, (*int64)(&m.Term))
+	p, last = compact.NextI64(b, p, last, 3, &m.Round)
+	p, last = compact.NextBool(b, p, last, 4, &m.Wake)
+	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -515,7 +573,8 @@ func (m *BeatAck) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *BeatAck) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&beatAckInfo)
 }
@@ -552,7 +611,8 @@ func (m *HeartbeatResponse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *HeartbeatResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&heartbeatResponseInfo)
 }
@@ -602,18 +662,21 @@ func (m *SnapshotMeta) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *SnapshotMeta) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&snapshotMetaInfo)
 }
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *SnapshotChunk) AppendCompact(b []byte) []byte {
-	b = compact.AppendI64Field(b, 0, 1, int64(m.Group))
-	b = compact.AppendI64Field(b, 1, 2, int64(m.Term))
-	b = compact.AppendI64Field(b, 2, 3, int64(m.Leader))
-	b = compact.AppendI64Field(b, 3, 4, int64(m.Source))
-	b = compact.AppendBinaryField(b, 4, 5, m.SnapshotID)
+	b, p := compact.Room(b, 5, len(m.SnapshotID))
+	p = compact.PutI64(b, p, 1, int64(m.Group))
+	p = compact.PutI64(b, p, 1, int64(m.Term))
+	p = compact.PutI64(b, p, 1, int64(m.Leader))
+	p = compact.PutI64(b, p, 1, int64(m.Source))
+	p = compact.PutBinary(b, p, 1, m.SnapshotID)
+	b = b[:p]
 	last := int16(5)
 	if m.Meta != nil {
 		b = compact.AppendField(b, last, 6, compact.Struct)
@@ -631,7 +694,13 @@ func (m *SnapshotChunk) AppendCompact(b []byte) []byte {
 func (m *SnapshotChunk) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = compact.NextI64(b, p, last, 2, (*int64)(&m.Term))
+	p, last = compact.NextI64(b, p, last, 3, (*int64)(&m.Leader))
+	p, last = compact.NextI64(b, p, last, 4, (*int64)(&m.Source))
+	p, last = compact.NextBytes(b, p, last, 5, &m.SnapshotID)
+	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -663,7 +732,8 @@ func (m *SnapshotChunk) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *SnapshotChunk) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&snapshotChunkInfo)
 }
@@ -706,7 +776,8 @@ func (m *SnapshotAck) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *SnapshotAck) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&snapshotAckInfo)
 }
@@ -743,7 +814,8 @@ func (m *FetchRequest) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *FetchRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&fetchRequestInfo)
 }
@@ -789,7 +861,8 @@ func (m *FetchResponse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *FetchResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&fetchResponseInfo)
 }
@@ -823,7 +896,8 @@ func (m *TimeoutNowRequest) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *TimeoutNowRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&timeoutNowRequestInfo)
 }
@@ -857,7 +931,8 @@ func (m *TimeoutNowResponse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *TimeoutNowResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&timeoutNowResponseInfo)
 }
@@ -891,7 +966,8 @@ func (m *ReadIndexRequest) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *ReadIndexRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&readIndexRequestInfo)
 }
@@ -928,7 +1004,8 @@ func (m *ReadIndexResponse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *ReadIndexResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&readIndexResponseInfo)
 }
@@ -956,7 +1033,8 @@ func (m *GoodbyeRequest) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *GoodbyeRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&goodbyeRequestInfo)
 }
@@ -1024,15 +1102,18 @@ func (m *Hello) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Hello) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&helloInfo)
 }
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *ProposeRequest) AppendCompact(b []byte) []byte {
-	b = compact.AppendI64Field(b, 0, 1, int64(m.Group))
-	b = compact.AppendBinaryField(b, 1, 2, m.Command)
+	b, p := compact.Room(b, 2, len(m.Command))
+	p = compact.PutI64(b, p, 1, int64(m.Group))
+	p = compact.PutBinary(b, p, 1, m.Command)
+	b = b[:p]
 	last := int16(2)
 	if m.Session.Set {
 		b = compact.AppendI64Field(b, last, 3, m.Session.Value)
@@ -1054,7 +1135,10 @@ func (m *ProposeRequest) AppendCompact(b []byte) []byte {
 func (m *ProposeRequest) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = compact.NextBytes(b, p, last, 2, &m.Command)
+	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -1077,17 +1161,20 @@ func (m *ProposeRequest) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *ProposeRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&proposeRequestInfo)
 }
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *ProposeResponse) AppendCompact(b []byte) []byte {
-	b = compact.AppendI64Field(b, 0, 1, int64(m.Group))
-	b = compact.AppendI64Field(b, 1, 2, int64(m.Index))
-	b = compact.AppendI64Field(b, 2, 3, int64(m.Term))
-	b = compact.AppendBinaryField(b, 3, 4, m.Result)
+	b, p := compact.Room(b, 4, len(m.Result))
+	p = compact.PutI64(b, p, 1, int64(m.Group))
+	p = compact.PutI64(b, p, 1, int64(m.Index))
+	p = compact.PutI64(b, p, 1, int64(m.Term))
+	p = compact.PutBinary(b, p, 1, m.Result)
+	b = b[:p]
 	return compact.AppendStop(b)
 }
 
@@ -1095,7 +1182,12 @@ func (m *ProposeResponse) AppendCompact(b []byte) []byte {
 func (m *ProposeResponse) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = compact.NextI64(b, p, last, 2, (*int64)(&m.Index))
+	p, last = compact.NextI64(b, p, last, 3, (*int64)(&m.Term))
+	p, last = compact.NextBytes(b, p, last, 4, &m.Result)
+	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -1114,7 +1206,8 @@ func (m *ProposeResponse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *ProposeResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&proposeResponseInfo)
 }
@@ -1145,7 +1238,8 @@ func (m *OpenSessionRequest) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *OpenSessionRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&openSessionRequestInfo)
 }
@@ -1179,7 +1273,8 @@ func (m *OpenSessionResponse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *OpenSessionResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&openSessionResponseInfo)
 }
@@ -1213,7 +1308,8 @@ func (m *CloseSessionRequest) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *CloseSessionRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&closeSessionRequestInfo)
 }
@@ -1241,17 +1337,20 @@ func (m *CloseSessionResponse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *CloseSessionResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&closeSessionResponseInfo)
 }
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *ReadRequest) AppendCompact(b []byte) []byte {
-	b = compact.AppendI64Field(b, 0, 1, int64(m.Group))
-	b = compact.AppendBinaryField(b, 1, 2, m.Query)
-	b = compact.AppendI32Field(b, 2, 3, int32(m.Consistency))
-	b = compact.AppendI32Field(b, 3, 4, m.TimeoutMs)
+	b, p := compact.Room(b, 4, len(m.Query))
+	p = compact.PutI64(b, p, 1, int64(m.Group))
+	p = compact.PutBinary(b, p, 1, m.Query)
+	p = compact.PutI32(b, p, 1, int32(m.Consistency))
+	p = compact.PutI32(b, p, 1, m.TimeoutMs)
+	b = b[:p]
 	last := int16(4)
 	if m.MaxStaleMs.Set {
 		b = compact.AppendI64Field(b, last, 5, m.MaxStaleMs.Value)
@@ -1267,7 +1366,12 @@ func (m *ReadRequest) AppendCompact(b []byte) []byte {
 func (m *ReadRequest) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = compact.NextBytes(b, p, last, 2, &m.Query)
+	p, last = compact.NextI32(b, p, last, 3, (*int32)(&m.Consistency))
+	p, last = compact.NextI32(b, p, last, 4, &m.TimeoutMs)
+	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -1290,16 +1394,19 @@ func (m *ReadRequest) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *ReadRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&readRequestInfo)
 }
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *ReadResponse) AppendCompact(b []byte) []byte {
-	b = compact.AppendI64Field(b, 0, 1, int64(m.Group))
-	b = compact.AppendI64Field(b, 1, 2, int64(m.Index))
-	b = compact.AppendBinaryField(b, 2, 3, m.Result)
+	b, p := compact.Room(b, 3, len(m.Result))
+	p = compact.PutI64(b, p, 1, int64(m.Group))
+	p = compact.PutI64(b, p, 1, int64(m.Index))
+	p = compact.PutBinary(b, p, 1, m.Result)
+	b = b[:p]
 	return compact.AppendStop(b)
 }
 
@@ -1307,7 +1414,11 @@ func (m *ReadResponse) AppendCompact(b []byte) []byte {
 func (m *ReadResponse) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+	b, p, last := d.Buf, d.Pos, 0
+	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
+	p, last = compact.NextI64(b, p, last, 2, (*int64)(&m.Index))
+	p, last = compact.NextBytes(b, p, last, 3, &m.Result)
+	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -1324,7 +1435,8 @@ func (m *ReadResponse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *ReadResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&readResponseInfo)
 }
@@ -1352,7 +1464,8 @@ func (m *StatusRequest) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *StatusRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&statusRequestInfo)
 }
@@ -1395,7 +1508,8 @@ func (m *Progress) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Progress) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&progressInfo)
 }
@@ -1426,7 +1540,8 @@ func (m *Counter) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Counter) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&counterInfo)
 }
@@ -1515,7 +1630,8 @@ func (m *StatusResponse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *StatusResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&statusResponseInfo)
 }
@@ -1547,7 +1663,8 @@ func (m *Change) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Change) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&changeInfo)
 }
@@ -1597,7 +1714,8 @@ func (m *ChangeRequest) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *ChangeRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&changeRequestInfo)
 }
@@ -1632,7 +1750,8 @@ func (m *ChangeResponse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *ChangeResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&changeResponseInfo)
 }
@@ -1667,7 +1786,8 @@ func (m *PlanStep) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *PlanStep) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&planStepInfo)
 }
@@ -1707,7 +1827,8 @@ func (m *PlanResponse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *PlanResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&planResponseInfo)
 }
@@ -1738,7 +1859,8 @@ func (m *TransferRequest) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *TransferRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&transferRequestInfo)
 }
@@ -1769,7 +1891,8 @@ func (m *TransferResponse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *TransferResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&transferResponseInfo)
 }
@@ -1800,7 +1923,8 @@ func (m *SnapshotRequest) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *SnapshotRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&snapshotRequestInfo)
 }
@@ -1832,7 +1956,8 @@ func (m *SnapshotResponse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *SnapshotResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&snapshotResponseInfo)
 }
@@ -1863,7 +1988,8 @@ func (m *HashRequest) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *HashRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&hashRequestInfo)
 }
@@ -1900,7 +2026,8 @@ func (m *HashResponse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *HashResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&hashResponseInfo)
 }
@@ -1928,7 +2055,8 @@ func (m *WhyRequest) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *WhyRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&whyRequestInfo)
 }
@@ -1964,7 +2092,8 @@ func (m *WhyResponse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *WhyResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&whyResponseInfo)
 }
@@ -2008,7 +2137,8 @@ func (m *NotLeader) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *NotLeader) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&notLeaderInfo)
 }
@@ -2036,7 +2166,8 @@ func (m *NoSuchGroup) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *NoSuchGroup) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&noSuchGroupInfo)
 }
@@ -2075,7 +2206,8 @@ func (m *Unavailable) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Unavailable) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&unavailableInfo)
 }
@@ -2114,7 +2246,8 @@ func (m *Rejected) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Rejected) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&rejectedInfo)
 }
@@ -2146,7 +2279,8 @@ func (m *RaftPeerHandshakeArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftPeerHandshakeArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerHandshakeArgsInfo)
 }
@@ -2187,7 +2321,8 @@ func (m *RaftPeerHandshakeResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftPeerHandshakeResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerHandshakeResultInfo)
 }
@@ -2219,7 +2354,8 @@ func (m *RaftPeerVoteArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftPeerVoteArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerVoteArgsInfo)
 }
@@ -2260,7 +2396,8 @@ func (m *RaftPeerVoteResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftPeerVoteResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerVoteResultInfo)
 }
@@ -2292,7 +2429,8 @@ func (m *RaftPeerAppendArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftPeerAppendArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerAppendArgsInfo)
 }
@@ -2333,7 +2471,8 @@ func (m *RaftPeerAppendResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftPeerAppendResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerAppendResultInfo)
 }
@@ -2365,7 +2504,8 @@ func (m *RaftPeerHeartbeatArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftPeerHeartbeatArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerHeartbeatArgsInfo)
 }
@@ -2397,7 +2537,8 @@ func (m *RaftPeerHeartbeatResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftPeerHeartbeatResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerHeartbeatResultInfo)
 }
@@ -2429,7 +2570,8 @@ func (m *RaftPeerInstallSnapshotArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftPeerInstallSnapshotArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerInstallSnapshotArgsInfo)
 }
@@ -2470,7 +2612,8 @@ func (m *RaftPeerInstallSnapshotResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftPeerInstallSnapshotResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerInstallSnapshotResultInfo)
 }
@@ -2502,7 +2645,8 @@ func (m *RaftPeerTimeoutNowArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftPeerTimeoutNowArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerTimeoutNowArgsInfo)
 }
@@ -2543,7 +2687,8 @@ func (m *RaftPeerTimeoutNowResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftPeerTimeoutNowResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerTimeoutNowResultInfo)
 }
@@ -2575,7 +2720,8 @@ func (m *RaftPeerReadIndexArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftPeerReadIndexArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerReadIndexArgsInfo)
 }
@@ -2624,7 +2770,8 @@ func (m *RaftPeerReadIndexResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftPeerReadIndexResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerReadIndexResultInfo)
 }
@@ -2656,7 +2803,8 @@ func (m *RaftPeerFetchArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftPeerFetchArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerFetchArgsInfo)
 }
@@ -2697,7 +2845,8 @@ func (m *RaftPeerFetchResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftPeerFetchResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerFetchResultInfo)
 }
@@ -2729,7 +2878,8 @@ func (m *RaftPeerGoodbyeArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftPeerGoodbyeArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerGoodbyeArgsInfo)
 }
@@ -2761,7 +2911,8 @@ func (m *RaftClientProposeArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftClientProposeArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftClientProposeArgsInfo)
 }
@@ -2826,7 +2977,8 @@ func (m *RaftClientProposeResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftClientProposeResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftClientProposeResultInfo)
 }
@@ -2858,7 +3010,8 @@ func (m *RaftClientReadArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftClientReadArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftClientReadArgsInfo)
 }
@@ -2923,7 +3076,8 @@ func (m *RaftClientReadResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftClientReadResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftClientReadResultInfo)
 }
@@ -2955,7 +3109,8 @@ func (m *RaftClientOpenSessionArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftClientOpenSessionArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftClientOpenSessionArgsInfo)
 }
@@ -3020,7 +3175,8 @@ func (m *RaftClientOpenSessionResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftClientOpenSessionResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftClientOpenSessionResultInfo)
 }
@@ -3052,7 +3208,8 @@ func (m *RaftClientCloseSessionArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftClientCloseSessionArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftClientCloseSessionArgsInfo)
 }
@@ -3117,7 +3274,8 @@ func (m *RaftClientCloseSessionResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftClientCloseSessionResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftClientCloseSessionResultInfo)
 }
@@ -3149,7 +3307,8 @@ func (m *RaftClientStatusArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftClientStatusArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftClientStatusArgsInfo)
 }
@@ -3190,7 +3349,8 @@ func (m *RaftClientStatusResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftClientStatusResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftClientStatusResultInfo)
 }
@@ -3222,7 +3382,8 @@ func (m *RaftAdminChangeMembershipArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftAdminChangeMembershipArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftAdminChangeMembershipArgsInfo)
 }
@@ -3287,7 +3448,8 @@ func (m *RaftAdminChangeMembershipResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftAdminChangeMembershipResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftAdminChangeMembershipResultInfo)
 }
@@ -3319,7 +3481,8 @@ func (m *RaftAdminPlanChangeArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftAdminPlanChangeArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftAdminPlanChangeArgsInfo)
 }
@@ -3376,7 +3539,8 @@ func (m *RaftAdminPlanChangeResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftAdminPlanChangeResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftAdminPlanChangeResultInfo)
 }
@@ -3408,7 +3572,8 @@ func (m *RaftAdminTransferLeadershipArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftAdminTransferLeadershipArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftAdminTransferLeadershipArgsInfo)
 }
@@ -3473,7 +3638,8 @@ func (m *RaftAdminTransferLeadershipResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftAdminTransferLeadershipResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftAdminTransferLeadershipResultInfo)
 }
@@ -3505,7 +3671,8 @@ func (m *RaftAdminSnapshotArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftAdminSnapshotArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftAdminSnapshotArgsInfo)
 }
@@ -3554,7 +3721,8 @@ func (m *RaftAdminSnapshotResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftAdminSnapshotResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftAdminSnapshotResultInfo)
 }
@@ -3586,7 +3754,8 @@ func (m *RaftAdminHashArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftAdminHashArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftAdminHashArgsInfo)
 }
@@ -3635,7 +3804,8 @@ func (m *RaftAdminHashResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftAdminHashResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftAdminHashResultInfo)
 }
@@ -3667,7 +3837,8 @@ func (m *RaftAdminWhyArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftAdminWhyArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftAdminWhyArgsInfo)
 }
@@ -3708,7 +3879,8 @@ func (m *RaftAdminWhyResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *RaftAdminWhyResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftAdminWhyResultInfo)
 }

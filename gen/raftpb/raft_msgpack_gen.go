@@ -40,7 +40,10 @@ func (m *Payload) AppendMsgpack(b []byte) []byte {
 // ScanMsgpack reads m from d. The first error stays in d.
 func (m *Payload) ScanMsgpack(d *msgpack.Decoder) {
 	m.Reset()
-	for f := d.Struct(&payloadInfo); f != msgpack.Stop; f = d.Field(f, &payloadInfo) {
+	f := d.Open()
+	b, p := d.Buf, d.Pos
+	p, f = msgpack.NextBytes(b, p, f, 1, &m.Command)
+	for f = d.Resume(p, f, &payloadInfo); f != msgpack.Stop; f = d.Field(f, &payloadInfo) {
 		switch msgpack.ID(f) {
 		case 1:
 			m.Command = d.Bytes()
@@ -59,7 +62,8 @@ func (m *Payload) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Payload) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&payloadInfo)
 }
@@ -90,7 +94,13 @@ func (m *Entry) AppendMsgpack(b []byte) []byte {
 // ScanMsgpack reads m from d. The first error stays in d.
 func (m *Entry) ScanMsgpack(d *msgpack.Decoder) {
 	m.Reset()
-	for f := d.Struct(&entryInfo); f != msgpack.Stop; f = d.Field(f, &entryInfo) {
+	f := d.Open()
+	b, p := d.Buf, d.Pos
+	p, f = msgpack.NextI64(b, p, f, 1, (*int64)(&m.Term))
+	p, f = msgpack.NextI32(b, p, f, 2, (*int32)(&m.Kind))
+	p, f = msgpack.NextBytes(b, p, f, 3, &m.Body)
+	p, f = msgpack.NextI64(b, p, f, 4, &m.Crc32c)
+	for f = d.Resume(p, f, &entryInfo); f != msgpack.Stop; f = d.Field(f, &entryInfo) {
 		switch msgpack.ID(f) {
 		case 1:
 			m.Term = Term(d.I64())
@@ -111,7 +121,8 @@ func (m *Entry) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Entry) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&entryInfo)
 }
@@ -163,7 +174,8 @@ func (m *Member) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Member) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&memberInfo)
 }
@@ -224,7 +236,8 @@ func (m *Configuration) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Configuration) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&configurationInfo)
 }
@@ -276,7 +289,8 @@ func (m *VoteRequest) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *VoteRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&voteRequestInfo)
 }
@@ -325,7 +339,8 @@ func (m *VoteResponse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *VoteResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&voteResponseInfo)
 }
@@ -356,7 +371,15 @@ func (m *AppendRequest) AppendMsgpack(b []byte) []byte {
 // ScanMsgpack reads m from d. The first error stays in d.
 func (m *AppendRequest) ScanMsgpack(d *msgpack.Decoder) {
 	m.Reset()
-	for f := d.Struct(&appendRequestInfo); f != msgpack.Stop; f = d.Field(f, &appendRequestInfo) {
+	f := d.Open()
+	b, p := d.Buf, d.Pos
+	p, f = msgpack.NextI64(b, p, f, 1, (*int64)(&m.Group))
+	p, f = msgpack.NextI64(b, p, f, 2, (*int64)(&m.Term))
+	p, f = msgpack.NextI64(b, p, f, 3, (*int64)(&m.Leader))
+	p, f = msgpack.NextI64(b, p, f, 4, (*int64)(&m.PrevIndex))
+	p, f = msgpack.NextI64(b, p, f, 5, (*int64)(&m.PrevTerm))
+	p, f = msgpack.NextI64(b, p, f, 6, (*int64)(&m.Commit))
+	for f = d.Resume(p, f, &appendRequestInfo); f != msgpack.Stop; f = d.Field(f, &appendRequestInfo) {
 		switch msgpack.ID(f) {
 		case 1:
 			m.Group = GroupID(d.I64())
@@ -389,7 +412,8 @@ func (m *AppendRequest) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *AppendRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&appendRequestInfo)
 }
@@ -438,7 +462,15 @@ func (m *AppendResponse) AppendMsgpack(b []byte) []byte {
 // ScanMsgpack reads m from d. The first error stays in d.
 func (m *AppendResponse) ScanMsgpack(d *msgpack.Decoder) {
 	m.Reset()
-	for f := d.Struct(&appendResponseInfo); f != msgpack.Stop; f = d.Field(f, &appendResponseInfo) {
+	f := d.Open()
+	b, p := d.Buf, d.Pos
+	p, f = msgpack.NextI64(b, p, f, 1, (*int64)(&m.Group))
+	p, f = msgpack.NextI64(b, p, f, 2, (*int64)(&m.Term))
+	p, f = msgpack.NextI32(b, p, f, 3, (*int32)(&m.Status))
+	p, f = msgpack.NextI64(b, p, f, 4, (*int64)(&m.PrevIndex))
+	p, f = msgpack.NextI64(b, p, f, 5, (*int64)(&m.Matched))
+	p, f = msgpack.NextI64(b, p, f, 6, &m.Round)
+	for f = d.Resume(p, f, &appendResponseInfo); f != msgpack.Stop; f = d.Field(f, &appendResponseInfo) {
 		switch msgpack.ID(f) {
 		case 1:
 			m.Group = GroupID(d.I64())
@@ -467,7 +499,8 @@ func (m *AppendResponse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *AppendResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&appendResponseInfo)
 }
@@ -492,7 +525,14 @@ func (m *Beat) AppendMsgpack(b []byte) []byte {
 // ScanMsgpack reads m from d. The first error stays in d.
 func (m *Beat) ScanMsgpack(d *msgpack.Decoder) {
 	m.Reset()
-	for f := d.Struct(&beatInfo); f != msgpack.Stop; f = d.Field(f, &beatInfo) {
+	f := d.Open()
+	b, p := d.Buf, d.Pos
+	p, f = msgpack.NextI64(b, p, f, 1, (*int64)(&m.Group))
+	p, f = msgpack.NextI64(b, p, f, 2, (*int64)(&m.Term))
+	p, f = msgpack.NextI64(b, p, f, 3, (*int64)(&m.Commit))
+	p, f = msgpack.NextI64(b, p, f, 4, &m.Round)
+	p, f = msgpack.NextBool(b, p, f, 5, &m.Quiesce)
+	for f = d.Resume(p, f, &beatInfo); f != msgpack.Stop; f = d.Field(f, &beatInfo) {
 		switch msgpack.ID(f) {
 		case 1:
 			m.Group = GroupID(d.I64())
@@ -513,7 +553,8 @@ func (m *Beat) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Beat) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&beatInfo)
 }
@@ -539,7 +580,10 @@ func (m *HeartbeatRequest) AppendMsgpack(b []byte) []byte {
 // ScanMsgpack reads m from d. The first error stays in d.
 func (m *HeartbeatRequest) ScanMsgpack(d *msgpack.Decoder) {
 	m.Reset()
-	for f := d.Struct(&heartbeatRequestInfo); f != msgpack.Stop; f = d.Field(f, &heartbeatRequestInfo) {
+	f := d.Open()
+	b, p := d.Buf, d.Pos
+	p, f = msgpack.NextI64(b, p, f, 1, (*int64)(&m.Leader))
+	for f = d.Resume(p, f, &heartbeatRequestInfo); f != msgpack.Stop; f = d.Field(f, &heartbeatRequestInfo) {
 		switch msgpack.ID(f) {
 		case 1:
 			m.Leader = NodeID(d.I64())
@@ -562,7 +606,8 @@ func (m *HeartbeatRequest) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *HeartbeatRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&heartbeatRequestInfo)
 }
@@ -586,7 +631,13 @@ func (m *BeatAck) AppendMsgpack(b []byte) []byte {
 // ScanMsgpack reads m from d. The first error stays in d.
 func (m *BeatAck) ScanMsgpack(d *msgpack.Decoder) {
 	m.Reset()
-	for f := d.Struct(&beatAckInfo); f != msgpack.Stop; f = d.Field(f, &beatAckInfo) {
+	f := d.Open()
+	b, p := d.Buf, d.Pos
+	p, f = msgpack.NextI64(b, p, f, 1, (*int64)(&m.Group))
+	p, f = msgpack.NextI64(b, p, f, 2, (*int64)(&m.Term))
+	p, f = msgpack.NextI64(b, p, f, 3, &m.Round)
+	p, f = msgpack.NextBool(b, p, f, 4, &m.Wake)
+	for f = d.Resume(p, f, &beatAckInfo); f != msgpack.Stop; f = d.Field(f, &beatAckInfo) {
 		switch msgpack.ID(f) {
 		case 1:
 			m.Group = GroupID(d.I64())
@@ -605,7 +656,8 @@ func (m *BeatAck) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *BeatAck) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&beatAckInfo)
 }
@@ -648,7 +700,8 @@ func (m *HeartbeatResponse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *HeartbeatResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&heartbeatResponseInfo)
 }
@@ -703,7 +756,8 @@ func (m *SnapshotMeta) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *SnapshotMeta) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&snapshotMetaInfo)
 }
@@ -737,7 +791,14 @@ func (m *SnapshotChunk) AppendMsgpack(b []byte) []byte {
 // ScanMsgpack reads m from d. The first error stays in d.
 func (m *SnapshotChunk) ScanMsgpack(d *msgpack.Decoder) {
 	m.Reset()
-	for f := d.Struct(&snapshotChunkInfo); f != msgpack.Stop; f = d.Field(f, &snapshotChunkInfo) {
+	f := d.Open()
+	b, p := d.Buf, d.Pos
+	p, f = msgpack.NextI64(b, p, f, 1, (*int64)(&m.Group))
+	p, f = msgpack.NextI64(b, p, f, 2, (*int64)(&m.Term))
+	p, f = msgpack.NextI64(b, p, f, 3, (*int64)(&m.Leader))
+	p, f = msgpack.NextI64(b, p, f, 4, (*int64)(&m.Source))
+	p, f = msgpack.NextBytes(b, p, f, 5, &m.SnapshotID)
+	for f = d.Resume(p, f, &snapshotChunkInfo); f != msgpack.Stop; f = d.Field(f, &snapshotChunkInfo) {
 		switch msgpack.ID(f) {
 		case 1:
 			m.Group = GroupID(d.I64())
@@ -769,7 +830,8 @@ func (m *SnapshotChunk) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *SnapshotChunk) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&snapshotChunkInfo)
 }
@@ -818,7 +880,8 @@ func (m *SnapshotAck) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *SnapshotAck) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&snapshotAckInfo)
 }
@@ -861,7 +924,8 @@ func (m *FetchRequest) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *FetchRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&fetchRequestInfo)
 }
@@ -913,7 +977,8 @@ func (m *FetchResponse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *FetchResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&fetchResponseInfo)
 }
@@ -953,7 +1018,8 @@ func (m *TimeoutNowRequest) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *TimeoutNowRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&timeoutNowRequestInfo)
 }
@@ -993,7 +1059,8 @@ func (m *TimeoutNowResponse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *TimeoutNowResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&timeoutNowResponseInfo)
 }
@@ -1033,7 +1100,8 @@ func (m *ReadIndexRequest) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *ReadIndexRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&readIndexRequestInfo)
 }
@@ -1076,7 +1144,8 @@ func (m *ReadIndexResponse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *ReadIndexResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&readIndexResponseInfo)
 }
@@ -1110,7 +1179,8 @@ func (m *GoodbyeRequest) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *GoodbyeRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&goodbyeRequestInfo)
 }
@@ -1184,7 +1254,8 @@ func (m *Hello) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Hello) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&helloInfo)
 }
@@ -1222,7 +1293,11 @@ func (m *ProposeRequest) AppendMsgpack(b []byte) []byte {
 // ScanMsgpack reads m from d. The first error stays in d.
 func (m *ProposeRequest) ScanMsgpack(d *msgpack.Decoder) {
 	m.Reset()
-	for f := d.Struct(&proposeRequestInfo); f != msgpack.Stop; f = d.Field(f, &proposeRequestInfo) {
+	f := d.Open()
+	b, p := d.Buf, d.Pos
+	p, f = msgpack.NextI64(b, p, f, 1, (*int64)(&m.Group))
+	p, f = msgpack.NextBytes(b, p, f, 2, &m.Command)
+	for f = d.Resume(p, f, &proposeRequestInfo); f != msgpack.Stop; f = d.Field(f, &proposeRequestInfo) {
 		switch msgpack.ID(f) {
 		case 1:
 			m.Group = GroupID(d.I64())
@@ -1245,7 +1320,8 @@ func (m *ProposeRequest) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *ProposeRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&proposeRequestInfo)
 }
@@ -1269,7 +1345,13 @@ func (m *ProposeResponse) AppendMsgpack(b []byte) []byte {
 // ScanMsgpack reads m from d. The first error stays in d.
 func (m *ProposeResponse) ScanMsgpack(d *msgpack.Decoder) {
 	m.Reset()
-	for f := d.Struct(&proposeResponseInfo); f != msgpack.Stop; f = d.Field(f, &proposeResponseInfo) {
+	f := d.Open()
+	b, p := d.Buf, d.Pos
+	p, f = msgpack.NextI64(b, p, f, 1, (*int64)(&m.Group))
+	p, f = msgpack.NextI64(b, p, f, 2, (*int64)(&m.Index))
+	p, f = msgpack.NextI64(b, p, f, 3, (*int64)(&m.Term))
+	p, f = msgpack.NextBytes(b, p, f, 4, &m.Result)
+	for f = d.Resume(p, f, &proposeResponseInfo); f != msgpack.Stop; f = d.Field(f, &proposeResponseInfo) {
 		switch msgpack.ID(f) {
 		case 1:
 			m.Group = GroupID(d.I64())
@@ -1288,7 +1370,8 @@ func (m *ProposeResponse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *ProposeResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&proposeResponseInfo)
 }
@@ -1325,7 +1408,8 @@ func (m *OpenSessionRequest) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *OpenSessionRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&openSessionRequestInfo)
 }
@@ -1365,7 +1449,8 @@ func (m *OpenSessionResponse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *OpenSessionResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&openSessionResponseInfo)
 }
@@ -1409,7 +1494,8 @@ func (m *CloseSessionRequest) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *CloseSessionRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&closeSessionRequestInfo)
 }
@@ -1447,7 +1533,8 @@ func (m *CloseSessionResponse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *CloseSessionResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&closeSessionResponseInfo)
 }
@@ -1490,7 +1577,13 @@ func (m *ReadRequest) AppendMsgpack(b []byte) []byte {
 // ScanMsgpack reads m from d. The first error stays in d.
 func (m *ReadRequest) ScanMsgpack(d *msgpack.Decoder) {
 	m.Reset()
-	for f := d.Struct(&readRequestInfo); f != msgpack.Stop; f = d.Field(f, &readRequestInfo) {
+	f := d.Open()
+	b, p := d.Buf, d.Pos
+	p, f = msgpack.NextI64(b, p, f, 1, (*int64)(&m.Group))
+	p, f = msgpack.NextBytes(b, p, f, 2, &m.Query)
+	p, f = msgpack.NextI32(b, p, f, 3, (*int32)(&m.Consistency))
+	p, f = msgpack.NextI32(b, p, f, 4, &m.TimeoutMs)
+	for f = d.Resume(p, f, &readRequestInfo); f != msgpack.Stop; f = d.Field(f, &readRequestInfo) {
 		switch msgpack.ID(f) {
 		case 1:
 			m.Group = GroupID(d.I64())
@@ -1513,7 +1606,8 @@ func (m *ReadRequest) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *ReadRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&readRequestInfo)
 }
@@ -1536,7 +1630,12 @@ func (m *ReadResponse) AppendMsgpack(b []byte) []byte {
 // ScanMsgpack reads m from d. The first error stays in d.
 func (m *ReadResponse) ScanMsgpack(d *msgpack.Decoder) {
 	m.Reset()
-	for f := d.Struct(&readResponseInfo); f != msgpack.Stop; f = d.Field(f, &readResponseInfo) {
+	f := d.Open()
+	b, p := d.Buf, d.Pos
+	p, f = msgpack.NextI64(b, p, f, 1, (*int64)(&m.Group))
+	p, f = msgpack.NextI64(b, p, f, 2, (*int64)(&m.Index))
+	p, f = msgpack.NextBytes(b, p, f, 3, &m.Result)
+	for f = d.Resume(p, f, &readResponseInfo); f != msgpack.Stop; f = d.Field(f, &readResponseInfo) {
 		switch msgpack.ID(f) {
 		case 1:
 			m.Group = GroupID(d.I64())
@@ -1553,7 +1652,8 @@ func (m *ReadResponse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *ReadResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&readResponseInfo)
 }
@@ -1587,7 +1687,8 @@ func (m *StatusRequest) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *StatusRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&statusRequestInfo)
 }
@@ -1636,7 +1737,8 @@ func (m *Progress) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Progress) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&progressInfo)
 }
@@ -1673,7 +1775,8 @@ func (m *Counter) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Counter) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&counterInfo)
 }
@@ -1767,7 +1870,8 @@ func (m *StatusResponse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *StatusResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&statusResponseInfo)
 }
@@ -1804,7 +1908,8 @@ func (m *Change) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Change) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&changeInfo)
 }
@@ -1860,7 +1965,8 @@ func (m *ChangeRequest) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *ChangeRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&changeRequestInfo)
 }
@@ -1900,7 +2006,8 @@ func (m *ChangeResponse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *ChangeResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&changeResponseInfo)
 }
@@ -1940,7 +2047,8 @@ func (m *PlanStep) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *PlanStep) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&planStepInfo)
 }
@@ -1986,7 +2094,8 @@ func (m *PlanResponse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *PlanResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&planResponseInfo)
 }
@@ -2023,7 +2132,8 @@ func (m *TransferRequest) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *TransferRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&transferRequestInfo)
 }
@@ -2060,7 +2170,8 @@ func (m *TransferResponse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *TransferResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&transferResponseInfo)
 }
@@ -2097,7 +2208,8 @@ func (m *SnapshotRequest) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *SnapshotRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&snapshotRequestInfo)
 }
@@ -2134,7 +2246,8 @@ func (m *SnapshotResponse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *SnapshotResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&snapshotResponseInfo)
 }
@@ -2171,7 +2284,8 @@ func (m *HashRequest) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *HashRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&hashRequestInfo)
 }
@@ -2214,7 +2328,8 @@ func (m *HashResponse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *HashResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&hashResponseInfo)
 }
@@ -2248,7 +2363,8 @@ func (m *WhyRequest) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *WhyRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&whyRequestInfo)
 }
@@ -2294,7 +2410,8 @@ func (m *WhyResponse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *WhyResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&whyResponseInfo)
 }
@@ -2345,7 +2462,8 @@ func (m *NotLeader) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *NotLeader) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&notLeaderInfo)
 }
@@ -2379,7 +2497,8 @@ func (m *NoSuchGroup) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *NoSuchGroup) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&noSuchGroupInfo)
 }
@@ -2428,7 +2547,8 @@ func (m *Unavailable) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Unavailable) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&unavailableInfo)
 }
@@ -2477,7 +2597,8 @@ func (m *Rejected) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Rejected) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&rejectedInfo)
 }
@@ -2518,7 +2639,8 @@ func (m *RaftPeerHandshakeArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftPeerHandshakeArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftPeerHandshakeArgsInfo)
 }
@@ -2574,7 +2696,8 @@ func (m *RaftPeerHandshakeResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftPeerHandshakeResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftPeerHandshakeResultInfo)
 }
@@ -2619,7 +2742,8 @@ func (m *RaftPeerVoteArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftPeerVoteArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftPeerVoteArgsInfo)
 }
@@ -2671,7 +2795,8 @@ func (m *RaftPeerVoteResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftPeerVoteResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftPeerVoteResultInfo)
 }
@@ -2712,7 +2837,8 @@ func (m *RaftPeerAppendArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftPeerAppendArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftPeerAppendArgsInfo)
 }
@@ -2764,7 +2890,8 @@ func (m *RaftPeerAppendResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftPeerAppendResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftPeerAppendResultInfo)
 }
@@ -2809,7 +2936,8 @@ func (m *RaftPeerHeartbeatArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftPeerHeartbeatArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftPeerHeartbeatArgsInfo)
 }
@@ -2855,7 +2983,8 @@ func (m *RaftPeerHeartbeatResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftPeerHeartbeatResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftPeerHeartbeatResultInfo)
 }
@@ -2900,7 +3029,8 @@ func (m *RaftPeerInstallSnapshotArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftPeerInstallSnapshotArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftPeerInstallSnapshotArgsInfo)
 }
@@ -2956,7 +3086,8 @@ func (m *RaftPeerInstallSnapshotResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftPeerInstallSnapshotResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftPeerInstallSnapshotResultInfo)
 }
@@ -3001,7 +3132,8 @@ func (m *RaftPeerTimeoutNowArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftPeerTimeoutNowArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftPeerTimeoutNowArgsInfo)
 }
@@ -3057,7 +3189,8 @@ func (m *RaftPeerTimeoutNowResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftPeerTimeoutNowResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftPeerTimeoutNowResultInfo)
 }
@@ -3102,7 +3235,8 @@ func (m *RaftPeerReadIndexArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftPeerReadIndexArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftPeerReadIndexArgsInfo)
 }
@@ -3168,7 +3302,8 @@ func (m *RaftPeerReadIndexResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftPeerReadIndexResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftPeerReadIndexResultInfo)
 }
@@ -3213,7 +3348,8 @@ func (m *RaftPeerFetchArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftPeerFetchArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftPeerFetchArgsInfo)
 }
@@ -3265,7 +3401,8 @@ func (m *RaftPeerFetchResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftPeerFetchResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftPeerFetchResultInfo)
 }
@@ -3310,7 +3447,8 @@ func (m *RaftPeerGoodbyeArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftPeerGoodbyeArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftPeerGoodbyeArgsInfo)
 }
@@ -3355,7 +3493,8 @@ func (m *RaftClientProposeArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftClientProposeArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftClientProposeArgsInfo)
 }
@@ -3441,7 +3580,8 @@ func (m *RaftClientProposeResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftClientProposeResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftClientProposeResultInfo)
 }
@@ -3486,7 +3626,8 @@ func (m *RaftClientReadArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftClientReadArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftClientReadArgsInfo)
 }
@@ -3568,7 +3709,8 @@ func (m *RaftClientReadResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftClientReadResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftClientReadResultInfo)
 }
@@ -3613,7 +3755,8 @@ func (m *RaftClientOpenSessionArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftClientOpenSessionArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftClientOpenSessionArgsInfo)
 }
@@ -3699,7 +3842,8 @@ func (m *RaftClientOpenSessionResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftClientOpenSessionResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftClientOpenSessionResultInfo)
 }
@@ -3744,7 +3888,8 @@ func (m *RaftClientCloseSessionArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftClientCloseSessionArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftClientCloseSessionArgsInfo)
 }
@@ -3830,7 +3975,8 @@ func (m *RaftClientCloseSessionResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftClientCloseSessionResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftClientCloseSessionResultInfo)
 }
@@ -3875,7 +4021,8 @@ func (m *RaftClientStatusArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftClientStatusArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftClientStatusArgsInfo)
 }
@@ -3931,7 +4078,8 @@ func (m *RaftClientStatusResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftClientStatusResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftClientStatusResultInfo)
 }
@@ -3976,7 +4124,8 @@ func (m *RaftAdminChangeMembershipArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftAdminChangeMembershipArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftAdminChangeMembershipArgsInfo)
 }
@@ -4062,7 +4211,8 @@ func (m *RaftAdminChangeMembershipResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftAdminChangeMembershipResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftAdminChangeMembershipResultInfo)
 }
@@ -4107,7 +4257,8 @@ func (m *RaftAdminPlanChangeArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftAdminPlanChangeArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftAdminPlanChangeArgsInfo)
 }
@@ -4183,7 +4334,8 @@ func (m *RaftAdminPlanChangeResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftAdminPlanChangeResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftAdminPlanChangeResultInfo)
 }
@@ -4228,7 +4380,8 @@ func (m *RaftAdminTransferLeadershipArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftAdminTransferLeadershipArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftAdminTransferLeadershipArgsInfo)
 }
@@ -4314,7 +4467,8 @@ func (m *RaftAdminTransferLeadershipResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftAdminTransferLeadershipResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftAdminTransferLeadershipResultInfo)
 }
@@ -4359,7 +4513,8 @@ func (m *RaftAdminSnapshotArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftAdminSnapshotArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftAdminSnapshotArgsInfo)
 }
@@ -4425,7 +4580,8 @@ func (m *RaftAdminSnapshotResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftAdminSnapshotResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftAdminSnapshotResultInfo)
 }
@@ -4470,7 +4626,8 @@ func (m *RaftAdminHashArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftAdminHashArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftAdminHashArgsInfo)
 }
@@ -4532,7 +4689,8 @@ func (m *RaftAdminHashResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftAdminHashResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftAdminHashResultInfo)
 }
@@ -4577,7 +4735,8 @@ func (m *RaftAdminWhyArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftAdminWhyArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftAdminWhyArgsInfo)
 }
@@ -4629,7 +4788,8 @@ func (m *RaftAdminWhyResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *RaftAdminWhyResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&raftAdminWhyResultInfo)
 }

@@ -33,7 +33,8 @@ func (m *Point) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Point) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&pointInfo)
 }
@@ -66,7 +67,8 @@ func (m *Broken) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Broken) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&brokenInfo)
 }
@@ -94,7 +96,8 @@ func (m *BaseEchoArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *BaseEchoArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&baseEchoArgsInfo)
 }
@@ -131,7 +134,8 @@ func (m *BaseEchoResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *BaseEchoResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&baseEchoResultInfo)
 }
@@ -156,7 +160,8 @@ func (m *BasePingArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *BasePingArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&basePingArgsInfo)
 }
@@ -181,7 +186,8 @@ func (m *BasePingResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *BasePingResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&basePingResultInfo)
 }

@@ -33,7 +33,8 @@ func (m *Point) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Point) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&pointInfo)
 }
@@ -66,7 +67,8 @@ func (m *Broken) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Broken) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&brokenInfo)
 }
@@ -94,7 +96,8 @@ func (m *BaseEchoArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *BaseEchoArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&baseEchoArgsInfo)
 }
@@ -133,7 +136,8 @@ func (m *BaseEchoResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *BaseEchoResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&baseEchoResultInfo)
 }
@@ -158,7 +162,8 @@ func (m *BasePingArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *BasePingArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&basePingArgsInfo)
 }
@@ -183,7 +188,8 @@ func (m *BasePingResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *BasePingResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&basePingResultInfo)
 }

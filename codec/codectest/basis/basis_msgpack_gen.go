@@ -33,7 +33,8 @@ func (m *Point) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Point) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&pointInfo)
 }
@@ -76,7 +77,8 @@ func (m *Broken) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Broken) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&brokenInfo)
 }
@@ -110,7 +112,8 @@ func (m *BaseEchoArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *BaseEchoArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&baseEchoArgsInfo)
 }
@@ -161,7 +164,8 @@ func (m *BaseEchoResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *BaseEchoResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&baseEchoResultInfo)
 }
@@ -192,7 +196,8 @@ func (m *BasePingArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *BasePingArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&basePingArgsInfo)
 }
@@ -223,7 +228,8 @@ func (m *BasePingResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *BasePingResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&basePingResultInfo)
 }

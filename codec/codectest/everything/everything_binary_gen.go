@@ -117,7 +117,8 @@ func (m *Scalars) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Scalars) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&scalarsInfo)
 }
@@ -171,7 +172,8 @@ func (m *Strict) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Strict) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&strictInfo)
 }
@@ -243,7 +245,8 @@ func (m *Defaults) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Defaults) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&defaultsInfo)
 }
@@ -332,10 +335,10 @@ func (m *Containers) AppendBinary(b []byte) []byte {
 			}
 		}
 	}
-	b = binary.AppendMapField(b, 15, binary.Binary, binary.I32, len(m.Common))
-	for _, k := range codec.SortedKeys(m.Common) {
+	b = binary.AppendMapField(b, 15, binary.Binary, binary.I32, len(m.Tally))
+	for _, k := range codec.SortedKeys(m.Tally) {
 		b = binary.AppendText(b, k)
-		b = binary.AppendI32(b, m.Common[k])
+		b = binary.AppendI32(b, m.Tally[k])
 	}
 	if m.OptNumbers != nil {
 		b = binary.AppendListField(b, 16, binary.I32, len(m.OptNumbers))
@@ -514,14 +517,14 @@ func (m *Containers) ScanBinary(d *binary.Decoder) {
 			}
 		case binary.Map | 15:
 			n := d.Map(binary.Binary, binary.I32, 0)
-			m.Common = binary.MakeMap[string, int32](d, n)
+			m.Tally = binary.MakeMap[string, int32](d, n)
 			for i := range n {
 				k := d.Text()
 				v := d.I32()
 				if d.Failed(i) {
 					break
 				}
-				m.Common[k] = v
+				m.Tally[k] = v
 			}
 		case binary.List | 16:
 			m.OptNumbers = binary.OptSlice(d, m.OptNumbers, binary.I32, 0)
@@ -574,7 +577,8 @@ func (m *Containers) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Containers) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&containersInfo)
 }
@@ -635,7 +639,8 @@ func (m *Choice) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Choice) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&choiceInfo)
 }
@@ -700,7 +705,8 @@ func (m *Tree) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Tree) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&treeInfo)
 }
@@ -736,7 +742,8 @@ func (m *Sparse) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Sparse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&sparseInfo)
 }
@@ -775,7 +782,8 @@ func (m *Gaps) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Gaps) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&gapsInfo)
 }
@@ -819,7 +827,8 @@ func (m *Choices) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Choices) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&choicesInfo)
 }
@@ -844,7 +853,8 @@ func (m *Empty) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Empty) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&emptyInfo)
 }
@@ -890,7 +900,8 @@ func (m *Words) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Words) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&wordsInfo)
 }
@@ -950,7 +961,8 @@ func (m *Limited) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Limited) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&limitedInfo)
 }
@@ -981,7 +993,8 @@ func (m *Older) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Older) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&olderInfo)
 }
@@ -1037,7 +1050,8 @@ func (m *Evolved) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Evolved) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&evolvedInfo)
 }
@@ -1068,7 +1082,8 @@ func (m *Odd) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Odd) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&oddInfo)
 }
@@ -1100,7 +1115,8 @@ func (m *EverythingOneArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *EverythingOneArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&everythingOneArgsInfo)
 }
@@ -1146,7 +1162,8 @@ func (m *EverythingOneResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *EverythingOneResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&everythingOneResultInfo)
 }
@@ -1184,7 +1201,8 @@ func (m *EverythingSumArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *EverythingSumArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&everythingSumArgsInfo)
 }
@@ -1214,7 +1232,8 @@ func (m *EverythingSumResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *EverythingSumResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&everythingSumResultInfo)
 }
@@ -1248,7 +1267,8 @@ func (m *EverythingNamesArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *EverythingNamesArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&everythingNamesArgsInfo)
 }
@@ -1284,7 +1304,8 @@ func (m *EverythingNamesResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *EverythingNamesResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&everythingNamesResultInfo)
 }
@@ -1316,7 +1337,8 @@ func (m *EverythingNothingArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *EverythingNothingArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&everythingNothingArgsInfo)
 }
@@ -1348,7 +1370,8 @@ func (m *EverythingNothingResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *EverythingNothingResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&everythingNothingResultInfo)
 }
@@ -1376,7 +1399,8 @@ func (m *EverythingForgetArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *EverythingForgetArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&everythingForgetArgsInfo)
 }
@@ -1401,7 +1425,8 @@ func (m *EverythingCountsArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *EverythingCountsArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&everythingCountsArgsInfo)
 }
@@ -1444,7 +1469,8 @@ func (m *EverythingCountsResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *EverythingCountsResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&everythingCountsResultInfo)
 }
@@ -1472,7 +1498,8 @@ func (m *EverythingRawArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *EverythingRawArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&everythingRawArgsInfo)
 }
@@ -1502,7 +1529,8 @@ func (m *EverythingRawResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *EverythingRawResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&everythingRawResultInfo)
 }
@@ -1527,7 +1555,8 @@ func (m *EverythingSizeArgs) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *EverythingSizeArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&everythingSizeArgsInfo)
 }
@@ -1557,7 +1586,8 @@ func (m *EverythingSizeResult) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *EverythingSizeResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&everythingSizeResultInfo)
 }

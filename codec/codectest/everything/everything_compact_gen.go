@@ -128,7 +128,8 @@ func (m *Scalars) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Scalars) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&scalarsInfo)
 }
@@ -182,7 +183,8 @@ func (m *Strict) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Strict) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&strictInfo)
 }
@@ -254,7 +256,8 @@ func (m *Defaults) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Defaults) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&defaultsInfo)
 }
@@ -343,10 +346,10 @@ func (m *Containers) AppendCompact(b []byte) []byte {
 			}
 		}
 	}
-	b = compact.AppendMapField(b, 14, 15, compact.Binary, compact.I32, len(m.Common))
-	for _, k := range codec.SortedKeys(m.Common) {
+	b = compact.AppendMapField(b, 14, 15, compact.Binary, compact.I32, len(m.Tally))
+	for _, k := range codec.SortedKeys(m.Tally) {
 		b = compact.AppendText(b, k)
-		b = compact.AppendI32(b, m.Common[k])
+		b = compact.AppendI32(b, m.Tally[k])
 	}
 	last := int16(15)
 	if m.OptNumbers != nil {
@@ -529,14 +532,14 @@ func (m *Containers) ScanCompact(d *compact.Decoder) {
 			}
 		case compact.Map | 15:
 			n := d.Map(compact.Binary, compact.I32, 0)
-			m.Common = compact.MakeMap[string, int32](d, n)
+			m.Tally = compact.MakeMap[string, int32](d, n)
 			for i := range n {
 				k := d.Text()
 				v := d.I32()
 				if d.Failed(i) {
 					break
 				}
-				m.Common[k] = v
+				m.Tally[k] = v
 			}
 		case compact.List | 16:
 			m.OptNumbers = compact.OptSlice(d, m.OptNumbers, compact.I32, 0)
@@ -589,7 +592,8 @@ func (m *Containers) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Containers) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&containersInfo)
 }
@@ -655,7 +659,8 @@ func (m *Choice) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Choice) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&choiceInfo)
 }
@@ -722,7 +727,8 @@ func (m *Tree) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Tree) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&treeInfo)
 }
@@ -758,7 +764,8 @@ func (m *Sparse) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Sparse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&sparseInfo)
 }
@@ -799,7 +806,8 @@ func (m *Gaps) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Gaps) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&gapsInfo)
 }
@@ -843,7 +851,8 @@ func (m *Choices) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Choices) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&choicesInfo)
 }
@@ -868,7 +877,8 @@ func (m *Empty) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Empty) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&emptyInfo)
 }
@@ -914,7 +924,8 @@ func (m *Words) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Words) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&wordsInfo)
 }
@@ -976,7 +987,8 @@ func (m *Limited) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Limited) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&limitedInfo)
 }
@@ -1007,7 +1019,8 @@ func (m *Older) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Older) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&olderInfo)
 }
@@ -1065,7 +1078,8 @@ func (m *Evolved) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Evolved) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&evolvedInfo)
 }
@@ -1096,7 +1110,8 @@ func (m *Odd) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Odd) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&oddInfo)
 }
@@ -1128,7 +1143,8 @@ func (m *EverythingOneArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *EverythingOneArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&everythingOneArgsInfo)
 }
@@ -1177,7 +1193,8 @@ func (m *EverythingOneResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *EverythingOneResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&everythingOneResultInfo)
 }
@@ -1215,7 +1232,8 @@ func (m *EverythingSumArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *EverythingSumArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&everythingSumArgsInfo)
 }
@@ -1245,7 +1263,8 @@ func (m *EverythingSumResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *EverythingSumResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&everythingSumResultInfo)
 }
@@ -1279,7 +1298,8 @@ func (m *EverythingNamesArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *EverythingNamesArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&everythingNamesArgsInfo)
 }
@@ -1315,7 +1335,8 @@ func (m *EverythingNamesResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *EverythingNamesResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&everythingNamesResultInfo)
 }
@@ -1347,7 +1368,8 @@ func (m *EverythingNothingArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *EverythingNothingArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&everythingNothingArgsInfo)
 }
@@ -1379,7 +1401,8 @@ func (m *EverythingNothingResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *EverythingNothingResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&everythingNothingResultInfo)
 }
@@ -1407,7 +1430,8 @@ func (m *EverythingForgetArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *EverythingForgetArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&everythingForgetArgsInfo)
 }
@@ -1432,7 +1456,8 @@ func (m *EverythingCountsArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *EverythingCountsArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&everythingCountsArgsInfo)
 }
@@ -1475,7 +1500,8 @@ func (m *EverythingCountsResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *EverythingCountsResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&everythingCountsResultInfo)
 }
@@ -1503,7 +1529,8 @@ func (m *EverythingRawArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *EverythingRawArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&everythingRawArgsInfo)
 }
@@ -1533,7 +1560,8 @@ func (m *EverythingRawResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *EverythingRawResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&everythingRawResultInfo)
 }
@@ -1558,7 +1586,8 @@ func (m *EverythingSizeArgs) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *EverythingSizeArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&everythingSizeArgsInfo)
 }
@@ -1588,7 +1617,8 @@ func (m *EverythingSizeResult) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *EverythingSizeResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&everythingSizeResultInfo)
 }

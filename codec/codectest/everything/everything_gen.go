@@ -223,7 +223,7 @@ type Containers struct {
 	Chances    map[bool]float64     // 12
 	BySize     map[Size]Later       // 13
 	Deep       []map[string][]int16 // 14
-	Common     basis.Counts         // 15
+	Tally      basis.Counts         // 15
 	OptNumbers []int32              // 16
 	OptTexts   map[string]string    // 17
 	OptSet     []int8               // 18
@@ -247,7 +247,7 @@ var containersInfo = codec.StructInfo{Name: "Containers", Fields: []codec.FieldI
 	{ID: 12, Name: "chances"},
 	{ID: 13, Name: "bySize"},
 	{ID: 14, Name: "deep"},
-	{ID: 15, Name: "common"},
+	{ID: 15, Name: "tally"},
 	{ID: 16, Name: "optNumbers"},
 	{ID: 17, Name: "optTexts"},
 	{ID: 18, Name: "optSet"},

@@ -188,7 +188,8 @@ func (m *Scalars) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Scalars) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&scalarsInfo)
 }
@@ -247,7 +248,8 @@ func (m *Strict) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Strict) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&strictInfo)
 }
@@ -324,7 +326,8 @@ func (m *Defaults) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Defaults) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&defaultsInfo)
 }
@@ -420,10 +423,10 @@ func (m *Containers) AppendMsgpack(b []byte) []byte {
 			}
 		}
 	}
-	b = msgpack.AppendMap(b, len(m.Common))
-	for _, k := range codec.SortedKeys(m.Common) {
+	b = msgpack.AppendMap(b, len(m.Tally))
+	for _, k := range codec.SortedKeys(m.Tally) {
 		b = msgpack.AppendText(b, k)
-		b = msgpack.AppendI32(b, m.Common[k])
+		b = msgpack.AppendI32(b, m.Tally[k])
 	}
 	if m.OptNumbers != nil {
 		b = msgpack.AppendArray(b, len(m.OptNumbers))
@@ -607,14 +610,14 @@ func (m *Containers) ScanMsgpack(d *msgpack.Decoder) {
 			}
 		case 15:
 			n := d.Map(0)
-			m.Common = msgpack.MakeMap[string, int32](d, n)
+			m.Tally = msgpack.MakeMap[string, int32](d, n)
 			for i := range n {
 				k := d.Text()
 				v := d.I32()
 				if d.Failed(i) {
 					break
 				}
-				m.Common[k] = v
+				m.Tally[k] = v
 			}
 		case 16:
 			m.OptNumbers = msgpack.OptSlice(d, m.OptNumbers, 0)
@@ -667,7 +670,8 @@ func (m *Containers) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Containers) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&containersInfo)
 }
@@ -757,7 +761,8 @@ func (m *Choice) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Choice) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&choiceInfo)
 }
@@ -829,7 +834,8 @@ func (m *Tree) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Tree) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&treeInfo)
 }
@@ -878,7 +884,8 @@ func (m *Sparse) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Sparse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&sparseInfo)
 }
@@ -931,7 +938,8 @@ func (m *Gaps) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Gaps) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&gapsInfo)
 }
@@ -984,7 +992,8 @@ func (m *Choices) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Choices) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&choicesInfo)
 }
@@ -1015,7 +1024,8 @@ func (m *Empty) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Empty) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&emptyInfo)
 }
@@ -1068,7 +1078,8 @@ func (m *Words) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Words) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&wordsInfo)
 }
@@ -1136,7 +1147,8 @@ func (m *Limited) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Limited) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&limitedInfo)
 }
@@ -1174,7 +1186,8 @@ func (m *Older) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Older) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&olderInfo)
 }
@@ -1234,7 +1247,8 @@ func (m *Evolved) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Evolved) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&evolvedInfo)
 }
@@ -1271,7 +1285,8 @@ func (m *Odd) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Odd) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&oddInfo)
 }
@@ -1312,7 +1327,8 @@ func (m *EverythingOneArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *EverythingOneArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&everythingOneArgsInfo)
 }
@@ -1374,7 +1390,8 @@ func (m *EverythingOneResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *EverythingOneResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&everythingOneResultInfo)
 }
@@ -1425,7 +1442,8 @@ func (m *EverythingSumArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *EverythingSumArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&everythingSumArgsInfo)
 }
@@ -1466,7 +1484,8 @@ func (m *EverythingSumResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *EverythingSumResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&everythingSumResultInfo)
 }
@@ -1510,7 +1529,8 @@ func (m *EverythingNamesArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *EverythingNamesArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&everythingNamesArgsInfo)
 }
@@ -1561,7 +1581,8 @@ func (m *EverythingNamesResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *EverythingNamesResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&everythingNamesResultInfo)
 }
@@ -1606,7 +1627,8 @@ func (m *EverythingNothingArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *EverythingNothingArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&everythingNothingArgsInfo)
 }
@@ -1651,7 +1673,8 @@ func (m *EverythingNothingResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *EverythingNothingResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&everythingNothingResultInfo)
 }
@@ -1689,7 +1712,8 @@ func (m *EverythingForgetArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *EverythingForgetArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&everythingForgetArgsInfo)
 }
@@ -1724,7 +1748,8 @@ func (m *EverythingCountsArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *EverythingCountsArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&everythingCountsArgsInfo)
 }
@@ -1782,7 +1807,8 @@ func (m *EverythingCountsResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *EverythingCountsResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&everythingCountsResultInfo)
 }
@@ -1820,7 +1846,8 @@ func (m *EverythingRawArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *EverythingRawArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&everythingRawArgsInfo)
 }
@@ -1861,7 +1888,8 @@ func (m *EverythingRawResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *EverythingRawResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&everythingRawResultInfo)
 }
@@ -1896,7 +1924,8 @@ func (m *EverythingSizeArgs) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *EverythingSizeArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&everythingSizeArgsInfo)
 }
@@ -1937,7 +1966,8 @@ func (m *EverythingSizeResult) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *EverythingSizeResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&everythingSizeResultInfo)
 }

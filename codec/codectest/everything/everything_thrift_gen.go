@@ -388,11 +388,11 @@ func (m *Containers) Write(ctx context.Context, p thrift.TProtocol) error {
 	}
 	w.ListEnd()
 	w.FieldEnd()
-	w.Field("common", 15, protocol.Map)
-	w.Map(protocol.Binary, protocol.I32, len(m.Common))
-	for _, k := range codec.SortedKeys(m.Common) {
+	w.Field("tally", 15, protocol.Map)
+	w.Map(protocol.Binary, protocol.I32, len(m.Tally))
+	for _, k := range codec.SortedKeys(m.Tally) {
 		w.Text(k)
-		w.I32(m.Common[k])
+		w.I32(m.Tally[k])
 	}
 	w.MapEnd()
 	w.FieldEnd()
@@ -645,14 +645,14 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.ListEnd()
 		case protocol.Map | 15:
 			n := r.Map(protocol.Binary, protocol.I32, 0)
-			m.Common = map[string]int32{}
+			m.Tally = map[string]int32{}
 			for i := range n {
 				k := r.Text()
 				v := r.I32()
 				if r.Failed(i) {
 					break
 				}
-				m.Common[k] = v
+				m.Tally[k] = v
 			}
 			r.MapEnd()
 		case protocol.List | 16:

@@ -87,7 +87,7 @@ struct Containers {
   12: map<bool, double> chances
   13: map<Size, Later> bySize
   14: list<map<string, set<i16>>> deep
-  15: basis.Counts common
+  15: basis.Counts tally
   16: optional list<i32> optNumbers
   17: optional map<string, string> optTexts
   18: optional set<i8> optSet

@@ -277,7 +277,8 @@ func (m *Keys) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Keys) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&keysInfo)
 }
@@ -311,7 +312,8 @@ func (m *Names) ScanBinary(d *binary.Decoder) {
 
 // ParseBinary reads m from the front of b; see codec.Message.
 func (m *Names) ParseBinary(b []byte, l *codec.Limits) (int, error) {
-	d := binary.NewDecoder(b, l)
+	var d binary.Decoder
+	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&namesInfo)
 }

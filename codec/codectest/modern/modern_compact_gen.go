@@ -282,7 +282,8 @@ func (m *Keys) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Keys) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&keysInfo)
 }
@@ -316,7 +317,8 @@ func (m *Names) ScanCompact(d *compact.Decoder) {
 
 // ParseCompact reads m from the front of b; see codec.Message.
 func (m *Names) ParseCompact(b []byte, l *codec.Limits) (int, error) {
-	d := compact.NewDecoder(b, l)
+	var d compact.Decoder
+	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&namesInfo)
 }

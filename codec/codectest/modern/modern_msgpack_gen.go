@@ -282,7 +282,8 @@ func (m *Keys) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Keys) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&keysInfo)
 }
@@ -322,7 +323,8 @@ func (m *Names) ScanMsgpack(d *msgpack.Decoder) {
 
 // ParseMsgpack reads m from the front of b; see codec.Message.
 func (m *Names) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
-	d := msgpack.NewDecoder(b, l)
+	var d msgpack.Decoder
+	d.Init(b, l)
 	m.ScanMsgpack(&d)
 	return d.Done(&namesInfo)
 }

@@ -18,27 +18,28 @@ type Cursor struct {
 	Pos int // 0 <= Pos <= len(Buf)
 
 	err   *codec.Error
-	depth int    // levels of nesting left
-	alloc int    // bytes of memory left
-	field int    // id of the field of the innermost struct in which the error is, or noField
-	name  string // of the codec
+	depth int // levels of nesting left
+	alloc int // bytes of memory left
+	field int // id of the field of the innermost struct in which the error is, or noField
 }
 
 const noField = 1 << 16
 
-// Make returns a Cursor at the start of b for the codec called name.
-func Make(name string, b []byte, l *codec.Limits) Cursor {
-	c := Cursor{Buf: b, name: name, depth: l.Depth(), alloc: l.Alloc(len(b))}
+// Init puts c at the start of b. A nil l means the default limits.
+func (c *Cursor) Init(b []byte, l *codec.Limits) {
+	c.Buf, c.Pos = b, 0
+	c.depth, c.alloc = l.Depth(), l.Alloc(len(b))
 	if len(b) > l.Bytes() {
 		c.Fail(codec.TooLarge)
 	}
-	return c
 }
 
 // Fail records the first error and makes every later read fail at once.
+//
+//go:noinline
 func (c *Cursor) Fail(k codec.Kind) {
 	if c.err == nil {
-		c.err = &codec.Error{Codec: c.name, Kind: k, Offset: c.Pos}
+		c.err = &codec.Error{Kind: k, Offset: c.Pos}
 		c.Buf, c.Pos, c.field = nil, 0, noField
 	}
 }
@@ -83,6 +84,7 @@ func (c *Cursor) Leave(info *codec.StructInfo) {
 	}
 }
 
+//go:noinline
 func (c *Cursor) leave(info *codec.StructInfo) {
 	if c.field != noField {
 		c.err.Path = "." + info.FieldName(int16(c.field)) + c.err.Path
@@ -93,17 +95,19 @@ func (c *Cursor) leave(info *codec.StructInfo) {
 // Failed reports whether decoding element i failed; loops over elements end then.
 func (c *Cursor) Failed(i int) bool { return c.err != nil && c.failed(i) }
 
+//go:noinline
 func (c *Cursor) failed(i int) bool {
 	c.err.Path = "[" + strconv.Itoa(i) + "]" + c.err.Path
 	return true
 }
 
-// Done returns the number of bytes read, or the error, whose path now begins with the struct's name.
-func (c *Cursor) Done(info *codec.StructInfo) (int, error) {
+// Finish returns the number of bytes read, or the error, in which it puts the name of the codec and, at the front
+// of the path, that of the struct.
+func (c *Cursor) Finish(name string, info *codec.StructInfo) (int, error) {
 	if c.err == nil {
 		return c.Pos, nil
 	}
-	c.err.Path = info.Name + c.err.Path
+	c.err.Codec, c.err.Path = name, info.Name+c.err.Path
 	return 0, c.err
 }
 

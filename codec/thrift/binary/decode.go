@@ -14,10 +14,8 @@ type Decoder struct {
 	cursor.Cursor
 }
 
-// NewDecoder returns a Decoder at the start of b. A nil l means the default limits.
-func NewDecoder(b []byte, l *codec.Limits) Decoder {
-	return Decoder{cursor.Make("thrift-binary", b, l)}
-}
+// Done returns the number of bytes read, or the first error. info is that of the message.
+func (d *Decoder) Done(info *codec.StructInfo) (int, error) { return d.Finish("thrift-binary", info) }
 
 // Field reads the header of the field that follows prev (0 at a struct's start) and returns its key,
 // or Stop at the struct's end and after an error.
@@ -36,6 +34,16 @@ func (d *Decoder) fieldSlow(prev uint32) uint32 {
 	}
 	d.End(int16(prev))
 	return Stop
+}
+
+// Resume goes on at position p, behind the field last, as Field does.
+func (d *Decoder) Resume(p, last int) uint32 {
+	d.Pos = p
+	if p < len(d.Buf) && d.Buf[p] == 0 {
+		d.Pos++
+		return Stop
+	}
+	return d.Field(uint32(last))
 }
 
 // FieldBool reads the value of a field of type bool.

@@ -3,7 +3,6 @@ package compact
 import (
 	"encoding/binary"
 	"math"
-	"math/bits"
 
 	"github.com/seed-814fcd60/raftwire/codec"
 	"github.com/seed-814fcd60/raftwire/codec/internal/cursor"
@@ -23,14 +22,19 @@ import (
 //	d.Leave(&info)
 //
 // After the first error every method returns a zero value at once. Done returns the error.
+//
+// For a struct that the IDL calls hot, the fields that are always there are first read in straight line, by the
+// Next functions, from registers: twice as fast. The loop takes over at the first byte that is not as expected.
+//
+//	b, p, last := d.Buf, d.Pos, 0
+//	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Term))
+//	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
 type Decoder struct {
 	cursor.Cursor
 }
 
-// NewDecoder returns a Decoder at the start of b. A nil l means the default limits.
-func NewDecoder(b []byte, l *codec.Limits) Decoder {
-	return Decoder{cursor.Make("thrift-compact", b, l)}
-}
+// Done returns the number of bytes read, or the first error. info is that of the message.
+func (d *Decoder) Done(info *codec.StructInfo) (int, error) { return d.Finish("thrift-compact", info) }
 
 // Field reads the header of the field that follows prev (0 at a struct's start) and returns its key,
 // or Stop at the struct's end and after an error.
@@ -121,24 +125,26 @@ func (d *Decoder) OptBytes() []byte {
 // Text reads a string, which must be UTF-8.
 func (d *Decoder) Text() string { return d.Cursor.Text(d.OptBytes()) }
 
+// Resume goes on at position p, behind the field last, as Field does.
+func (d *Decoder) Resume(p, last int) uint32 {
+	d.Pos = p
+	if p < len(d.Buf) && d.Buf[p] == 0 {
+		d.Pos++
+		return Stop
+	}
+	return d.Field(uint32(last))
+}
+
 // varint reads up to 10 bytes, 7 bits from each, lowest first.
 func (d *Decoder) varint() uint64 {
-	p := uint(d.Pos)
-	if p+8 <= uint(len(d.Buf)) {
-		// Eight bytes at once: find the first without the top bit, cut there, close the gaps.
-		w := binary.LittleEndian.Uint64(d.Buf[p:])
-		if w&0x80 == 0 {
-			d.Pos++
-			return w & 0x7f
-		}
-		if stop := ^w & 0x8080808080808080; stop != 0 {
-			n := bits.TrailingZeros64(stop)
-			d.Pos += n>>3 + 1
-			w &= 2<<n - 1
-			w = w&0x007f007f007f007f | w&0x7f007f007f007f00>>1
-			w = w&0x00003fff00003fff | w&0x3fff00003fff0000>>2
-			return w&0x000000000fffffff | w&0x0fffffff00000000>>4
-		}
+	b := d.Buf[d.Pos:]
+	if len(b) > 0 && b[0] < 0x80 {
+		d.Pos++
+		return uint64(b[0])
+	}
+	if u, n := longVarint(b); n > 0 {
+		d.Pos += n
+		return u
 	}
 	return d.varintSlow()
 }
@@ -164,6 +170,16 @@ func (d *Decoder) varintSlow() uint64 {
 // List reads the header of a list or set whose elements have the type elem and returns how many there are.
 // limit, unless 0, is the IDL's (max = "...").
 func (d *Decoder) List(elem uint32, limit int) int {
+	if p := d.Pos; p < len(d.Buf) && elem == Struct && limit == 0 { // a short list of structs, the usual case
+		if h := d.Buf[p]; h&15 == typeStruct && h < 0xf0 && int(h>>4) < len(d.Buf)-p {
+			d.Pos++
+			return int(h >> 4)
+		}
+	}
+	return d.longList(elem, limit)
+}
+
+func (d *Decoder) longList(elem uint32, limit int) int {
 	t, n := d.list()
 	if n == 0 {
 		return 0 // an empty list may name any type

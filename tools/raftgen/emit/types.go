@@ -15,6 +15,7 @@ type record struct {
 	Kind   ast.StructKind
 	Doc    string
 	Info   string   // variable with its names
+	Hot    bool     // from (hot = "1"): worth more lines for more speed
 	Fields []*field // in the order of the file
 	Sorted []*field // by id, which is the order on the wire
 
@@ -102,6 +103,7 @@ func (g *generator) record(s *ast.Struct) *record {
 	r := &record{Go: g.names.def(g.prog, s), IDL: s.Name, Kind: s.Kind, g: g}
 	r.Info = infoName(r.Go)
 	r.Doc = comment(r.Go+" is "+article(s.Kind.String())+" "+s.Kind.String()+" of "+path.Base(g.prog.Path)+".", s.Doc)
+	_, r.Hot = s.Annotations.Get("hot")
 	sc := fieldScope()
 	for _, f := range s.Fields {
 		r.add(g.field(r, sc, f))

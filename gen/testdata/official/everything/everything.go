@@ -1931,7 +1931,7 @@ func (p *Defaults) String() string {
 //  - Chances
 //  - BySize
 //  - Deep
-//  - Common
+//  - Tally
 //  - OptNumbers
 //  - OptTexts
 //  - OptSet
@@ -1953,7 +1953,7 @@ type Containers struct {
   Chances map[bool]float64 `thrift:"chances,12" db:"chances" json:"chances"`
   BySize map[Size]Later `thrift:"bySize,13" db:"bySize" json:"bySize"`
   Deep []map[string][]int16 `thrift:"deep,14" db:"deep" json:"deep"`
-  Common basis.Counts `thrift:"common,15" db:"common" json:"common"`
+  Tally basis.Counts `thrift:"tally,15" db:"tally" json:"tally"`
   OptNumbers []int32 `thrift:"optNumbers,16" db:"optNumbers" json:"optNumbers,omitempty"`
   OptTexts map[string]string `thrift:"optTexts,17" db:"optTexts" json:"optTexts,omitempty"`
   OptSet []int8 `thrift:"optSet,18" db:"optSet" json:"optSet,omitempty"`
@@ -2023,8 +2023,8 @@ func (p *Containers) GetDeep() []map[string][]int16 {
   return p.Deep
 }
 
-func (p *Containers) GetCommon() basis.Counts {
-  return p.Common
+func (p *Containers) GetTally() basis.Counts {
+  return p.Tally
 }
 var Containers_OptNumbers_DEFAULT []int32
 
@@ -2699,7 +2699,7 @@ func (p *Containers)  ReadField15(ctx context.Context, iprot thrift.TProtocol) e
     return thrift.PrependError("error reading map begin: ", err)
   }
   tMap := make(basis.Counts, size)
-  p.Common =  tMap
+  p.Tally =  tMap
   for i := 0; i < size; i ++ {
 var _key31 string
     if v, err := iprot.ReadString(ctx); err != nil {
@@ -2713,7 +2713,7 @@ var _val32 int32
 } else {
     _val32 = v
 }
-    p.Common[_key31] = _val32
+    p.Tally[_key31] = _val32
   }
   if err := iprot.ReadMapEnd(ctx); err != nil {
     return thrift.PrependError("error reading map end: ", err)
@@ -3231,12 +3231,12 @@ func (p *Containers) writeField14(ctx context.Context, oprot thrift.TProtocol) (
 }
 
 func (p *Containers) writeField15(ctx context.Context, oprot thrift.TProtocol) (err error) {
-  if err := oprot.WriteFieldBegin(ctx, "common", thrift.MAP, 15); err != nil {
-    return thrift.PrependError(fmt.Sprintf("%T write field begin error 15:common: ", p), err) }
-  if err := oprot.WriteMapBegin(ctx, thrift.STRING, thrift.I32, len(p.Common)); err != nil {
+  if err := oprot.WriteFieldBegin(ctx, "tally", thrift.MAP, 15); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 15:tally: ", p), err) }
+  if err := oprot.WriteMapBegin(ctx, thrift.STRING, thrift.I32, len(p.Tally)); err != nil {
     return thrift.PrependError("error writing map begin: ", err)
   }
-  for k, v := range p.Common {
+  for k, v := range p.Tally {
     if err := oprot.WriteString(ctx, string(k)); err != nil {
     return thrift.PrependError(fmt.Sprintf("%T. (0) field write error: ", p), err) }
     if err := oprot.WriteI32(ctx, int32(v)); err != nil {
@@ -3246,7 +3246,7 @@ func (p *Containers) writeField15(ctx context.Context, oprot thrift.TProtocol) (
     return thrift.PrependError("error writing map end: ", err)
   }
   if err := oprot.WriteFieldEnd(ctx); err != nil {
-    return thrift.PrependError(fmt.Sprintf("%T write field end error 15:common: ", p), err) }
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 15:tally: ", p), err) }
   return err
 }
 
@@ -3480,9 +3480,9 @@ func (p *Containers) Equals(other *Containers) bool {
       }
     }
   }
-  if len(p.Common) != len(other.Common) { return false }
-  for k, _tgt := range p.Common {
-    _src59 := other.Common[k]
+  if len(p.Tally) != len(other.Tally) { return false }
+  for k, _tgt := range p.Tally {
+    _src59 := other.Tally[k]
     if _tgt != _src59 { return false }
   }
   if len(p.OptNumbers) != len(other.OptNumbers) { return false }
