@@ -16,6 +16,7 @@ type accepted struct {
 	conn
 	deadline *time.Timer  // for the first good frame
 	spoken   bool         // it came; the reader's
+	charged  int          // bytes of the frame at hand that count against MaxClientBytes; the reader's
 	late     bool         // accepted over MaxConns: may only handshake
 	maxFrame atomic.Int64 // longest frame the other side takes
 
@@ -63,6 +64,7 @@ func (a *accepted) serve() {
 		a.fail(refuse(ReasonTimeout, "no complete frame within %v", a.net.cfg.HandshakeTimeout))
 	})
 	a.fail(a.read())
+	a.uncharge()
 	a.deadline.Stop()
 	a.abandon(nil)
 	a.forget()
@@ -96,15 +98,17 @@ func (a *accepted) read() error {
 		if err == io.EOF {
 			a.lastAnswers()
 		}
-		if err != nil {
+		if err != nil && err != errSkipped {
 			return err
 		}
 		a.net.counters.framesIn.Add(1)
+		fits := err == nil && a.charge(len(f))
 		if p == protoNative {
 			err = a.nativeCall(f)
 		} else {
-			err = a.thriftCall(p, f[lengthBytes:])
+			err = a.thriftCall(p, f[lengthBytes:], fits)
 		}
+		a.uncharge()
 		if err != nil {
 			return err
 		}
@@ -116,6 +120,26 @@ func (a *accepted) read() error {
 			}
 		}
 	}
+}
+
+// charge counts the frame at hand against what all clients together may hold, unless that
+// is done already, and reports whether it fits.
+func (a *accepted) charge(size int) bool {
+	if a.from != 0 || a.charged != 0 {
+		return true
+	}
+	if a.net.clientBytes.Add(int64(size)) > int64(a.net.cfg.MaxClientBytes) {
+		a.net.clientBytes.Add(-int64(size))
+		return false
+	}
+	a.charged = size
+	return true
+}
+
+// uncharge gives back what no call has taken over.
+func (a *accepted) uncharge() {
+	a.net.clientBytes.Add(-int64(a.charged))
+	a.charged = 0
 }
 
 // pause holds the reader back while too many answers are on their way: that fills the
@@ -143,8 +167,8 @@ func (a *accepted) lastAnswers() {
 }
 
 // checkLarge lets a connection without a handshake send a frame over the eager limit only
-// as a call of a method that is served to it.
-func (a *accepted) checkLarge(p protocol, head []byte) error {
+// as a call of a method that is served to it, and skips it when clients hold too much.
+func (a *accepted) checkLarge(p protocol, size int, head []byte) error {
 	if a.from != 0 {
 		return nil
 	}
@@ -157,6 +181,9 @@ func (a *accepted) checkLarge(p protocol, head []byte) error {
 	}
 	if m := a.net.methods.byName[string(e.name)]; m == nil || m.peerOnly {
 		return refuse(ReasonUnknownMethod, "large frame for method %q", e.name)
+	}
+	if !a.charge(size) {
+		return errSkipped
 	}
 	return nil
 }
@@ -195,7 +222,9 @@ func unknownMethod(id uint16, oneway bool) *method {
 	return &method{Method: &codec.Method{ID: id, Oneway: oneway}}
 }
 
-func (a *accepted) thriftCall(p protocol, f []byte) error {
+// thriftCall serves a Thrift message. Of one that does not fit MaxClientBytes only the
+// first bytes are looked at.
+func (a *accepted) thriftCall(p protocol, f []byte, fits bool) error {
 	e, body, err := parseEnvelope(f, p)
 	if err != nil {
 		return err
@@ -215,6 +244,9 @@ func (a *accepted) thriftCall(p protocol, f []byte) error {
 		m = &method{Method: &codec.Method{Name: string(e.name), Oneway: e.typ == messageOneway}}
 		return a.decline(c, m, ReasonUnknownMethod,
 			&RemoteError{Type: RemoteUnknownMethod, Message: "method " + string(e.name) + " is not served here, or not before Handshake"})
+	}
+	if !fits {
+		return a.decline(c, m, ReasonBusy, &RemoteError{Type: RemoteBusy, Message: "clients hold too much memory"})
 	}
 	c.method, c.Method = m, m.Method
 	if c.Request, err = m.parseArgs(body, p, &a.net.limits); err != nil {
@@ -255,6 +287,7 @@ func (a *accepted) enter(c *Call) {
 		return
 	}
 	a.net.counters.callsNow.Add(1)
+	c.size, a.charged = a.charged, 0
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.inflight++
@@ -270,6 +303,7 @@ func (a *accepted) answer(c *Call, f *frame) {
 		return
 	}
 	a.net.counters.callsNow.Add(-1)
+	a.net.clientBytes.Add(-int64(c.size))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	c.answer = f

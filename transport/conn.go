@@ -303,14 +303,14 @@ type progress struct {
 	rounds int
 }
 
-// idle returns for how long v has not changed while busy.
+// idle returns for how long, at least, v has not changed while busy.
 func (p *progress) idle(v uint64, busy bool) time.Duration {
 	if !busy || v != p.seen {
 		p.seen, p.rounds = v, 0
 		return 0
 	}
 	p.rounds++
-	return time.Duration(p.rounds) * watchInterval
+	return time.Duration(p.rounds-1) * watchInterval
 }
 
 // stuck returns why the connection must end if it makes no progress. It is called every

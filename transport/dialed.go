@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -133,7 +134,7 @@ func (c *dialed) serve(gone func()) error {
 			f.sent(ErrUnreachable)
 			return
 		}
-		if p, ok := c.take(f.seq); ok {
+		if p, ok := c.take(f.seq, anyMethod); ok {
 			c.end(p.done, nil, ErrUnreachable)
 		}
 	})
@@ -166,11 +167,14 @@ func (c *dialed) read() error {
 	}
 }
 
-// take removes a call from those pending.
-func (c *dialed) take(seq uint32) (pending, bool) {
+// take removes a call from those pending, if it is of the right method.
+func (c *dialed) take(seq uint32, right func(*codec.Method) bool) (pending, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p, ok := c.pending[seq]
+	if !ok || !right(p.m) {
+		return pending{}, false
+	}
 	delete(c.pending, seq)
 	if c.serial {
 		c.due = false
@@ -178,6 +182,11 @@ func (c *dialed) take(seq uint32) (pending, bool) {
 	}
 	return p, ok
 }
+
+func anyMethod(*codec.Method) bool { return true }
+
+// bareName is the method of "Service:Method": a server may repeat what it was sent.
+func bareName(name []byte) []byte { return name[bytes.LastIndexByte(name, ':')+1:] }
 
 // end tells the caller how its call ended.
 func (c *dialed) end(done func(codec.Message, error), resp codec.Message, err error) {
@@ -214,8 +223,8 @@ func (c *dialed) nativeAnswer(f []byte) error {
 	if h.kind != kindReply && h.kind != kindException && h.kind != kindError {
 		return refuse(ReasonBadKind, "kind %d from the side that was dialed", h.kind)
 	}
-	p, ok := c.take(h.seq)
-	if !ok || p.m.ID != h.method {
+	p, ok := c.take(h.seq, func(m *codec.Method) bool { return m.ID == h.method })
+	if !ok {
 		return refuse(ReasonUnknownSeq, "answer to call %d, method %d", h.seq, h.method)
 	}
 	resp, err := c.decodeNative(h, body, p)
@@ -260,7 +269,7 @@ func (c *dialed) thriftAnswer(p protocol, f []byte) error {
 	if e.typ != messageReply && e.typ != messageException {
 		return refuse(ReasonBadKind, "message type %d from the side that was dialed", e.typ)
 	}
-	call, ok := c.take(e.seq)
+	call, ok := c.take(e.seq, func(m *codec.Method) bool { return string(bareName(e.name)) == m.Name })
 	if !ok {
 		return refuse(ReasonUnknownSeq, "answer to call %d, method %q", e.seq, e.name)
 	}

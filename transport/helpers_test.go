@@ -3,6 +3,7 @@ package transport_test
 import (
 	"io"
 	"log/slog"
+	"runtime"
 	"testing"
 	"time"
 
@@ -67,3 +68,11 @@ func eventually(t testing.TB, cond func() bool) {
 
 // patience is how long a test waits for what must happen.
 const patience = 20 * time.Second
+
+// heapInUse is the live heap, in bytes.
+func heapInUse() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

@@ -15,7 +15,8 @@ import (
 // rawConn speaks bytes, as a hostile or a foreign program does.
 type rawConn struct {
 	*net.TCPConn
-	t testing.TB
+	t    testing.TB
+	fail func(err error) // a failed read or write
 }
 
 func rawDial(t testing.TB, addr string) *rawConn {
@@ -28,20 +29,20 @@ func rawDial(t testing.TB, addr string) *rawConn {
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
-	return &rawConn{c.(*net.TCPConn), t}
+	return &rawConn{c.(*net.TCPConn), t, func(err error) { t.Helper(); t.Fatal(err) }}
 }
 
 func (c *rawConn) send(b []byte) {
 	c.t.Helper()
 	if _, err := c.Write(b); err != nil {
-		c.t.Fatal(err)
+		c.fail(err)
 	}
 }
 
 func (c *rawConn) closeWrite() {
 	c.t.Helper()
 	if err := c.CloseWrite(); err != nil {
-		c.t.Fatal(err)
+		c.fail(err)
 	}
 }
 
@@ -50,11 +51,11 @@ func (c *rawConn) readFrame() []byte {
 	c.t.Helper()
 	var length [4]byte
 	if _, err := io.ReadFull(c, length[:]); err != nil {
-		c.t.Fatal(err)
+		c.fail(err)
 	}
 	b := make([]byte, binary.BigEndian.Uint32(length[:]))
 	if _, err := io.ReadFull(c, b); err != nil {
-		c.t.Fatal(err)
+		c.fail(err)
 	}
 	return b
 }

@@ -1,7 +1,7 @@
 package transport
 
 import (
-	"encoding/binary"
+	"errors"
 	"io"
 	"sync/atomic"
 )
@@ -51,11 +51,15 @@ func (r *frameReader) trust(readAhead, eager int) {
 	r.r, r.buf = 0, buf
 }
 
+// errSkipped comes from next with the first bytes of a frame whose rest was read and dropped.
+var errSkipped = errors.New("transport: receive: frame was skipped")
+
 // next returns the next frame, with its length in front. check, when not nil, judges a
-// frame longer than the eager limit by its first bytes before more is allocated.
+// frame longer than the eager limit by its first bytes before more is allocated: with
+// errSkipped it has the frame dropped, with another error next fails.
 //
 // At the end of the stream it returns io.EOF, inside a frame a ProtocolError.
-func (r *frameReader) next(check func(p protocol, head []byte) error) (protocol, []byte, error) {
+func (r *frameReader) next(check func(p protocol, size int, head []byte) error) (protocol, []byte, error) {
 	defer r.leave()
 	if err := r.ahead(sniffBytes); err != nil {
 		return 0, nil, err
@@ -70,10 +74,20 @@ func (r *frameReader) next(check func(p protocol, head []byte) error) (protocol,
 		return p, f, nil
 	}
 	if check != nil && size > r.eager {
-		if err := r.ahead(min(size, headLook)); err != nil {
-			return 0, nil, err
+		if p != protoNative { // these have names to look at
+			if err := r.ahead(min(size, headLook)); err != nil {
+				return 0, nil, err
+			}
 		}
-		if err := check(p, r.buf[r.r:r.w]); err != nil {
+		err := check(p, size, r.buf[r.r:r.w])
+		if err == errSkipped {
+			head := append([]byte(nil), r.buf[r.r:min(r.w, r.r+headLook)]...)
+			if err := r.skip(size); err != nil {
+				return 0, nil, err
+			}
+			return p, head, errSkipped
+		}
+		if err != nil {
 			return 0, nil, err
 		}
 	}
@@ -127,6 +141,22 @@ func (r *frameReader) body(size int) ([]byte, error) {
 	}
 }
 
+// skip reads n bytes, of which some are buffered, and drops them.
+func (r *frameReader) skip(n int) error {
+	r.enter()
+	for n > r.w-r.r {
+		n -= r.w - r.r
+		r.r, r.w = 0, 0
+		m, err := r.read(r.buf)
+		r.w = m
+		if err != nil && n > m {
+			return cutShort(err, true)
+		}
+	}
+	r.r += n
+	return nil
+}
+
 func (r *frameReader) read(b []byte) (int, error) {
 	n, err := r.src.Read(b)
 	r.bytesIn.Add(uint64(n))
@@ -154,6 +184,3 @@ func cutShort(err error, inside bool) error {
 	}
 	return err
 }
-
-// frameLength is the value of a frame's length field.
-func frameLength(f []byte) int { return int(binary.BigEndian.Uint32(f)) }
