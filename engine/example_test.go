@@ -1,0 +1,146 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+
+	"github.com/seed-814fcd60/raftwire/engine"
+)
+
+// adder is a state machine: the sum of the numbers proposed.
+type adder struct{ sum int }
+
+func (a *adder) Apply(b engine.Batch, results []engine.Result) error {
+	for i, cmd := range b.Commands {
+		if n, err := strconv.Atoi(string(cmd.Data)); err == nil {
+			a.sum += n // what is no number changes nothing, on every member alike
+		}
+		results[i].Data = strconv.AppendInt(nil, int64(a.sum), 10)
+	}
+	return nil
+}
+
+func (a *adder) Query([]byte) ([]byte, error) { return strconv.AppendInt(nil, int64(a.sum), 10), nil }
+
+// open returns a host with one group, whose only member it is; close it with the function returned.
+func open(machine engine.StateMachine) (*engine.Host, *engine.Group, func()) {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	host, err := engine.Open(ctx, engine.Config{
+		Cluster: "example", Node: 1, Dir: dir, Listen: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		panic(err)
+	}
+	group, err := host.Start(ctx, engine.GroupConfig{
+		ID: 1, Machine: machine, Members: []engine.Member{{ID: 1, Address: host.Addr()}},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return host, group, func() { host.Close(); os.RemoveAll(dir) }
+}
+
+// propose retries while no leader is elected.
+func propose(g *engine.Group, cmd string) engine.Result {
+	for {
+		r, err := g.Propose(context.Background(), []byte(cmd))
+		var notLeader *engine.NotLeaderError
+		switch {
+		case err == nil:
+			return r
+		case !errors.As(err, &notLeader) || errors.Is(err, engine.ErrIndeterminate):
+			panic(err)
+		}
+	}
+}
+
+func ExampleOpen() {
+	ctx := context.Background()
+	host, err := engine.Open(ctx, engine.Config{
+		Cluster: "example", Node: 1, Durability: engine.Memory, Listen: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		panic(err)
+	}
+	defer host.Close()
+	fmt.Println(host.Durability())
+	// Output: none (memory)
+}
+
+func ExampleHost_Start() {
+	host, group, closeAll := open(&adder{})
+	defer closeAll()
+	fmt.Println(group.ID(), host.Group(1) == group)
+	// Output: 1 true
+}
+
+func ExampleGroup_Propose() {
+	_, group, closeAll := open(&adder{})
+	defer closeAll()
+	propose(group, "40")
+	result := propose(group, "2")
+	fmt.Printf("%s\n", result.Data)
+	// Output: 42
+}
+
+func ExampleGroup_ProposeAsync() {
+	_, group, closeAll := open(&adder{})
+	defer closeAll()
+	propose(group, "1") // a leader is there
+
+	results := make(chan string, 3)
+	for _, cmd := range []string{"1", "2", "3"} {
+		err := group.ProposeAsync([]byte(cmd), func(r engine.Result, err error) {
+			if err != nil {
+				results <- err.Error()
+				return
+			}
+			results <- string(r.Data)
+		})
+		if err != nil {
+			panic(err)
+		}
+	}
+	fmt.Println(<-results, <-results, <-results)
+	// Output: 2 4 7
+}
+
+func ExampleGroup_Read() {
+	sum := &adder{}
+	_, group, closeAll := open(sum)
+	defer closeAll()
+	propose(group, "7")
+	var seen int
+	err := group.Read(context.Background(), engine.Linearizable, func() error { seen = sum.sum; return nil })
+	fmt.Println(seen, err)
+	// Output: 7 <nil>
+}
+
+func ExampleGroup_Status() {
+	_, group, closeAll := open(&adder{})
+	defer closeAll()
+	propose(group, "1")
+	s, err := group.Status()
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(s.Role, s.Leader, s.Last == s.Commit, len(s.Members))
+	// Output: LEADER 1 true 1
+}
+
+func ExampleGroup_Stop() {
+	_, group, closeAll := open(&adder{})
+	defer closeAll()
+	group.Stop()
+	_, err := group.Propose(context.Background(), []byte("1"))
+	fmt.Println(errors.Is(err, engine.ErrClosed))
+	// Output: true
+}
