@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+var (
+	errInterrupted = errors.New("interrupted")
+	errNotVerified = errors.New("verification failed")
+)
+
+const (
+	// After Ctrl-C everything has to be over within 2 s: commands in flight get
+	// interruptedDrain, comparing the nodes gets interruptedVerify, closing the rest.
+	interruptedDrain  = 400 * time.Millisecond
+	interruptedVerify = 500 * time.Millisecond
+)
+
+// runBench is the command "run": start, load, measure, compare, report, clean up.
+func runBench(ctx context.Context, c *runConfig, log *slog.Logger, stdout, stderr io.Writer) error {
+	p := newProgress(stderr)
+	c.logLevel.Set(slog.LevelWarn)
+	if !c.processes {
+		defer setProcs()()
+	}
+	dirs, err := newDataDirs(c)
+	if err != nil {
+		return err
+	}
+	p.line(fmt.Sprintf("starting %s, GOMAXPROCS %d", plural(c.nodes, "node"), runtime.GOMAXPROCS(0)))
+	cl, err := startCluster(ctx, c, log, dirs)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = errInterrupted
+		}
+		return errors.Join(err, dirs.abandon())
+	}
+	r, err := measureCluster(ctx, c, cl, p)
+	p.done()
+	c.logLevel.Set(slog.LevelError) // nodes that stop see each other go, which is no news
+	if closing := cl.close(); err == nil {
+		err = closing
+	}
+	if removing := dirs.finish(); err == nil {
+		err = removing
+	}
+	if r == nil {
+		return err
+	}
+	if c.json {
+		err = errors.Join(r.printJSON(stdout), err)
+	} else {
+		err = errors.Join(r.printTable(stdout), err)
+	}
+	switch {
+	case err != nil:
+		return err
+	case len(r.faults) > 0:
+		return fmt.Errorf("%w: %s", errNotVerified, strings.Join(r.faults, "; "))
+	case r.interrupted:
+		return errInterrupted
+	}
+	return nil
+}
+
+// measureCluster puts the load on a running cluster and compares the nodes after it.
+// It returns no report when the cluster failed.
+func measureCluster(ctx context.Context, c *runConfig, cl *cluster, p *progress) (*report, error) {
+	l, err := newLoad(ctx, cl, c.clients, c.payload)
+	if err != nil {
+		return nil, err
+	}
+	m, err := l.measure(ctx, cl, c.warmup, c.duration, p)
+	drain, compare := drainLimit, verifyLimit
+	if m.interrupted {
+		drain, compare = interruptedDrain, interruptedVerify
+	}
+	if err != nil {
+		drain = 0 // a member has failed; closing the others ends what is in flight
+	}
+	stuck := l.drain(drain)
+	if err != nil {
+		return nil, err
+	}
+	if stuck != nil && !m.interrupted {
+		return nil, stuck
+	}
+	r := newReport(c, cl, l, &m)
+	if stuck != nil { // its clients still run: nothing to compare with
+		r.unverified = stuck.Error()
+		return r, nil
+	}
+	p.line("comparing the nodes")
+	v := verify(context.WithoutCancel(ctx), cl, l.clients, compare)
+	if m.interrupted && !v.settled {
+		r.unverified = "no time left"
+		return r, nil
+	}
+	r.judge(v)
+	return r, nil
+}
+
+// procsPerCPU is how many Ps the nodes of one process get per CPU: a goroutine in a
+// sync holds one until the scheduler takes it back, and three processes would have as many.
+const procsPerCPU = 3
+
+// setProcs sets GOMAXPROCS unless the environment has; what it returns undoes it.
+func setProcs() (undo func()) {
+	if os.Getenv("GOMAXPROCS") != "" {
+		return func() {}
+	}
+	before := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(procsPerCPU * before)
+	return func() { runtime.GOMAXPROCS(before) }
+}

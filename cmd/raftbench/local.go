@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/seed-814fcd60/raftwire/engine"
+)
+
+// localMember is a node in this process.
+type localMember struct {
+	host   *engine.Host
+	groups []*engine.Group // group id i+1 at i
+	// machines belong to the engine's goroutines; they are read through query.
+	machines []*machine
+}
+
+// startLocal runs all nodes in this process, with TCP on loopback between them.
+func startLocal(ctx context.Context, c *runConfig, log *slog.Logger, dirs *dataDirs) (*cluster, error) {
+	cl := &cluster{groups: c.groups, failed: make(chan error, 1)}
+	locals := make([]*localMember, c.nodes)
+	errs := make([]error, c.nodes)
+	var wg sync.WaitGroup
+	for i := range locals { // together: opening a log writes its first segment
+		wg.Go(func() {
+			id := engine.NodeID(i + 1)
+			cfg := hostConfig(&c.engine, id, clusterName, dirs.node(id), "127.0.0.1:0", queueBytes(c), log)
+			cfg.OnFatal = func(err error) { cl.fail(fmt.Errorf("node %d: log failed: %w", id, err)) }
+			host, err := engine.Open(ctx, cfg)
+			if err != nil {
+				errs[i] = fmt.Errorf("start node %d: %w", id, err)
+				return
+			}
+			locals[i] = &localMember{host: host}
+		})
+	}
+	wg.Wait()
+	var members []engine.Member
+	for i, m := range locals {
+		if m != nil {
+			cl.members = append(cl.members, m)
+			members = append(members, engine.Member{ID: engine.NodeID(i + 1), Address: m.host.Addr()})
+		}
+	}
+	err := errors.Join(errs...)
+	for i := 0; err == nil && i < len(locals); i++ {
+		err = locals[i].start(ctx, c.groups, members, c.dropApply == i+1)
+	}
+	if err != nil {
+		return nil, errors.Join(err, cl.close())
+	}
+	cl.propose = func(_ uint32, group engine.GroupID, leader engine.NodeID) proposer {
+		return &localProposer{members: locals, group: int(group) - 1, at: int(leader) - 1}
+	}
+	return cl, nil
+}
+
+// hostConfig is the configuration of a node under load.
+func hostConfig(e *engineConfig, id engine.NodeID, cluster, dir, listen string, queued int, log *slog.Logger) engine.Config {
+	return engine.Config{
+		Cluster: cluster, Node: id, Dir: dir, Listen: listen, Codec: e.codec, Durability: e.durability,
+		ElectionTimeout: e.electionTimeout, MaxInboxBytes: queued, MaxUncommittedBytes: queued, SegmentBytes: int64(e.segmentBytes), Logger: log,
+	}
+}
+
+// queueBytes is room for every client's command twice over: in the queue and, after a
+// change of leaders, once more.
+func queueBytes(c *runConfig) int {
+	const overhead = 256 // of a queued command, more than there is
+	return max(defaultQueuedBytes, 2*c.clients*(c.payload+overhead))
+}
+
+// start starts the groups of a node.
+func (m *localMember) start(ctx context.Context, groups int, members []engine.Member, drop bool) error {
+	for g := range groups {
+		sm := &machine{drop: drop && g == 0}
+		group, err := m.host.Start(ctx, engine.GroupConfig{ID: engine.GroupID(g + 1), Members: members, Machine: sm})
+		if err != nil {
+			return fmt.Errorf("start group %d: %w", g+1, err)
+		}
+		m.groups, m.machines = append(m.groups, group), append(m.machines, sm)
+	}
+	return nil
+}
+
+func (m *localMember) status(_ context.Context, group engine.GroupID) (engine.NodeID, engine.Index, error) {
+	g := m.groups[group-1]
+	return g.Leader(), g.Applied(), nil
+}
+
+func (m *localMember) query(ctx context.Context, group engine.GroupID, q string) (answer []byte, applied engine.Index, err error) {
+	g := m.groups[group-1]
+	err = g.Read(ctx, engine.Stale, func() (err error) {
+		applied = g.Applied()
+		answer, err = m.machines[group-1].Query([]byte(q))
+		return err
+	})
+	return answer, applied, err
+}
+
+func (m *localMember) chain(group engine.GroupID) (engine.Index, uint64, bool) {
+	index, hash := m.groups[group-1].Chain()
+	return index, hash, true
+}
+
+func (m *localMember) counters(context.Context) (counters, error) {
+	// Processor time and allocations are the process's: cluster.counters has them.
+	return hostCounters(m.host.Metrics()), nil
+}
+
+func (m *localMember) durability() string { return m.host.Durability() }
+
+func (m *localMember) close() error { return m.host.Close() }
+
+// localProposer proposes at the leader's host.
+type localProposer struct {
+	members []*localMember
+	group   int // index of the group
+	at      int // index of the member that led when last heard of
+}
+
+// propose implements proposer. It waits without a limit: a context that can end would
+// make all clients meet at its one channel. Closing the host ends the wait.
+func (p *localProposer) propose(command []byte) (outcome, error) {
+	r, err := p.members[p.at].groups[p.group].Propose(context.Background(), command)
+	if err == nil {
+		return answered(r.Data)
+	}
+	var notLeader *engine.NotLeaderError
+	if errors.As(err, &notLeader) {
+		if notLeader.Leader != 0 {
+			p.at = int(notLeader.Leader) - 1
+		} else {
+			p.at = (p.at + 1) % len(p.members)
+		}
+	}
+	if errors.Is(err, engine.ErrIndeterminate) {
+		return outcomeUnknown, err
+	}
+	return outcomeRefused, err
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/seed-814fcd60/raftwire/engine"
+)
+
+// readyFormat is the line that "node" prints once it serves: id, address, durability.
+const readyFormat = "raftbench node %d: ready on %s, durability %s\n"
+
+// runNode is one member of a cluster, until ctx ends or standard input does (when
+// asked for). It returns nil after a clean stop.
+func runNode(ctx context.Context, c *nodeConfig, stdin io.Reader, stdout io.Writer, log *slog.Logger) error {
+	fatal := make(chan error, 1)
+	host, err := openNode(ctx, c, log, fatal)
+	if err != nil {
+		return err
+	}
+	if err := startGroups(ctx, c, host); err != nil {
+		return errors.Join(err, host.Close())
+	}
+	if _, err := fmt.Fprintf(stdout, readyFormat, c.id, host.Addr(), host.Durability()); err != nil {
+		return errors.Join(fmt.Errorf("tell that the node is ready: %w", err), host.Close())
+	}
+	var ended <-chan struct{}
+	if c.endWithStdin {
+		ended = endOf(stdin)
+	}
+	select {
+	case <-ctx.Done():
+	case <-ended:
+	case err = <-fatal:
+		err = fmt.Errorf("log failed: %w", err)
+	}
+	return errors.Join(err, host.Close())
+}
+
+// openNode opens the host. When that fails it leaves nothing behind that was not
+// there before.
+func openNode(ctx context.Context, c *nodeConfig, log *slog.Logger, fatal chan<- error) (*engine.Host, error) {
+	// A port in use is found before the data directory is touched.
+	l, err := net.Listen("tcp", c.listen)
+	if err != nil {
+		return nil, fmt.Errorf("--listen: %w", err)
+	}
+	if err := l.Close(); err != nil {
+		return nil, fmt.Errorf("--listen: %w", err)
+	}
+	dirs := &dataDirs{}
+	if c.dir != "" {
+		if err := checkDataDir(c.dir); err != nil {
+			return nil, fmt.Errorf("--dir: %w", err)
+		}
+		if err := dirs.make(c.dir); err != nil {
+			return nil, errors.Join(fmt.Errorf("--dir: %w", err), dirs.abandon())
+		}
+	}
+	cfg := hostConfig(&c.engine, c.id, c.cluster, c.dir, c.listen, c.maxQueuedBytes, log)
+	cfg.Dial = c.dials
+	cfg.OnFatal = func(err error) { fatal <- err } // once, into a channel with room
+	host, err := engine.Open(ctx, cfg)
+	if err != nil {
+		return nil, errors.Join(err, dirs.abandon())
+	}
+	return host, nil
+}
+
+// checkDataDir refuses a directory that holds other things and no log: a log made
+// among somebody's files would be a slip. Whose log it is, the engine checks.
+func checkDataDir(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	other := ""
+	for _, e := range entries {
+		switch e.Name() {
+		case "seg":
+			return nil
+		case "LOCK", "catalog", "spare": // a log that was killed while it was made
+		default:
+			other = e.Name()
+		}
+	}
+	if other != "" {
+		return fmt.Errorf("%s holds %s and no log: name a new directory", dir, other)
+	}
+	return nil
+}
+
+// startGroups starts the groups, all with the same members.
+func startGroups(ctx context.Context, c *nodeConfig, host *engine.Host) error {
+	var members []engine.Member
+	for id, addr := range c.peers {
+		members = append(members, engine.Member{ID: id, Address: addr})
+	}
+	if len(members) == 0 { // a cluster of one
+		members = []engine.Member{{ID: c.id, Address: host.Addr()}}
+	}
+	m := &localMember{host: host}
+	return m.start(ctx, c.groups, members, c.dropApply)
+}
+
+// endOf returns a channel that is closed when r ends. Its goroutine lives as long as r.
+func endOf(r io.Reader) <-chan struct{} {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if _, err := io.Copy(io.Discard, r); err != nil && !errors.Is(err, os.ErrClosed) {
+			return // an input that cannot be read has ended
+		}
+	}()
+	return ended
+}

@@ -1,0 +1,14 @@
+//go:build !unix
+
+package main
+
+import (
+	"syscall"
+	"time"
+)
+
+// processCPU is not known here.
+func processCPU() (time.Duration, bool) { return 0, false }
+
+// ownGroup is what unix systems need.
+func ownGroup() *syscall.SysProcAttr { return nil }
