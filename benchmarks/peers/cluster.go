@@ -16,8 +16,8 @@ import (
 type cluster struct {
 	local    []Node // members in this process, member 1 first
 	children []*child
-	groups   int
-	spread   bool // leaders of the groups are spread over the local members
+	homes    []int // the member that leads, by group
+	stays    bool
 	disk     *meter.Disk
 }
 
@@ -45,7 +45,7 @@ func startCluster(cc clusterConfig) (*cluster, error) {
 			return nil, err
 		}
 	}
-	c := &cluster{groups: cc.groups, spread: cc.spread, disk: meter.NewDisk(cc.dir)}
+	c := &cluster{homes: cc.homes(), stays: cc.engine.stays && cc.processes == 1, disk: meter.NewDisk(cc.dir)}
 	if err = c.start(cc, configs); err == nil {
 		err = c.settle(30 * time.Second)
 	}
@@ -108,28 +108,25 @@ func freeAddrs(n int) ([]string, error) {
 	return addrs, nil
 }
 
-// home is the member that should lead group g.
-func (c *cluster) home(g int) int {
-	if c.spread && len(c.local) == members {
-		return g%members + 1
+// homes says which member should lead each group.
+func (cc clusterConfig) homes() []int {
+	homes := make([]int, cc.groups)
+	for g := range homes {
+		homes[g] = 1
+		if cc.spread && cc.processes == 1 {
+			homes[g] = g%members + 1
+		}
 	}
-	return 1
+	return homes
 }
 
-// settle waits until every group is led by its home member.
+// settle waits until every group is led by its home.
 func (c *cluster) settle(limit time.Duration) error {
 	return poll(100*time.Millisecond, limit, func() (string, error) {
 		astray := 0
-		for g := range c.groups {
-			want := c.home(g)
-			if c.local[want-1].Leads(g) {
-				continue
-			}
-			astray++
-			for _, n := range c.local {
-				if n.Leads(g) {
-					n.HandOver(g, want)
-				}
+		for g := range c.homes {
+			if !c.settled(g) {
+				astray++
 			}
 		}
 		if astray == 0 {
@@ -142,6 +139,25 @@ func (c *cluster) settle(limit time.Duration) error {
 		}
 		return fmt.Sprintf("%d groups are not led by the member that should", astray), nil
 	})
+}
+
+// settled reports whether group g is led from home, and asks another leader to
+// hand over. Where that is not possible, home is where the leader is.
+func (c *cluster) settled(g int) bool {
+	if c.local[c.homes[g]-1].Leads(g) {
+		return true
+	}
+	for i, n := range c.local {
+		if !n.Leads(g) {
+			continue
+		}
+		if c.stays {
+			c.homes[g] = i + 1
+			return true
+		}
+		n.HandOver(g, c.homes[g])
+	}
+	return false
 }
 
 // poll calls step until it says "" or fails, for at most limit.
@@ -161,8 +177,8 @@ func poll(every, limit time.Duration, step func() (missing string, err error)) e
 
 // client returns client i of a load; groups take turns.
 func (c *cluster) client(i int) (Client, error) {
-	g := i % c.groups
-	return c.local[c.home(g)-1].Client(g)
+	g := i % len(c.homes)
+	return c.local[c.homes[g]-1].Client(g)
 }
 
 func (c *cluster) sample() meter.Sample {

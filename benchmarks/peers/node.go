@@ -58,6 +58,7 @@ type Client interface {
 type engine struct {
 	name   string
 	groups bool // can run more than one
+	stays  bool // cannot pass leadership on: in one process, clients go to whoever leads
 	start  func(NodeConfig) (Node, error)
 	// prepare, where it is set, runs once in the process before any member starts.
 	prepare func()

@@ -12,10 +12,12 @@ import (
 
 // Our own engine with its defaults: fsync on every commit, Thrift Compact.
 
-func raftwireEngine() engine { return engine{name: "raftwire", groups: true, start: startRaftwire} }
+func raftwireEngine() engine {
+	return engine{name: "raftwire", groups: true, stays: true, start: startRaftwire}
+}
 
-// All engines here wait about a second for a leader. The home member waits half
-// as long as the others, so that it is the one to campaign.
+// All engines here wait about a second for a leader. Member 1 waits half as long as
+// the others, so that it is the one to campaign.
 const raftwireElection = time.Second
 
 type raftwireNode struct {
@@ -71,7 +73,7 @@ func (n *raftwireNode) Leads(group int) bool {
 	return g.Read(ctx, raftwire.Linearizable, func() error { return nil }) == nil
 }
 
-// HandOver does nothing: the election time-outs see to it that the home member leads.
+// HandOver does nothing: the election time-outs see to it that member 1 mostly leads.
 func (n *raftwireNode) HandOver(int, int) {}
 
 func (n *raftwireNode) Client(group int) (Client, error) { return raftwireClient{n.groups[group]}, nil }
