@@ -158,3 +158,17 @@ func (f *FS) SetBytes(name string, b []byte) {
 	dir.children[base] = &node{data: append([]byte{}, b...), synced: append([]byte{}, b...), dirty: make([]bool, sectors(len(b)))}
 	dir.kept[base] = dir.children[base]
 }
+
+// Spoil flips bits of one byte under the nose of those who have the file open.
+func (f *FS) Spoil(name string, at int, bits byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, err := f.lookup(name)
+	if err != nil {
+		panic(err)
+	}
+	if n.dataShared {
+		n.data, n.dataShared = slices.Clone(n.data), false
+	}
+	n.data[at] ^= bits
+}
