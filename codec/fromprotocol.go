@@ -3,16 +3,18 @@ package codec
 import (
 	"context"
 	"errors"
-	"io"
 
 	"github.com/apache/thrift/lib/go/thrift"
 )
 
 // FromProtocol makes a Codec of any protocol of the Apache Thrift library. It is slower than the direct codecs by
 // a factor of ten or more: it is for protocols that have none. What it decodes does not alias the input.
-// The factory is used from many goroutines at once.
+// White space behind a message counts as part of it where the protocol ignores it. The factory is used from many
+// goroutines at once.
 func FromProtocol(name string, id uint8, factory thrift.TProtocolFactory) Codec {
-	return &protocolCodec{name, id, factory}
+	c := &protocolCodec{name: name, id: id, factory: factory}
+	c.end, c.err = c.encode(endMark{})
+	return c
 }
 
 // JSON returns the codec "json": Thrift's JSON, with field ids as keys, for people who look at messages.
@@ -22,6 +24,8 @@ type protocolCodec struct {
 	name    string
 	id      uint8
 	factory thrift.TProtocolFactory
+	end     []byte // an encoded endMark
+	err     error  // of its encoding
 }
 
 // Name implements Codec.
@@ -32,66 +36,89 @@ func (c *protocolCodec) ID() uint8 { return c.id }
 
 // Append implements Codec.
 func (c *protocolCodec) Append(b []byte, m Message) ([]byte, error) {
+	encoded, err := c.encode(m)
+	return append(b, encoded...), err
+}
+
+func (c *protocolCodec) encode(m thrift.TStruct) ([]byte, error) {
 	ctx := context.Background() // memory only: there is nothing to cancel
 	buf := thrift.NewTMemoryBuffer()
 	p := c.factory.GetProtocol(buf)
 	if err := m.Write(ctx, p); err != nil {
-		return b, err
+		return nil, err
 	}
 	if err := p.Flush(ctx); err != nil {
-		return b, err
+		return nil, err
 	}
-	return append(b, buf.Bytes()...), nil
+	return buf.Bytes(), nil
 }
 
-// Decode implements Codec.
+// Decode implements Codec. Some protocols read ahead, so that what is left in the transport does not tell where the
+// message ended. Therefore a mark is put behind it: the message was all of b if the mark comes next, and nothing after it.
 func (c *protocolCodec) Decode(b []byte, m Message, l *Limits) error {
 	if len(b) > l.Bytes() {
 		return &Error{Codec: c.name, Kind: TooLarge, Offset: 0}
 	}
-	t := &byteTransport{b: b}
+	if c.err != nil {
+		return &Error{Codec: c.name, Kind: Failed, Offset: -1, Err: c.err}
+	}
+	ctx := context.Background()
+	t := thrift.NewTMemoryBufferLen(len(b) + len(c.end))
+	t.Buffer.Write(b)
+	t.Buffer.Write(c.end)
 	p := &limitedProtocol{TProtocol: c.factory.GetProtocol(t), depth: l.Depth(), alloc: l.Alloc(len(b)), max: len(b)}
-	err := m.Read(context.Background(), p)
+	err := m.Read(ctx, p)
+	read := len(b) + len(c.end) - t.Len()
 	if e, ok := errors.AsType[*Error](err); ok {
-		e.Codec, e.Offset = c.name, len(b)-len(t.b)
+		if e.Codec = c.name; t.Len() > 0 {
+			e.Offset = min(read, len(b))
+		}
+		return e
 	}
-	if err == nil && len(t.b) > 0 {
-		return &Error{Codec: c.name, Kind: Trailing, Offset: len(b) - len(t.b)}
+	if read == len(b) {
+		return nil
 	}
-	return err
+	if read > len(b) && (endMark{}).Read(ctx, p) == nil && (endMark{}).Read(ctx, p) != nil {
+		return nil
+	}
+	if read > len(b) {
+		read = -1
+	}
+	return &Error{Codec: c.name, Kind: Trailing, Offset: read}
 }
 
-// byteTransport hands out one byte at a time, so that a protocol which reads through a buffer of its own cannot
-// take more than it needs: what is left over stays visible.
-type byteTransport struct{ b []byte }
+// endMark is a struct that says where a message ended.
+type endMark struct{}
 
-// Read implements io.Reader.
-func (t *byteTransport) Read(p []byte) (int, error) {
-	if len(t.b) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p[:min(1, len(p))], t.b)
-	t.b = t.b[n:]
-	return n, nil
+const endNumber = 0x7261667477697265
+
+// Write implements thrift.TStruct.
+func (endMark) Write(ctx context.Context, p thrift.TProtocol) error {
+	return errors.Join(
+		p.WriteStructBegin(ctx, "end"), p.WriteFieldBegin(ctx, "end", thrift.I64, 1), p.WriteI64(ctx, endNumber),
+		p.WriteFieldEnd(ctx), p.WriteFieldStop(ctx), p.WriteStructEnd(ctx))
 }
 
-// Write implements thrift.TTransport: nothing is written while decoding.
-func (t *byteTransport) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
-
-// Close implements thrift.TTransport.
-func (t *byteTransport) Close() error { return nil }
-
-// Flush implements thrift.TTransport.
-func (t *byteTransport) Flush(context.Context) error { return nil }
-
-// RemainingBytes implements thrift.TTransport.
-func (t *byteTransport) RemainingBytes() uint64 { return uint64(len(t.b)) }
-
-// Open implements thrift.TTransport.
-func (t *byteTransport) Open() error { return nil }
-
-// IsOpen implements thrift.TTransport.
-func (t *byteTransport) IsOpen() bool { return true }
+// Read implements thrift.TStruct.
+func (endMark) Read(ctx context.Context, p thrift.TProtocol) error {
+	if _, err := p.ReadStructBegin(ctx); err != nil {
+		return err
+	}
+	_, t, id, err := p.ReadFieldBegin(ctx)
+	if err != nil || t != thrift.I64 || id != 1 {
+		return errors.Join(err, Trailing)
+	}
+	if v, err := p.ReadI64(ctx); err != nil || v != endNumber {
+		return errors.Join(err, Trailing)
+	}
+	if err := p.ReadFieldEnd(ctx); err != nil {
+		return err
+	}
+	if _, t, _, err = p.ReadFieldBegin(ctx); err != nil || t != thrift.STOP {
+		return errors.Join(err, Trailing)
+	}
+	return p.ReadStructEnd(ctx)
+}
 
 // limitedProtocol holds a protocol to the limits: how deep it nests, how many elements it announces, how
 // much memory all of them may take.
