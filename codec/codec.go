@@ -52,7 +52,8 @@ type Codec interface {
 	// ID is the codec's number in native frames and in the handshake
 	// (the values of raft.thrift's enum Codec; 64..127 are free for private ones).
 	ID() uint8
-	// Append appends the encoding of m to b.
+	// Append appends the encoding of m to b. It fails when m cannot be encoded: when it holds a union that
+	// has not exactly one field; messages that can hold one have a method Validate() error.
 	Append(b []byte, m Message) ([]byte, error)
 	// Decode fills m from b, all of b: bytes left over are an error. m aliases b.
 	// A nil l means DefaultLimits.

@@ -221,6 +221,9 @@ func checkLimits(t *testing.T, c codec.Codec) {
 	if _, err := c.Append(nil, &two); err == nil {
 		t.Fatal("a union with two fields was encoded")
 	}
+	if _, err := c.Append(nil, &everything.Choices{Choices: []everything.Choice{{}}}); err == nil {
+		t.Fatal("a union without a field was encoded, inside a struct")
+	}
 }
 
 func checkEvolution(t *testing.T, c codec.Codec) {

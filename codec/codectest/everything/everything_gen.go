@@ -313,7 +313,7 @@ func (m *Choice) Which() (id int16, set int) {
 	return id, set
 }
 
-// Validate checks that exactly one field is set.
+// Validate checks that exactly one field is set. Encoding with a codec.Codec does so first.
 func (m *Choice) Validate() error {
 	if _, set := m.Which(); set != 1 {
 		return &codec.Error{Codec: "union", Kind: codec.BadUnion, Path: "Choice", Offset: -1}
@@ -393,6 +393,21 @@ var choicesInfo = codec.StructInfo{Name: "Choices", Fields: []codec.FieldInfo{
 // Reset gives every field its default.
 func (m *Choices) Reset() {
 	*m = Choices{Choices: m.Choices[:0]}
+}
+
+// Validate checks that the unions in m are valid. Encoding with a codec.Codec does so first.
+func (m *Choices) Validate() error {
+	for i := range m.Choices {
+		if err := m.Choices[i].Validate(); err != nil {
+			return err
+		}
+	}
+	if m.Maybe != nil {
+		if err := m.Maybe.Validate(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Empty is a struct of everything.thrift.
@@ -501,6 +516,14 @@ func (m *Evolved) Reset() {
 	m.Flag = false
 	m.Real = 0
 	m.Scalars.Reset()
+}
+
+// Validate checks that the unions in m are valid. Encoding with a codec.Codec does so first.
+func (m *Evolved) Validate() error {
+	if err := m.Choice.Validate(); err != nil {
+		return err
+	}
+	return nil
 }
 
 // Odd is an exception of everything.thrift.
