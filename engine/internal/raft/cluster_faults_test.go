@@ -1,6 +1,10 @@
 package raft
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+)
 
 // knobs are drawn once per seed: each fault is absent in half of the worlds.
 type knobs struct {
@@ -9,6 +13,8 @@ type knobs struct {
 	crash, cuts        float64
 	doom               float64 // a new leader soon crashes or is cut off
 	doomWithin         Time
+	half               float64 // a leader falls when a follower has only its predecessors' entries
+	lazyFor            Time
 	faultEvery, down   Time
 	span               Time // how long the faults go on
 	reorder            bool
@@ -47,6 +53,7 @@ func drawKnobs(rnd *rand.Rand) knobs {
 		k.cfg.MaxPendingReads = 1 + rnd.IntN(8)
 	}
 	k.doomWithin, k.faultEvery, k.down = Time(1+rnd.IntN(100)), Time(50+rnd.IntN(400)), Time(10+rnd.IntN(1500))
+	k.lazyFor = []Time{5, 5, 50, 500}[rnd.IntN(4)]
 	if rnd.IntN(8) == 0 {
 		k.figure8(rnd)
 	}
@@ -60,7 +67,7 @@ func drawKnobs(rnd *rand.Rand) knobs {
 func (k *knobs) figure8(rnd *rand.Rand) {
 	k.nodes, k.loss, k.dup, k.slow, k.lazy, k.reorder = 3, 0, 0, 0, 0, false
 	k.doom, k.doomWithin, k.cuts, k.faultEvery, k.down = 1, Time(5+rnd.IntN(40)), 1, 150, 2000
-	k.span = 24 * simElection
+	k.span, k.half = 24*simElection, 0.5
 	k.diskDelay = 5
 	k.cfg.MaxAppendBytes = 1
 }
@@ -92,6 +99,22 @@ func (c *cluster) fault() {
 func (c *cluster) isolate(alone NodeID) {
 	for _, s := range c.nodes {
 		c.cut[[2]NodeID{alone, s.id}], c.cut[[2]NodeID{s.id, alone}] = true, true
+	}
+}
+
+// fallHalfway crashes a leader at the moment of Figure 8: a follower has its
+// predecessors' entries, and none of its own.
+func (c *cluster) fallHalfway(s *server) {
+	n := s.node
+	if c.calm || n.role != raftpb.RoleLeader || c.knobs.half == 0 {
+		return
+	}
+	for i := range n.members {
+		if p := &n.members[i]; i != n.self && 0 < p.match && p.match < n.termStart && c.rnd.Float64() < c.knobs.half {
+			c.crash(s)
+			s.muted = s.boot
+			return
+		}
 	}
 }
 

@@ -190,7 +190,7 @@ func (c *cluster) step(s *server, in Event) {
 	if !c.calm && c.rnd.Float64() < c.knobs.lazy {
 		if !s.lazy {
 			s.lazy = true
-			c.push(event{at: c.now + Time(c.rnd.IntN(5)), kind: eventCarryOut, node: s.id, gen: s.boot})
+			c.push(event{at: c.now + Time(c.rnd.Int64N(int64(c.knobs.lazyFor))), kind: eventCarryOut, node: s.id, gen: s.boot})
 		}
 		return
 	}
@@ -373,7 +373,12 @@ func (c *cluster) deliver(s *server, in *Message) {
 	if c.trace != nil {
 		c.tracef("%d -> %d %s", m.From, m.To, messageText(&m))
 	}
+	before := s.node.term
 	c.step(s, Event{Kind: EventMessage, Message: &m})
+	if m.Kind == MessageVote && m.PreVote && s.node.term != before {
+		c.failf("I12: a pre-vote moves node %d to term %d", s.id, s.node.term)
+	}
+	c.fallHalfway(s)
 }
 
 // run handles events until the given time or a violation.

@@ -83,7 +83,7 @@ func (n *Node) onVote(m *Message, out *Effects) {
 	case n.position(m.From) < 0 && !n.log.endsBefore(m.LastIndex, m.LastTerm):
 		// Our log knows every configuration that the candidate's does.
 		reason = raftpb.RejectReasonNotMember
-	case m.PreVote:
+	case m.PreVote && !n.mutated(mutPreVoteCounts):
 		reason = n.judge(m)
 	default:
 		if m.Term > n.term {
@@ -114,6 +114,9 @@ func (n *Node) judge(m *Message) raftpb.RejectReason {
 	behind := m.LastTerm < n.log.lastTerm || (m.LastTerm == n.log.lastTerm && m.LastIndex < n.log.last)
 	if n.mutated(mutIndexBeforeTerm) {
 		behind = m.LastIndex < n.log.last || (m.LastIndex == n.log.last && m.LastTerm < n.log.lastTerm)
+	}
+	if n.mutated(mutCommitForLast) {
+		behind = m.LastIndex < n.log.commit
 	}
 	if behind {
 		return raftpb.RejectReasonLogBehind

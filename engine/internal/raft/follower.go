@@ -145,6 +145,9 @@ func (n *Node) onBeat(m *Message, out *Effects) {
 		n.commitTo(min(m.Commit, n.log.last))
 		n.flushCommit = true
 	}
+	if n.mutated(mutEchoOldRound) {
+		answer.Round = m.Round
+	}
 	n.answer(answer, 0, out)
 }
 

@@ -54,20 +54,35 @@ func (t *tail) fit(lo, hi Index, maxBytes int) Index {
 	return small
 }
 
-// append adds e at hi.
-func (t *tail) append(e Entry) {
-	if int(t.hi-t.lo) == len(t.buf) {
-		t.grow()
+// append adds entries at hi.
+func (t *tail) append(entries []Entry) {
+	if len(entries) == 0 {
+		return
 	}
-	sum := t.upTo(t.hi) + uint64(entrySize(&e))
-	at := int(t.hi) & (len(t.buf) - 1)
-	t.buf[at], t.sum[at] = e, sum
-	t.hi++
+	if need := int(t.hi-t.lo) + len(entries); need > len(t.buf) {
+		t.grow(need)
+	}
+	mask := len(t.buf) - 1
+	at := int(t.hi) & mask
+	if k := copy(t.buf[at:], entries); k < len(entries) {
+		copy(t.buf, entries[k:])
+	}
+	sum := t.upTo(t.hi)
+	for i := range entries {
+		sum += uint64(entrySize(&entries[i]))
+		t.sum[(at+i)&mask] = sum
+	}
+	t.hi += Index(len(entries))
 }
 
-func (t *tail) grow() {
-	bigger := tail{buf: make([]Entry, max(64, 2*len(t.buf))), sum: make([]uint64, max(64, 2*len(t.buf)))}
-	mask := len(bigger.buf) - 1
+// grow makes room for need entries; the length stays a power of two.
+func (t *tail) grow(need int) {
+	size := max(64, len(t.buf))
+	for size < need {
+		size *= 2
+	}
+	bigger := tail{buf: make([]Entry, size), sum: make([]uint64, size)}
+	mask := size - 1
 	for i := t.lo; i < t.hi; i++ {
 		bigger.buf[int(i)&mask], bigger.sum[int(i)&mask] = *t.at(i), t.sum[int(i)&(len(t.sum)-1)]
 	}
@@ -190,9 +205,7 @@ func (l *raftLog) endsBefore(index Index, term Term) bool {
 
 // append adds entries behind the last one.
 func (l *raftLog) append(entries []Entry) {
-	for i := range entries {
-		l.tail.append(entries[i])
-	}
+	l.tail.append(entries)
 	if k := len(entries); k > 0 {
 		l.last += Index(k)
 		l.lastTerm = entries[k-1].Term

@@ -69,7 +69,7 @@ func command(term Term, body string) Entry {
 // TestTailAgainstSlice runs the ring beside a plain slice of entries.
 func TestTailAgainstSlice(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
-	for range 200 {
+	for range 50 {
 		lo := Index(1 + rnd.IntN(100))
 		ring, plain := tail{lo: lo, hi: lo}, []Entry{}
 		size := func(lo, hi Index) (sum int) {
@@ -78,14 +78,15 @@ func TestTailAgainstSlice(t *testing.T) {
 			}
 			return sum
 		}
-		for range 300 {
+		for range 100 {
 			switch rnd.IntN(6) {
 			case 0, 1, 2:
-				for range rnd.IntN(20) {
-					e := command(Term(rnd.IntN(5)), string(make([]byte, rnd.IntN(200))))
-					ring.append(e)
-					plain = append(plain, e)
+				var more []Entry
+				for range rnd.IntN(100) {
+					more = append(more, command(Term(rnd.IntN(5)), string(make([]byte, rnd.IntN(200)))))
 				}
+				ring.append(more)
+				plain = append(plain, more...)
 			case 3:
 				i := ring.lo + Index(rnd.IntN(len(plain)+1))
 				plain = plain[i-ring.lo:]

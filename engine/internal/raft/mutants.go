@@ -7,8 +7,11 @@ type mutant uint8
 const (
 	mutCommitOldTerm   mutant = iota + 1 // M01: a leader commits an older term's entry by counting
 	mutVoteBeforeWrite                   // M02: votes leave before they are durable
+	mutVoteKept                          // M04: a higher term does not clear the vote
 	mutVoteCleared                       // M05: standing down within a term clears the vote
 	mutIndexBeforeTerm                   // M06: the up-to-date check looks at the length first
+	mutCommitForLast                     // M07: the up-to-date check looks at the commit index
+	mutPreVoteCounts                     // M08: granting a pre-vote enters its term
 	mutTruncateAlways                    // M09: an append cuts off what follows it even if it matches
 	mutKeepConflict                      // M10: a conflicting suffix stays
 	mutAckLast                           // M11: an answer acknowledges the follower's last index
@@ -21,6 +24,7 @@ const (
 	mutHalfIsQuorum                      // M18: half of an even number is a majority
 	mutReadBeforeNoop                    // M23: reads are served before the term's first commit
 	mutReadStaleRound                    // M24: a read is confirmed by a round that began before it
+	mutEchoOldRound                      // M24: a late beat of an older term is echoed in this one
 	mutProbeOnce                         // M47: a lost probe is never repeated
 )
 
@@ -31,10 +35,16 @@ func (m mutant) String() string {
 		return "M01-commit-old-term"
 	case mutVoteBeforeWrite:
 		return "M02-vote-before-write"
+	case mutVoteKept:
+		return "M04-vote-kept"
 	case mutVoteCleared:
 		return "M05-vote-cleared"
 	case mutIndexBeforeTerm:
 		return "M06-index-before-term"
+	case mutCommitForLast:
+		return "M07-commit-for-last"
+	case mutPreVoteCounts:
+		return "M08-pre-vote-counts"
 	case mutTruncateAlways:
 		return "M09-truncate-always"
 	case mutKeepConflict:
@@ -59,6 +69,8 @@ func (m mutant) String() string {
 		return "M23-read-before-noop"
 	case mutReadStaleRound:
 		return "M24-read-stale-round"
+	case mutEchoOldRound:
+		return "M24-echo-old-round"
 	case mutProbeOnce:
 		return "M47-probe-once"
 	default:

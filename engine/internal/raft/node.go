@@ -286,7 +286,10 @@ func (n *Node) onAnswer(m *Message, out *Effects) {
 func (n *Node) becomeFollower(term Term, leader NodeID, out *Effects) {
 	was := n.role
 	if term > n.term {
-		n.term, n.vote = term, 0
+		n.term = term
+		if !n.mutated(mutVoteKept) {
+			n.vote = 0
+		}
 		n.hardStateChanged(out)
 		out.fact(Fact{Kind: FactTerm, Term: term})
 	} else if n.mutated(mutVoteCleared) {

@@ -229,3 +229,124 @@ func TestNames(t *testing.T) {
 		t.Error("an unknown kind loses its number")
 	}
 }
+
+// TestGate: one message for every way to be wrong. Nothing is done about it, it is
+// counted, and a request gets an answer that says no.
+func TestGate(t *testing.T) {
+	const far = Index(maxIndex + 1)
+	entry := func(term Term, kind raftpb.EntryKind) []Entry { return []Entry{{Term: term, Kind: kind}} }
+	configuration := func(c Configuration, more ...byte) []Entry {
+		return []Entry{{Term: 5, Kind: raftpb.EntryKindConfig, Body: append(c.AppendCompact(nil), more...)}}
+	}
+	for name, m := range map[string]Message{
+		"no kind":            {},
+		"unknown kind":       {Kind: 99, From: 2, To: 1, Term: 5},
+		"from nobody":        {Kind: MessageAppend, To: 1, Term: 5},
+		"from itself":        {Kind: MessageAppend, From: 1, To: 1, Term: 5},
+		"to another":         {Kind: MessageAppend, From: 2, To: 3, Term: 5},
+		"negative term":      {Kind: MessageAppend, From: 2, To: 1, Term: -5},
+		"term to overflow":   {Kind: MessageVote, From: 2, To: 1, Term: maxTerm + 1},
+		"asked to overflow":  {Kind: MessageVoteAnswer, From: 2, To: 1, Term: 5, AskedTerm: maxTerm + 1},
+		"last too far":       {Kind: MessageVote, From: 2, To: 1, Term: 5, LastIndex: far, LastTerm: 1},
+		"previous too far":   {Kind: MessageAppend, From: 2, To: 1, Term: 5, PrevIndex: far, PrevTerm: 1},
+		"end too far":        {Kind: MessageAppend, From: 2, To: 1, Term: 5, PrevIndex: maxIndex, PrevTerm: 1, Entries: entry(5, 1)},
+		"commit negative":    {Kind: MessageBeat, From: 2, To: 1, Term: 5, Commit: -1},
+		"matched negative":   {Kind: MessageAppendAnswer, From: 2, To: 1, Term: 5, Matched: -1},
+		"hint negative":      {Kind: MessageAppendAnswer, From: 2, To: 1, Term: 5, ConflictIndex: -1},
+		"hint term negative": {Kind: MessageAppendAnswer, From: 2, To: 1, Term: 5, ConflictTerm: -1},
+		"log last negative":  {Kind: MessageAppendAnswer, From: 2, To: 1, Term: 5, LogLast: -1},
+		"index negative":     {Kind: MessageReadIndexAnswer, From: 2, To: 1, Term: 5, ReadIndex: -1},
+		"round negative":     {Kind: MessageBeat, From: 2, To: 1, Term: 5, Round: -1},
+		"beat with entries":  {Kind: MessageBeat, From: 2, To: 1, Term: 5, Entries: entry(5, 1)},
+		"beat of term 0":     {Kind: MessageBeat, From: 2, To: 1},
+		"vote of term 0":     {Kind: MessageVote, From: 2, To: 1},
+		"vote behind log":    {Kind: MessageVote, From: 2, To: 1, Term: 5, LastIndex: 9, LastTerm: 6},
+		"last without term":  {Kind: MessageVote, From: 2, To: 1, Term: 5, LastIndex: 9},
+		"append of term 0":   {Kind: MessageAppend, From: 2, To: 1},
+		"previous of future": {Kind: MessageAppend, From: 2, To: 1, Term: 5, PrevIndex: 9, PrevTerm: 6},
+		"previous no term":   {Kind: MessageAppend, From: 2, To: 1, Term: 5, PrevIndex: 9},
+		"term no previous":   {Kind: MessageAppend, From: 2, To: 1, Term: 5, PrevTerm: 1},
+		"entry of term 0":    {Kind: MessageAppend, From: 2, To: 1, Term: 5, Entries: entry(0, 1)},
+		"entry of future":    {Kind: MessageAppend, From: 2, To: 1, Term: 5, Entries: entry(6, 1)},
+		"entry of no kind":   {Kind: MessageAppend, From: 2, To: 1, Term: 5, Entries: entry(5, 0)},
+		"members none":       {Kind: MessageAppend, From: 2, To: 1, Term: 5, Entries: configuration(Configuration{})},
+		"bytes behind":       {Kind: MessageAppend, From: 2, To: 1, Term: 5, Entries: configuration(threeVoters(), 0)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n, err := New(goodConfig(), newMemoryLog(), HardState{Term: 1}, 0, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out Effects
+			m.Call = 77
+			if err := n.Step(Event{Kind: EventMessage, Message: &m}, &out); err != nil {
+				t.Fatal(err)
+			}
+			if n.term != 1 || n.log.last != 0 || out.WriteID != 0 || n.leader != 0 {
+				t.Fatalf("something was done: %+v", n.Status())
+			}
+			if len(out.Facts) != 1 || out.Facts[0].Kind != FactInvalidMessage {
+				t.Fatalf("not counted: %+v", out.Facts)
+			}
+			request := m.Kind == MessageVote || m.Kind == MessageAppend || m.Kind == MessageBeat || m.Kind == MessageReadIndex
+			if want := map[bool]int{true: 1}[request]; len(out.SendNow) != want {
+				t.Fatalf("%d answers", len(out.SendNow))
+			}
+			for _, a := range out.SendNow {
+				if a.Call != 77 || a.Granted || a.Status == raftpb.AppendStatusOk || a.Round != 0 || a.ReadIndex != 0 {
+					t.Fatalf("answered %+v", a)
+				}
+			}
+		})
+	}
+}
+
+// TestTermsEnd: a peer that made up the last term there is cannot make this node
+// overflow it. It stays a follower.
+func TestTermsEnd(t *testing.T) {
+	cfg := goodConfig()
+	cfg.DisablePreVote = true
+	n, err := New(cfg, newMemoryLog(), HardState{Term: maxTerm}, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out Effects
+	if err := n.Step(Event{Kind: EventCampaign}, &out); err != nil || n.Role() != raftpb.RoleFollower || len(out.SendAfter) > 0 {
+		t.Fatalf("%v, %v: %+v", err, n.Role(), out)
+	}
+}
+
+// TestMemberOfBothHalves: who votes in one half of a joint configuration and learns
+// in the other is one member, and votes in the one.
+func TestMemberOfBothHalves(t *testing.T) {
+	cfg := goodConfig()
+	cfg.Configuration = Configuration{
+		Incoming: []Member{{ID: 2, Suffrage: raftpb.SuffrageVoter}, {ID: 1, Suffrage: raftpb.SuffrageLearner}},
+		Outgoing: []Member{{ID: 1, Suffrage: raftpb.SuffrageVoter}, {ID: 3, Suffrage: raftpb.SuffrageWitness}},
+	}
+	n, err := New(cfg, newMemoryLog(), HardState{}, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(n.members) != 3 || n.voters.incoming != 0b010 || n.voters.outgoing != 0b101 || !n.electable() {
+		t.Fatalf("members %+v, voters %+v", n.members, n.voters)
+	}
+}
+
+// TestClientsProposeCommands: no-ops and configurations are the engine's own.
+func TestClientsProposeCommands(t *testing.T) {
+	b := newBench(t, 1)
+	b.lead()
+	for _, kind := range []raftpb.EntryKind{raftpb.EntryKindUnspecified, raftpb.EntryKindNoop, raftpb.EntryKindConfig} {
+		b.out.Reset()
+		b.step(Event{Kind: EventPropose, Proposals: []Entry{{Kind: raftpb.EntryKindCommand}, {Kind: kind}}})
+		if !b.out.Accepted.Empty() || len(b.out.Facts) != 1 {
+			t.Errorf("%v accepted", kind)
+		}
+	}
+	b.out.Reset()
+	b.step(Event{Kind: EventPropose, Proposals: []Entry{{Kind: raftpb.EntryKindSession}}})
+	if b.out.Accepted.Empty() {
+		t.Error("a session entry is refused")
+	}
+}

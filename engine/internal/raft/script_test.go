@@ -68,6 +68,7 @@ type actor struct {
 	applied Index
 	boot    uint64
 	timer   Time
+	held    bool // effects of several steps are carried out together
 }
 
 func (s *stage) printf(format string, args ...any) { fmt.Fprintf(&s.out, format, args...) }
@@ -96,6 +97,10 @@ func (s *stage) command() {
 		a := s.actor()
 		a.applied = a.commit
 		s.step(a, Event{Kind: EventApplied, Applied: a.applied})
+	case "hold":
+		s.actor().held = true
+	case "carry-out":
+		s.carryOut(s.actor())
 	case "unreachable":
 		s.step(s.actor(), Event{Kind: EventUnreachable, Peer: NodeID(s.value("peer", 0))})
 	case "tick":
@@ -221,7 +226,15 @@ func (s *stage) step(a *actor, in Event) {
 		a.node = nil
 		return
 	}
+	if !a.held {
+		s.carryOut(a)
+	}
+}
+
+// carryOut does what the driver does with Effects.
+func (s *stage) carryOut(a *actor) {
 	out := &a.eff
+	a.held = false
 	s.show(a)
 	if out.WriteID != 0 {
 		w := diskWrite{id: out.WriteID, epoch: out.Epoch, truncate: out.TruncateFrom, from: out.AppendFrom}
