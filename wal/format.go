@@ -88,13 +88,17 @@ func put64(b []byte, v uint64) { binary.LittleEndian.PutUint64(b, v) }
 
 // segmentHeader is the first page of a segment.
 //
-//	  0 magic "RWALSEG1"      8 u16 version    10 u16 flags     12 u32 frame alignment
+//	  0 magic "RWALSEG1"      8 u16 version    10 u16 flags     12 u32 pages, see below
 //	 16 store id [16]        32 u64 sequence   40 u64 base LSN  48 u64 salt
 //	 56 i64 created, unix ns 64 u32 chain in   68 u8 length of the cluster's name
 //	 69 cluster [39]        108 i64 node      116 i64 incarnation
 //	124 u32 crc32c of bytes 0..123; all 128 bytes again at 2048
+//
+// pages: the file was made with this many pages of 4 KiB, so it can never be
+// shorter; 0 when it grows as it is written.
 type segmentHeader struct {
 	flags   uint16
+	pages   uint32
 	store   [16]byte
 	seq     uint64
 	base    uint64 // LSN of the first frame
@@ -113,7 +117,7 @@ func (h *segmentHeader) encode(page []byte) {
 	copy(b, segMagic)
 	binary.LittleEndian.PutUint16(b[8:], formatVersion)
 	binary.LittleEndian.PutUint16(b[10:], h.flags)
-	put32(b[12:], alignBytes)
+	put32(b[12:], h.pages)
 	copy(b[16:], h.store[:])
 	put64(b[32:], h.seq)
 	put64(b[40:], h.base)
@@ -149,6 +153,7 @@ func decodeSegmentHeader(page []byte) (h segmentHeader, version uint16, ok bool)
 func parseSegmentHeader(b []byte) segmentHeader {
 	h := segmentHeader{
 		flags:   binary.LittleEndian.Uint16(b[10:]),
+		pages:   le32(b[12:]),
 		seq:     le64(b[32:]),
 		base:    le64(b[40:]),
 		salt:    le64(b[48:]),

@@ -121,7 +121,7 @@ func (l *Log) peek() (id Identity, found bool, err error) {
 		if _, ok := parseSegName(name); !ok {
 			continue
 		}
-		h, _, ok, err := l.readHeader(name)
+		h, _, _, ok, err := l.readHeader(name)
 		if err != nil {
 			return id, false, err
 		}
@@ -133,21 +133,26 @@ func (l *Log) peek() (id Identity, found bool, err error) {
 }
 
 // readHeader reads the header of a segment file; ok is false when it has no whole one.
-func (l *Log) readHeader(name string) (h segmentHeader, version uint16, ok bool, err error) {
+func (l *Log) readHeader(name string) (h segmentHeader, version uint16, size int64, ok bool, err error) {
 	f, err := l.fs.Open(l.fs.PathJoin(l.dir, segDir, name))
 	if err != nil {
-		return h, 0, false, err
+		return h, 0, 0, false, err
 	}
 	page := make([]byte, segHeaderBytes)
 	n, err := f.ReadAt(page, 0)
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
+	if st, e := f.Stat(); e == nil {
+		size = st.Size()
+	} else {
+		err = errors.Join(err, e)
+	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return h, 0, false, err
+		return h, 0, 0, false, err
 	}
 	h, version, ok = decodeSegmentHeader(page[:n])
-	return h, version, ok, nil
+	return h, version, size, ok, nil
 }
 
 // lockDir makes the directories and takes the lock. A directory that was made but

@@ -30,7 +30,7 @@ func (l *Log) listSegments() ([]segFile, error) {
 			l.o.Logger.Warn("wal: unknown file left alone", "dir", l.dir, "file", name)
 			continue
 		}
-		h, version, ok, err := l.readHeader(name)
+		h, version, size, ok, err := l.readHeader(name)
 		switch {
 		case err != nil:
 			return nil, err
@@ -40,6 +40,8 @@ func (l *Log) listSegments() ([]segFile, error) {
 			return nil, fmt.Errorf("segment %d has format version %d, this program knows %d", seq, version, formatVersion)
 		case h.seq != seq:
 			return nil, &CorruptError{Segment: seq, Reason: fmt.Sprintf("file holds segment %d", h.seq)}
+		case size < int64(h.pages)*alignBytes:
+			return nil, &CorruptError{Segment: seq, Offset: size, Reason: "file is shorter than it was made"}
 		}
 		files = append(files, segFile{name: name, segmentHeader: h})
 	}
@@ -245,12 +247,15 @@ func (l *Log) findEnd(f *segFile, s *scanner) (t tailState, starts []uint64, err
 		}
 	}
 	t.end = s.lsn
-	durable, later, err := s.later()
+	after, err := s.later()
 	if err != nil {
 		return t, nil, err
 	}
-	t.torn = t.torn || later
-	t.promise = max(t.promise, durable)
+	if after.misplaced != 0 {
+		return t, nil, &CorruptError{Segment: f.seq, Offset: after.misplaced, Reason: "frame stands at a wrong place"}
+	}
+	t.torn = t.torn || after.frames
+	t.promise = max(t.promise, after.durable)
 	if t.promise > t.end {
 		return t, nil, &CorruptError{
 			Segment: f.seq, Offset: s.offset(),
@@ -373,7 +378,7 @@ func (l *Log) openReaders(begun []segFile, end uint64) error {
 			return err
 		}
 		seg := newSegment(f.seq, f.salt, l.o.SegmentBytes)
-		seg.base, seg.begun, seg.r = f.base, true, r
+		seg.base, seg.pages, seg.begun, seg.r = f.base, f.pages, true, r
 		seg.setEnd(end)
 		if i+1 < len(begun) {
 			seg.setEnd(begun[i+1].base)
@@ -401,6 +406,7 @@ func (l *Log) adopt(begun, prepared []segFile, seg *segment) (*segment, error) {
 			continue
 		}
 		next := newSegment(prepared[i].seq, l.salt, l.o.SegmentBytes)
+		next.pages = prepared[i].pages
 		l.segs.next = next
 		var err error
 		if next.w, err = l.fs.OpenReadWrite(name, categoryLog); err != nil {

@@ -163,19 +163,33 @@ func (f *scannedFrame) walk(fn func(h recordHeader, rec []byte, lsn uint64) bool
 	return at == len(b)
 }
 
-// later looks for frames behind the end of the log, whole or not. It returns the
-// highest durable LSN they speak of and whether there is any.
-func (s *scanner) later() (durable uint64, found bool, err error) {
+// afterEnd is what a scan found behind the end of the log.
+type afterEnd struct {
+	durable   uint64 // the highest promise
+	frames    bool   // there are frames in their places
+	misplaced int64  // a frame of this segment stands here, where none of its position belongs; 0: none
+}
+
+// later looks for frames behind the end of the log, whole or not. Frames of
+// earlier lives of the file have another segment number and do not count.
+func (s *scanner) later() (a afterEnd, err error) {
 	off := s.offset()
 	lsn := s.lsn
 	for ; off+frameHeaderBytes <= s.size; off, lsn = off+alignBytes, lsn+alignBytes {
 		b, err := s.read(off, frameHeaderBytes)
 		if err != nil {
-			return 0, false, err
+			return a, err
 		}
-		if h, _, ok := decodeFrameHeader(b, s.salt, lsn, s.seq); ok {
-			durable, found = max(durable, h.durable), true
+		if len(b) < frameHeaderBytes {
+			break
+		}
+		if h, _, ok := decodeFrameHeader(b, s.salt, le64(b[8:]), s.seq); ok {
+			if h.lsn != lsn {
+				a.misplaced = off
+				continue
+			}
+			a.durable, a.frames = max(a.durable, h.durable), true
 		}
 	}
-	return durable, found, nil
+	return a, nil
 }

@@ -45,6 +45,7 @@ func parseSegName(name string) (seq uint64, ok bool) {
 // came before it in the log is durable.
 type segment struct {
 	seq, base, salt uint64
+	pages           uint32
 	size            int64 // bytes a frame must end within, unless it is the first
 	begun           bool  // the header says where the segment begins
 	dirty           bool  // has writes that were not synced
@@ -70,6 +71,7 @@ func (s *segment) begin(l *Log, lsn uint64, chain uint32) error {
 	}
 	s.base = lsn
 	h := l.header(s.seq)
+	h.pages = s.pages
 	h.flags &^= segPrepared
 	h.base, h.chainIn = lsn, chain
 	page := make([]byte, segHeaderBytes)
@@ -227,8 +229,14 @@ func (l *Log) prepare(seq uint64) (*segment, error) {
 // stamp writes the prepared header, gives the file its final name and opens it
 // for reading.
 func (l *Log) stamp(seg *segment, spare, name string) error {
+	st, err := seg.w.Stat()
+	if err != nil {
+		return err
+	}
 	page := make([]byte, segHeaderBytes)
 	h := l.header(seg.seq)
+	seg.pages = uint32(min(st.Size()/alignBytes, 1<<32-1))
+	h.pages = seg.pages
 	h.encode(page)
 	if _, err := seg.w.WriteAt(page, 0); err != nil {
 		return err
@@ -242,7 +250,6 @@ func (l *Log) stamp(seg *segment, spare, name string) error {
 	if err := l.syncDirs(segDir, spareDir); err != nil {
 		return err
 	}
-	var err error
 	seg.r, err = l.fs.Open(name, vfs.RandomReadsOption)
 	return err
 }
