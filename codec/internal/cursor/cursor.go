@@ -46,8 +46,10 @@ func (c *Cursor) Fail(k codec.Kind) {
 
 // FailField is Fail for what is wrong with the field id of the struct being read.
 func (c *Cursor) FailField(id int16, k codec.Kind) {
-	c.Fail(k)
-	c.field = int(id)
+	if c.err == nil {
+		c.Fail(k)
+		c.field = int(id)
+	}
 }
 
 // End says that no field header could be read after the field prev: because reading that field

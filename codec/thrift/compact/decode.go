@@ -40,7 +40,7 @@ func (d *Decoder) Done(info *codec.StructInfo) (int, error) { return d.Finish("t
 // or Stop at the struct's end and after an error.
 func (d *Decoder) Field(prev uint32) uint32 {
 	if p := uint(d.Pos); p < uint(len(d.Buf)) {
-		if h := uint32(d.Buf[p]); h > 15 {
+		if h := uint32(d.Buf[p]); h > 15 && h&15 != 0 {
 			d.Pos++
 			return h<<16&0xf0000 | (prev+h>>4)&0xffff
 		}
@@ -57,7 +57,7 @@ func (d *Decoder) fieldSlow(prev uint32) uint32 {
 	}
 	h := uint32(d.Buf[p])
 	d.Pos++
-	if h == 0 {
+	if h&15 == 0 { // like the official library, with whatever delta
 		return Stop
 	}
 	return h<<16 | uint32(uint16(d.I16()))
@@ -195,6 +195,10 @@ func (d *Decoder) list() (elem uint32, n int) {
 	h := uint32(uint8(d.I8()))
 	if n = int(h >> 4); n == 15 {
 		n = int(int32(d.varint()))
+	}
+	if h&15 > typeUUID {
+		d.Fail(codec.BadType)
+		return 0, 0
 	}
 	return h & 15, n
 }
