@@ -178,10 +178,10 @@ func TestA(t *testing.T) {
 	select {
 	case <-time.After(1):
 	}
-	synctest.Test(t, func(t *testing.T) { time.Sleep(1) })
 }
 `
-	tree := invent(t, "a_test.go", body, "a.go", body)
+	bubbles := strings.Replace(body, "package a", "package a\nimport \"testing/synctest\"", 1)
+	tree := invent(t, "a_test.go", body, "a.go", body, "b_test.go", bubbles)
 	expect(t, checkSleep(tree),
 		"a_test.go:4: time.Sleep in a test: wait for the event itself, or use testing/synctest",
 		"a_test.go:5: <-time.After in a test is a sleep: wait for the event itself",
