@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"sync/atomic"
 	"time"
@@ -71,9 +72,22 @@ func (a *accepted) serve() {
 	a.mu.Lock()
 	err := a.failed
 	a.mu.Unlock()
-	if reasonOf(err) != "" {
-		a.net.log.Warn("connection refused", "remote", a.nc.RemoteAddr().String(), "peer", int64(a.from), "err", err)
+	if reason := reasonOf(err); reason != "" {
+		level := slog.LevelDebug // anyone can cause these at any rate
+		if a.from != 0 || handshakeReason(reason) {
+			level = slog.LevelWarn
+		}
+		a.net.log.Log(a.net.ctx, level, "connection refused", "remote", a.nc.RemoteAddr().String(), "peer", int64(a.from), "err", err)
 	}
+}
+
+// handshakeReason says that a node, probably one of ours, is set up wrong.
+func handshakeReason(r Reason) bool {
+	switch r {
+	case ReasonWrongCluster, ReasonWrongNode, ReasonWrongVersion, ReasonSmallFrames, ReasonNotAdmitted:
+		return true
+	}
+	return false
 }
 
 // forget takes the connection out of the network's count.
@@ -95,10 +109,10 @@ func (a *accepted) read() error {
 			return err
 		}
 		p, f, err := a.reader.next(a.checkLarge)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			a.lastAnswers()
 		}
-		if err != nil && err != errSkipped {
+		if err != nil && !errors.Is(err, errSkipped) {
 			return err
 		}
 		a.net.counters.framesIn.Add(1)

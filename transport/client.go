@@ -44,7 +44,7 @@ var _ codec.Caller = (*Client)(nil)
 // Dial connects to a node's address.
 func Dial(ctx context.Context, addr string, cfg ClientConfig) (*Client, error) {
 	if cfg.Codec == nil {
-		cfg.Codec = compactCodec
+		cfg.Codec = mustCodec(codec.IDCompact)
 	}
 	proto := protoCompact
 	switch cfg.Codec.ID() {

@@ -16,14 +16,12 @@ func mustCodec(id uint8) codec.Codec {
 	return c
 }
 
-var compactCodec, binaryCodec = mustCodec(codec.IDCompact), mustCodec(codec.IDBinary)
-
 // codec is the codec of a Thrift protocol.
 func (p protocol) codec() codec.Codec {
 	if p == protoBinary {
-		return binaryCodec
+		return mustCodec(codec.IDBinary)
 	}
-	return compactCodec
+	return mustCodec(codec.IDCompact)
 }
 
 // parse decodes m from the front of b and returns the bytes it took.

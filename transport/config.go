@@ -48,7 +48,8 @@ type Config struct {
 	Admit func(h *raftpb.Hello, dialed bool) error
 
 	// PeerState, when set, is told when calls to a peer become possible and when they end
-	// being so. For one peer it runs in order, on a goroutine of the transport; it must not block.
+	// being so. It runs on goroutines of the transport, one call at a time and in order; it must
+	// not block.
 	PeerState func(id raftpb.NodeID, connected bool)
 
 	// Logger receives connects, disconnects and refusals. Default slog.Default().
@@ -85,7 +86,8 @@ type Config struct {
 	// out. Default 30 s.
 	FrameTimeout time.Duration
 	// StallTimeout is how long answers may be due with no byte arriving before a dialed
-	// connection is taken for dead. Default 15 s.
+	// connection is taken for dead. After a third of it the other side's transport is asked
+	// for a sign of life, so a handler that takes long is no stall. Default 15 s.
 	StallTimeout time.Duration
 	// CloseTimeout bounds how long Close goes on sending. Default 1 s.
 	CloseTimeout time.Duration

@@ -120,10 +120,13 @@ type conn struct {
 	failed  error // why the connection ended; nil while it lives
 	// serial: no frame leaves while the answer to an earlier one is due.
 	serial, due bool
-	// waits reports, under mu, whether answers are due; nil on accepted connections.
+	// Both are nil on accepted connections. waits reports, under mu, whether answers are due;
+	// probe asks the other side for a sign of life.
 	waits func() bool
+	probe func()
 	// What watch compares between its rounds. They belong to it.
 	sending, receiving, answering progress
+	probed                        bool // since answering last changed
 
 	writes atomic.Uint64 // odd while a write is under way; changes with every write
 }
@@ -329,8 +332,15 @@ func (c *conn) stuck() error {
 	c.mu.Lock()
 	due := c.waits()
 	c.mu.Unlock()
-	if c.answering.idle(c.reader.received.Load(), due) >= cfg.StallTimeout {
+	silent := c.answering.idle(c.reader.received.Load(), due)
+	switch {
+	case silent >= cfg.StallTimeout:
 		return refuse(ReasonStalled, "answers are due and nothing arrived for %v", cfg.StallTimeout)
+	case silent >= cfg.StallTimeout/3 && c.probe != nil && !c.probed:
+		c.probed = true
+		c.probe()
+	case silent == 0:
+		c.probed = false
 	}
 	return nil
 }

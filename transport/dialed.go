@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/seed-814fcd60/raftwire/codec"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 )
 
 // dialed is a connection that this side opened: calls go out, answers come back.
@@ -18,6 +19,7 @@ type dialed struct {
 	service  bool      // their names begin with the service's
 	decodes  [128]bool // codecs it decodes
 	maxFrame int       // longest frame it takes
+	target   raftpb.NodeID
 	seq      atomic.Uint32
 
 	pending map[uint32]pending // sent or queued, unanswered; under mu
@@ -37,6 +39,27 @@ func newDialed(n *network, nc net.Conn) *dialed {
 	c.conn.init(n, nc)
 	c.waits = func() bool { return len(c.pending) > 0 }
 	return c
+}
+
+// ping calls Handshake again: the transport of the other side answers it, however long its
+// handler takes for the calls that are due.
+func (c *dialed) ping() {
+	f := c.net.frames.answer()
+	f.seq = c.seq.Add(1)
+	f.b = appendEnvelope(append(f.b, make([]byte, lengthBytes)...), protoCompact, messageCall, c.net.methods.handshake.Name, f.seq)
+	var err error
+	if f.b, err = c.net.methods.handshake.appendArgs(f.b, protoCompact, c.net.hello(c.target)); err == nil {
+		c.mu.Lock()
+		if c.failed == nil {
+			c.pending[f.seq] = pending{m: c.net.methods.handshake.Method}
+			c.push(LaneControl, f)
+			f = nil
+		}
+		c.mu.Unlock()
+	}
+	if f != nil {
+		c.net.frames.put(f)
+	}
 }
 
 // call queues one call and returns its number.
@@ -120,7 +143,7 @@ func (c *dialed) codec() codec.Codec {
 			return k
 		}
 	}
-	return compactCodec // the handshake has made sure of one
+	return mustCodec(codec.IDCompact) // the handshake has made sure of one
 }
 
 // serve reads answers until the connection ends, ends what is pending, and returns why.

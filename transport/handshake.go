@@ -16,10 +16,8 @@ const featureNative = 1
 // handshakeSeq is the seqid of a dialer's Handshake call, its first.
 const handshakeSeq = 1
 
-var handshakeMethod = newMethod(raftpb.RaftPeerHandshake, false)
-
 func isHandshake(name []byte) bool {
-	return string(name) == handshakeMethod.Name || string(name) == handshakeMethod.Service+":"+handshakeMethod.Name
+	return string(name) == "Handshake" || string(name) == "RaftPeer:Handshake"
 }
 
 // hello is what this side says of itself. target is 0 in an answer.
@@ -84,9 +82,10 @@ func clip(s string) string { return s[:min(len(s), 64)] }
 
 // handshake answers the Handshake call c. A refusal is told and ends the connection.
 func (a *accepted) handshake(c *Call, body []byte) error {
-	c.method, c.Method = handshakeMethod, handshakeMethod.Method
+	m := a.net.methods.handshake
+	c.method, c.Method = m, m.Method
 	a.enter(c)
-	req, err := handshakeMethod.parseArgs(body, c.proto, &a.net.limits)
+	req, err := m.parseArgs(body, c.proto, &a.net.limits)
 	if err != nil {
 		c.Fail(&RemoteError{Type: RemoteProtocol, Message: err.Error()})
 		return a.lingerUntilSent(&ProtocolError{Reason: ReasonBadBody, Err: err})
@@ -162,16 +161,17 @@ func (n *network) greet(ctx context.Context, nc net.Conn, target raftpb.NodeID) 
 		return nil, err
 	}
 	c.adopt(h)
+	c.target = target
 	return c, nil
 }
 
 // exchange makes the Handshake call on a connection that nobody else uses yet.
 func (c *dialed) exchange(mine *raftpb.Hello) (*raftpb.Hello, error) {
-	f := &frame{seq: handshakeSeq}
+	f, m := &frame{seq: handshakeSeq}, c.net.methods.handshake
 	c.seq.Store(handshakeSeq)
-	f.b = appendEnvelope(make([]byte, lengthBytes), protoCompact, messageCall, handshakeMethod.Name, handshakeSeq)
+	f.b = appendEnvelope(make([]byte, lengthBytes), protoCompact, messageCall, m.Name, handshakeSeq)
 	var err error
-	if f.b, err = handshakeMethod.appendArgs(f.b, protoCompact, mine); err != nil {
+	if f.b, err = m.appendArgs(f.b, protoCompact, mine); err != nil {
 		return nil, err
 	}
 	f.seal()
@@ -198,7 +198,7 @@ func (c *dialed) exchange(mine *raftpb.Hello) (*raftpb.Hello, error) {
 		return nil, refuse(ReasonBadKind, "message type %d, seqid %d in answer to Handshake", e.typ, e.seq)
 	}
 	h := new(raftpb.Hello)
-	if err := handshakeMethod.parseResult(body, p, h, &c.net.limits); err != nil {
+	if err := m.parseResult(body, p, h, &c.net.limits); err != nil {
 		return nil, wrapDecode(err)
 	}
 	return h, nil
@@ -207,7 +207,9 @@ func (c *dialed) exchange(mine *raftpb.Hello) (*raftpb.Hello, error) {
 // adopt takes over what the other side can do.
 func (c *dialed) adopt(h *raftpb.Hello) {
 	c.native = h.Features&featureNative != 0
-	c.serial = !c.native
+	if c.serial = !c.native; c.native {
+		c.probe = c.ping
+	}
 	c.maxFrame = int(h.MaxFrame)
 	for _, k := range h.Codecs {
 		if k > 0 && int(k) < len(c.decodes) {

@@ -1,7 +1,6 @@
 package transport_test
 
 import (
-	"io"
 	"log/slog"
 	"runtime"
 	"testing"
@@ -21,7 +20,7 @@ func config(id raftpb.NodeID, h handler) transport.Config {
 	return transport.Config{
 		Cluster: "test", Node: id, Listen: "127.0.0.1:0",
 		Handler: h, Methods: raftpb.RaftPeerMethods, ClientMethods: raftpb.RaftClientMethods,
-		Logger:     slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger:     slog.New(slog.DiscardHandler),
 		BackoffMin: time.Millisecond, BackoffMax: 20 * time.Millisecond,
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/seed-814fcd60/raftwire/codec"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 )
 
 // method is a codec.Method with what this package has found out about its structs, and
@@ -27,10 +28,24 @@ type method struct {
 	requests    sync.Pool
 }
 
-var (
-	argsPrefix   = [...][]byte{protoCompact: {0x1C}, protoBinary: {0x0C, 0, 1}}
-	resultPrefix = [...][]byte{protoCompact: {0x0C, 0}, protoBinary: {0x0C, 0, 0}}
-)
+func (p protocol) argsPrefix() string {
+	if p == protoBinary {
+		return "\x0C\x00\x01"
+	}
+	return "\x1C"
+}
+
+func (p protocol) resultPrefix() string {
+	if p == protoBinary {
+		return "\x0C\x00\x00"
+	}
+	return "\x0C\x00"
+}
+
+// begins reports whether b begins with prefix and has more.
+func begins(b []byte, prefix string) bool {
+	return len(b) > len(prefix) && string(b[:len(prefix)]) == prefix
+}
 
 func newMethod(m *codec.Method, peerOnly bool) *method {
 	r := &method{Method: m, qualified: m.Service + ":" + m.Name, peerOnly: peerOnly}
@@ -51,7 +66,7 @@ func newMethod(m *codec.Method, peerOnly bool) *method {
 // appendArgs appends the arguments struct that holds req.
 func (m *method) appendArgs(b []byte, p protocol, req codec.Message) ([]byte, error) {
 	if m.plainArgs {
-		b = append(b, argsPrefix[p]...)
+		b = append(b, p.argsPrefix()...)
 		b, err := p.codec().Append(b, req)
 		return append(b, 0), err
 	}
@@ -65,8 +80,8 @@ func (m *method) appendArgs(b []byte, p protocol, req codec.Message) ([]byte, er
 
 // parseArgs decodes an arguments struct, all of b, and returns the request in it.
 func (m *method) parseArgs(b []byte, p protocol, l *codec.Limits) (codec.Message, error) {
-	prefix := argsPrefix[p]
-	if m.plainArgs && bytes.HasPrefix(b, prefix) {
+	prefix := p.argsPrefix()
+	if m.plainArgs && begins(b, prefix) {
 		req := m.requests.Get().(codec.Message)
 		if n, err := p.parse(b[len(prefix):], req, l); err == nil && len(b) == len(prefix)+n+1 && b[len(b)-1] == 0 {
 			return req, nil
@@ -85,7 +100,7 @@ func (m *method) parseArgs(b []byte, p protocol, l *codec.Limits) (codec.Message
 // appendResult appends the result struct of a success; resp is nil for a void method.
 func (m *method) appendResult(b []byte, p protocol, resp codec.Message) ([]byte, error) {
 	if m.plainResult && resp != nil {
-		b = append(b, resultPrefix[p]...)
+		b = append(b, p.resultPrefix()...)
 		b, err := p.codec().Append(b, resp)
 		return append(b, 0), err
 	}
@@ -99,8 +114,8 @@ func (m *method) appendResult(b []byte, p protocol, resp codec.Message) ([]byte,
 // parseResult decodes a result struct, all of b, into resp (nil for a void method), or
 // returns the exception in it.
 func (m *method) parseResult(b []byte, p protocol, resp codec.Message, l *codec.Limits) error {
-	prefix := resultPrefix[p]
-	if m.plainResult && resp != nil && bytes.HasPrefix(b, prefix) {
+	prefix := p.resultPrefix()
+	if m.plainResult && resp != nil && begins(b, prefix) {
 		n, err := p.parse(b[len(prefix):], resp, l)
 		if err == nil && len(b) == len(prefix)+n+1 && b[len(b)-1] == 0 {
 			return nil
@@ -137,12 +152,13 @@ func appendMessage(p protocol, m codec.Message) []byte {
 
 // methodTable finds what a port serves.
 type methodTable struct {
-	byID   map[uint16]*method
-	byName map[string]*method // "Method" and "Service:Method"
+	byID      map[uint16]*method
+	byName    map[string]*method // "Method" and "Service:Method"
+	handshake *method            // is in neither
 }
 
 func newMethodTable(peer, client []*codec.Method) methodTable {
-	t := methodTable{byID: map[uint16]*method{}, byName: map[string]*method{}}
+	t := methodTable{byID: map[uint16]*method{}, byName: map[string]*method{}, handshake: newMethod(raftpb.RaftPeerHandshake, false)}
 	add := func(list []*codec.Method, peerOnly bool) {
 		for _, cm := range list {
 			if isHandshake([]byte(cm.Name)) {
@@ -172,8 +188,8 @@ func methodFaults(lists ...[]*codec.Method) []error {
 				errs = append(errs, fmt.Errorf("transport: config: Methods: %s has id %d of %s", name, m.ID, other))
 			}
 			ids[m.ID] = name
-			if isHandshake([]byte(m.Name)) && m.Service != handshakeMethod.Service {
-				errs = append(errs, fmt.Errorf("transport: config: Methods: %s: the name is taken by %s", name, handshakeMethod.Service))
+			if isHandshake([]byte(m.Name)) && m.Service != raftpb.RaftPeerHandshake.Service {
+				errs = append(errs, fmt.Errorf("transport: config: Methods: %s: the name is taken by %s", name, raftpb.RaftPeerHandshake.Service))
 			}
 			if names[m.Name] {
 				errs = append(errs, fmt.Errorf("transport: config: Methods: name %s is there twice", m.Name))

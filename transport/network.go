@@ -42,6 +42,8 @@ type network struct {
 	clients  int // of accepted, without a handshake
 	late     int // of accepted, over MaxConns: may only handshake
 
+	telling sync.Mutex // keeps the calls of PeerState in order
+
 	clientBytes atomic.Int64 // in frames of unanswered calls of connections without a handshake
 
 	closeOnce sync.Once

@@ -189,10 +189,20 @@ func (l *link) run() {
 	}
 }
 
-// tell reports the state of the peer's first connection.
+// tell reports the state of the peer's first connection, unless the peer has been removed
+// and added again meanwhile: the new one speaks for itself.
 func (l *link) tell(connected bool) {
-	if f := l.peer.net.cfg.PeerState; f != nil && l.slot == LaneControl {
-		f(l.peer.id, connected)
+	n := l.peer.net
+	if n.cfg.PeerState == nil || l.slot != LaneControl {
+		return
+	}
+	n.telling.Lock()
+	defer n.telling.Unlock()
+	n.mu.RLock()
+	now := n.peers[l.peer.id]
+	n.mu.RUnlock()
+	if now == nil || now == l.peer {
+		n.cfg.PeerState(l.peer.id, connected)
 	}
 }
 
@@ -216,6 +226,9 @@ func (l *link) connect() (*dialed, error) {
 	c, err := n.greet(ctx, nc, p.id)
 	if err != nil {
 		return nil, err
+	}
+	if c.serial && l.slot >= LaneSnapshot {
+		c.waits = func() bool { return false } // it cannot be probed, and a snapshot may take its time
 	}
 
 	n.mu.RLock() // Close sees either this connection or no connection made after it

@@ -9,7 +9,7 @@ import (
 // Sizes of a connection's read-ahead buffer, and how far a frame's own buffer is
 // allocated on the word of its header alone.
 const (
-	firstReadAhead  = 1 << 10  // a connection that has said nothing yet
+	firstReadAhead  = 512      // a connection that has said nothing yet
 	clientReadAhead = 16 << 10 // one that has sent a good frame
 	peerReadAhead   = 32 << 10
 	clientEager     = 32 << 10
@@ -80,7 +80,7 @@ func (r *frameReader) next(check func(p protocol, size int, head []byte) error) 
 			}
 		}
 		err := check(p, size, r.buf[r.r:r.w])
-		if err == errSkipped {
+		if errors.Is(err, errSkipped) {
 			head := append([]byte(nil), r.buf[r.r:min(r.w, r.r+headLook)]...)
 			if err := r.skip(size); err != nil {
 				return 0, nil, err
@@ -180,6 +180,9 @@ func (r *frameReader) leave() {
 
 func cutShort(err error, inside bool) error {
 	if inside {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF // io.EOF is the end between two frames, and only that
+		}
 		return &ProtocolError{Reason: ReasonTruncated, Err: err}
 	}
 	return err

@@ -108,7 +108,7 @@ func (s *stream) wake() {
 // for its writer, if writeErr is not nil.
 func (s *stream) end(readErr, writeErr error) {
 	s.mu.Lock()
-	if s.readErr == nil || s.readErr == io.EOF {
+	if s.readErr == nil || errors.Is(s.readErr, io.EOF) {
 		s.readErr = readErr
 	}
 	if s.writeErr == nil {
@@ -157,7 +157,7 @@ func (s *stream) read(b []byte) (int, error) {
 	defer s.mu.Unlock()
 	for {
 		switch {
-		case s.readErr != nil && s.readErr != io.EOF:
+		case s.readErr != nil && !errors.Is(s.readErr, io.EOF):
 			return 0, s.readErr
 		case s.route.isCut():
 		case len(s.pieces) == 0 && s.readErr != nil:

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"time"
 
@@ -19,22 +20,24 @@ func Listen(cfg Config) (*TCP, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive()}
 	ln, err := lc.Listen(context.Background(), "tcp", cfg.Listen)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("transport: %w", err) // "listen tcp ADDRESS: cause"
 	}
 	return &TCP{start(cfg, ln, dialTCP)}, nil
 }
 
 // keepAlive finds a host that vanished while a connection was idle. What vanishes with
 // answers due is found by StallTimeout.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}
+func keepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}
+}
 
 // dialTCP connects. Go sets TCP_NODELAY on every TCP connection: frames are batched
 // here, by what is queued, and never by a timer.
 func dialTCP(ctx context.Context, addr string) (net.Conn, error) {
-	d := net.Dialer{KeepAliveConfig: keepAlive}
+	d := net.Dialer{KeepAliveConfig: keepAlive()}
 	return d.DialContext(ctx, "tcp", addr)
 }
 

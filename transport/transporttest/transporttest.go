@@ -3,7 +3,6 @@
 package transporttest
 
 import (
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -23,11 +22,11 @@ type World interface {
 	NewAddr() string
 }
 
-// Run tests that networks of the world keep the contract of transport.Network. make is
+// Run tests that networks of the world keep the contract of transport.Network. newWorld is
 // called once per subtest.
-func Run(t *testing.T, make func(t *testing.T) World) {
+func Run(t *testing.T, newWorld func(t *testing.T) World) {
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) { c.run(t, make(t)) })
+		t.Run(c.name, func(t *testing.T) { c.run(t, newWorld(t)) })
 	}
 }
 
@@ -99,7 +98,7 @@ func (n *node) await(id raftpb.NodeID, connected bool) {
 // patience is how long a test waits for what must happen.
 const patience = 20 * time.Second
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // config is a node's configuration in these tests; serve answers its calls.
 func (n *node) config(w World, id raftpb.NodeID) transport.Config {
