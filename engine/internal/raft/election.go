@@ -74,7 +74,7 @@ func (n *Node) askForVotes(out *Effects) {
 func (n *Node) onVote(m *Message, out *Effects) {
 	answer := n.answerTo(m, MessageVoteAnswer)
 	answer.PreVote, answer.AskedTerm = m.PreVote, m.Term
-	reason := raftpb.RejectReasonNone
+	var reason raftpb.RejectReason
 	switch {
 	case m.Term < n.term || (m.PreVote && m.Term == n.term):
 		reason = raftpb.RejectReasonStaleTerm

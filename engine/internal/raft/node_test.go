@@ -172,7 +172,7 @@ func TestEntriesOutside(t *testing.T) {
 func TestNoopChecksum(t *testing.T) {
 	want := crc32.Checksum([]byte{byte(raftpb.EntryKindNoop)}, crc32.MakeTable(crc32.Castagnoli))
 	if noopCrc32c != want {
-		t.Fatalf("%#x, want %#x", noopCrc32c, want)
+		t.Fatalf("%#x, want %#x", int64(noopCrc32c), want)
 	}
 }
 
@@ -233,7 +233,7 @@ func TestNames(t *testing.T) {
 // TestGate: one message for every way to be wrong. Nothing is done about it, it is
 // counted, and a request gets an answer that says no.
 func TestGate(t *testing.T) {
-	const far = Index(maxIndex + 1)
+	const far = maxIndex + 1
 	entry := func(term Term, kind raftpb.EntryKind) []Entry { return []Entry{{Term: term, Kind: kind}} }
 	configuration := func(c Configuration, more ...byte) []Entry {
 		return []Entry{{Term: 5, Kind: raftpb.EntryKindConfig, Body: append(c.AppendCompact(nil), more...)}}

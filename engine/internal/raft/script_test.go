@@ -279,7 +279,7 @@ func (s *stage) persist(a *actor, count int) {
 }
 
 // deliver hands over messages in the order in which they were sent:
-// deliver from=1 to=2 kind=append count=1 drop|copy|newest
+// deliver from=1 to=2 kind=append count=1 drop|copy|newest.
 func (s *stage) deliver() {
 	var picked []Message
 	var rest []Message

@@ -1,0 +1,187 @@
+package raft
+
+import (
+	"testing"
+
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+)
+
+// FuzzStep lets a peer that is allowed to speak, and speaks nonsense, talk to a
+// node, between the node's own writes, timers and proposals. No message may stop
+// the node (G-SEC-6): no panic, no error. Terms, votes and commits move as they may,
+// and every request is answered exactly once.
+func FuzzStep(f *testing.F) {
+	f.Add([]byte("\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10"))
+	f.Add([]byte{8, 9, 0, 1, 1, 0, 0, 1, 2, 3, 10, 0, 2, 0, 0, 1, 1, 1, 9, 9})
+	f.Fuzz(func(t *testing.T, input []byte) {
+		z := &fuzzed{t: t, in: input, log: newMemoryLog(), open: map[uint64]bool{}}
+		cfg := goodConfig()
+		cfg.MaxUncommittedBytes, cfg.TailBytes, cfg.MaxPendingReads = 2000, 500, 4
+		n, err := New(cfg, z.log, HardState{}, 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z.node = n
+		for len(z.in) > 0 {
+			z.event()
+		}
+		for len(z.writes) > 0 {
+			z.persist()
+		}
+		z.step(Event{Kind: EventMessage, Message: &Message{Kind: MessageBeat, From: 3, To: 1, Term: maxTerm}})
+		for len(z.writes) > 0 {
+			z.persist()
+		}
+		for call, open := range z.open {
+			if open {
+				t.Fatalf("call %d was never answered", call)
+			}
+		}
+	})
+}
+
+type fuzzed struct {
+	t      *testing.T
+	in     []byte
+	node   *Node
+	out    Effects
+	now    Time
+	log    *memoryLog
+	writes []diskWrite
+	open   map[uint64]bool
+	calls  uint64
+	commit Index
+	hs     HardState
+}
+
+// next is one byte of the input, 0 at its end.
+func (z *fuzzed) next() byte {
+	if len(z.in) == 0 {
+		return 0
+	}
+	b := z.in[0]
+	z.in = z.in[1:]
+	return b
+}
+
+// small is mostly a number that means something here, and sometimes an extreme one.
+func (z *fuzzed) small() int64 {
+	switch b := z.next(); {
+	case b < 240:
+		return int64(b % 12)
+	case b < 248:
+		return -int64(b)
+	default:
+		return 1<<62 - 4 + int64(b-248)
+	}
+}
+
+func (z *fuzzed) event() {
+	switch kind := z.next() % 16; kind {
+	case 0:
+		z.now += Time(z.next()) * 10
+		z.step(Event{Kind: EventTimer})
+	case 1:
+		z.persist()
+	case 2:
+		z.step(Event{Kind: EventPropose, Proposals: []Entry{{Kind: raftpb.EntryKind(z.next() % 6), Body: make([]byte, z.next())}}})
+	case 3:
+		z.step(Event{Kind: EventRead, ReadID: uint64(z.next())})
+	case 4:
+		z.step(Event{Kind: EventApplied, Applied: z.node.handed})
+	case 5:
+		z.step(Event{Kind: EventUnreachable, Peer: NodeID(z.small())})
+	case 6:
+		z.step(Event{Kind: EventCampaign})
+	default:
+		z.message(MessageKind(1 + kind%8))
+	}
+}
+
+func (z *fuzzed) message(kind MessageKind) {
+	z.calls++
+	m := Message{Kind: kind, From: NodeID(2 + z.next()%3), To: 1, Call: z.calls, Term: Term(z.small())}
+	flags := z.next()
+	m.PreVote, m.Transfer, m.Granted = flags&1 != 0, flags&2 != 0, flags&4 != 0
+	switch kind {
+	case MessageVote:
+		m.LastIndex, m.LastTerm = Index(z.small()), Term(z.small())
+	case MessageVoteAnswer:
+		m.AskedTerm = Term(z.small())
+	case MessageAppend:
+		m.PrevIndex, m.PrevTerm, m.Commit, m.Round = Index(z.small()), Term(z.small()), Index(z.small()), z.small()
+		for range z.next() % 5 {
+			e := Entry{Term: Term(z.small()), Kind: raftpb.EntryKind(z.next() % 5), Body: []byte{z.next()}}
+			if e.Kind == raftpb.EntryKindConfig && flags&8 != 0 {
+				c := threeVoters()
+				c.Incoming[0].Suffrage = raftpb.Suffrage(1 + z.next()%3)
+				e.Body = c.AppendCompact(nil)
+			}
+			m.Entries = append(m.Entries, e)
+		}
+	case MessageAppendAnswer:
+		m.Status, m.PrevIndex, m.Matched = raftpb.AppendStatus(z.next()%8), Index(z.small()), Index(z.small())
+		m.ConflictIndex, m.ConflictTerm, m.LogLast, m.Round = Index(z.small()), Term(z.small()), Index(z.small()), z.small()
+	case MessageBeat, MessageBeatAck:
+		m.Commit, m.Round = Index(z.small()), z.small()
+	case MessageReadIndex, MessageReadIndexAnswer:
+		m.Context, m.ReadIndex = z.small(), Index(z.small())
+	}
+	if kind == MessageVote || kind == MessageAppend || kind == MessageBeat || kind == MessageReadIndex {
+		z.open[m.Call] = true
+	}
+	z.step(Event{Kind: EventMessage, Message: &m})
+}
+
+func (z *fuzzed) persist() {
+	if len(z.writes) == 0 {
+		return
+	}
+	w := z.writes[0]
+	z.writes = z.writes[1:]
+	z.log.store(w.truncate, w.from, w.entries)
+	for i := range w.gated {
+		z.answered(&w.gated[i])
+	}
+	z.step(Event{Kind: EventPersisted, WriteID: w.id, Epoch: w.epoch})
+}
+
+func (z *fuzzed) answered(m *Message) {
+	if m.Call == 0 {
+		return
+	}
+	if !z.open[m.Call] {
+		z.t.Fatalf("call %d is answered twice, or was none", m.Call)
+	}
+	z.open[m.Call] = false
+}
+
+func (z *fuzzed) step(in Event) {
+	in.Now = z.now
+	out := &z.out
+	if err := z.node.Step(in, out); err != nil {
+		z.t.Fatalf("%+v: %v", in, err)
+	}
+	if n := z.node; n.log.commit < z.commit || n.log.commit > n.log.last || n.term < z.hs.Term ||
+		(n.term == z.hs.Term && z.hs.Vote != 0 && n.vote != z.hs.Vote) {
+		z.t.Fatalf("commit %d to %d, last %d, term %d to %d, vote %d to %d",
+			z.commit, n.log.commit, n.log.last, z.hs.Term, n.term, z.hs.Vote, n.vote)
+	}
+	z.commit, z.hs = z.node.log.commit, HardState{Term: z.node.term, Vote: z.node.vote}
+	if out.WriteID != 0 {
+		w := diskWrite{id: out.WriteID, epoch: out.Epoch, truncate: out.TruncateFrom, from: out.AppendFrom}
+		w.entries = append(w.entries, out.Append...)
+		z.writes = append(z.writes, w)
+	}
+	for i := range out.SendNow {
+		z.answered(&out.SendNow[i])
+	}
+	for _, g := range out.SendAfter {
+		for i := range z.writes {
+			if z.writes[i].id == g.WriteID {
+				z.writes[i].gated = append(z.writes[i].gated, g.Message)
+			}
+		}
+	}
+	out.Reset()
+}
