@@ -31,6 +31,7 @@ type Batch struct {
 	ops    []op
 	size   int // bound on the bytes of the records
 	noSync bool
+	force  bool // sync even if there is nothing to write: a mark
 	err    error
 }
 
@@ -43,6 +44,7 @@ const (
 	opTruncate
 	opCompact
 	opDestroy
+	opRestate // the log's own: write down what the group's view says besides entries
 )
 
 type op struct {

@@ -98,17 +98,22 @@ func (l *Log) saveMeta() (bool, error) {
 	if m.first == l.meta.first && m.newest == l.meta.newest && l.meta.store == m.store {
 		return false, nil
 	}
+	return true, l.putMeta(m, nil)
+}
+
+// putMeta writes the meta record together with other changes.
+func (l *Log) putMeta(m catalogMeta, changes []CatalogChange) error {
 	if l.o.Sync == SyncFull {
 		l.mu.Lock()
 		m.durable = l.durable
 		l.mu.Unlock()
 	}
-	change := []CatalogChange{{Key: []byte(keyMeta), Value: m.encode()}}
-	if err := l.cat.Apply(change, l.o.Sync == SyncFull); err != nil {
-		return false, err
+	changes = append(changes, CatalogChange{Key: []byte(keyMeta), Value: m.encode()})
+	if err := l.cat.Apply(changes, l.o.Sync == SyncFull); err != nil {
+		return err
 	}
 	l.meta = m
-	return true, nil
+	return nil
 }
 
 func (l *Log) activeSeq() uint64 {

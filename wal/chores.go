@@ -34,7 +34,7 @@ func (l *Log) choreStep() bool {
 	if l.stopping() {
 		return false
 	}
-	for _, step := range []func() (bool, error){l.prepareStep, l.catalogStep} {
+	for _, step := range []func() (bool, error){l.gcStep, l.prepareStep, l.saveMeta, l.footerStep} {
 		worked, err := step()
 		if err != nil {
 			if !errors.Is(err, ErrClosed) {
@@ -97,9 +97,4 @@ func (l *Log) prepareNext() (bool, error) {
 	}
 	s.next = seg
 	return true, nil
-}
-
-// catalogStep notes which segments there are, so that one that goes missing is missed.
-func (l *Log) catalogStep() (bool, error) {
-	return l.saveMeta()
 }

@@ -228,6 +228,7 @@ func TestFiles(t *testing.T) {
 	c := newCorpus(t, 16<<10, 12, true)
 	y := newTally(t, c)
 	begun := c.names[:len(c.names)-1] // the last one is only prepared
+	last, _ := parseSegName(c.names[len(c.names)-1])
 	for i, name := range begun {
 		fs := c.fs.Clone()
 		if err := fs.Remove("wal/seg/" + name); err != nil {
@@ -251,7 +252,7 @@ func TestFiles(t *testing.T) {
 				t.Errorf("%s swapped with %s: %s, %v", name, other, v, err)
 			}
 		}
-		y.damage(name+" under a new number", c.with(segName(uint64(len(c.names)+1)), func([]byte) []byte {
+		y.damage(name+" under a new number", c.with(segName(last+1), func([]byte) []byte {
 			return c.fs.Bytes("wal/seg/" + name)
 		}))
 	}

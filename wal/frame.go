@@ -25,6 +25,8 @@ type frame struct {
 	tcrc    uint32
 	sync    bool // some batch in it wants to be durable
 	urgent  bool // some caller waits for it to be written
+	force   bool // write it even without records
+	frees   bool // something in it made older entries dead
 	shared  bool
 	written bool
 	waiters []waiter
@@ -45,7 +47,7 @@ func (f *frame) reset(lsn, salt uint64) {
 
 // end is the LSN behind the frame.
 func (f *frame) end() uint64 {
-	if f.records == 0 {
+	if f.records == 0 && !f.force {
 		return f.lsn
 	}
 	return f.lsn + uint64(alignUp(len(f.buf)))

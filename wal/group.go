@@ -31,15 +31,15 @@ type Group struct {
 // first of them may begin before first; terms has a span that covers each live
 // position and its starts ascend; last >= first-1.
 type groupView struct {
-	exists    bool
-	first     uint64
-	last      uint64
-	prevTerm  uint64 // of first-1
-	prevKnown bool   // false only during recovery, see replay
-	terms     []termSpan
-	runs      []run
-	hard      HardState
-	snap      Snapshot
+	exists   bool
+	first    uint64
+	last     uint64
+	prevTerm uint64 // of first-1
+	terms    []termSpan
+	runs     []run
+	hard     HardState
+	snap     Snapshot
+	base     struct{ first, prevTerm uint64 } // what the newest compaction or snapshot said; see replay
 
 	// Where the newest record of the kind stands; 0: none. Collection of old
 	// segments must restate them before it drops their segment.
@@ -58,7 +58,11 @@ func (r run) end() uint64 { return r.first + uint64(r.count) }
 
 type termSpan struct{ start, term uint64 }
 
-func freshView() groupView { return groupView{first: 1, prevKnown: true} }
+func freshView() groupView {
+	v := groupView{first: 1}
+	v.base.first = 1
+	return v
+}
 
 // append adds a record of entries and drops what it overwrites.
 func (v *groupView) append(r run, term uint64) {
@@ -116,13 +120,13 @@ func (v *groupView) compact(to, prevTerm uint64) {
 		t++
 	}
 	v.terms = v.terms[t:]
-	v.first, v.prevTerm, v.prevKnown = to, prevTerm, true
+	v.first, v.prevTerm = to, prevTerm
 }
 
 // empty makes the log begin, without entries, at the position first.
 func (v *groupView) empty(first, prevTerm uint64) {
 	v.runs, v.terms = v.runs[:0], v.terms[:0]
-	v.first, v.last, v.prevTerm, v.prevKnown = first, first-1, prevTerm, true
+	v.first, v.last, v.prevTerm = first, first-1, prevTerm
 }
 
 // install notes a snapshot; keep says that the entries behind it stay.

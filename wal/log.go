@@ -43,6 +43,7 @@ type Log struct {
 	free     []*frame
 	calls    []*call
 	nextLSN  uint64 // where the frame after cur's predecessor begins
+	written  uint64 // all before it was handed to the file system
 	durable  uint64 // all before it was synced
 	promised uint64 // what the newest frame says about durable
 
@@ -56,7 +57,9 @@ type Log struct {
 	idleDue     bool // the timer fired: write what waits without urgency, or a mark
 	lastWrite   time.Time
 	counts      counters
-	clean       bool // nothing was written since a clean frame, or since the log was made
+	pin         *Group // has entries in the oldest segment, when last asked
+	restate     Batch  // owned by the housekeeper
+	clean       bool   // nothing was written since a clean frame, or since the log was made
 
 	meta catalogMeta // what the catalog says; owned by Open, then the housekeeper, then Close
 

@@ -10,8 +10,10 @@ type Metrics struct {
 	Batches    int64 // handed over; Batches/Frames is what group commit saves
 	Bytes      int64 // written in frames, padding included
 	Stalls     int64 // times that Submit or Write waited for MaxQueuedBytes
+	Recycled   int64 // segments of which nothing counted any more
 
 	Segments    int   // files that hold frames
+	Spares      int   // files that are ready to become the next segments
 	QueuedBytes int   // handed over and not yet written
 	CacheBytes  int   // of written frames kept for readers
 	DurableLSN  int64 // bytes of log made durable since it was created
@@ -19,7 +21,7 @@ type Metrics struct {
 
 // counters are guarded by Log.mu.
 type counters struct {
-	frameSyncs, frames, records, entries, batches, bytes, stalls int64
+	frameSyncs, frames, records, entries, batches, bytes, stalls, recycled int64
 }
 
 // Metrics returns the current figures.
@@ -27,6 +29,12 @@ func (l *Log) Metrics() Metrics {
 	l.segs.mu.RLock()
 	segments := len(l.segs.list)
 	l.segs.mu.RUnlock()
+	l.segs.prep.Lock()
+	spares := len(l.segs.spares)
+	if l.segs.next != nil {
+		spares++
+	}
+	l.segs.prep.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return Metrics{
@@ -38,7 +46,9 @@ func (l *Log) Metrics() Metrics {
 		Batches:     l.counts.batches,
 		Bytes:       l.counts.bytes,
 		Stalls:      l.counts.stalls,
+		Recycled:    l.counts.recycled,
 		Segments:    segments,
+		Spares:      spares,
 		QueuedBytes: l.queuedBytes,
 		CacheBytes:  l.cache.bytes,
 		DurableLSN:  int64(l.durable),

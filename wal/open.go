@@ -16,6 +16,7 @@ import (
 type Recovery struct {
 	Created        bool  // there was no log
 	Segments       int   // that hold frames
+	Footers        int   // of them, those that were not read because the catalog had their footer
 	Frames         int64 // read back
 	Records        int64
 	Torn           bool  // the log ended in a write that nobody was told of; it was cut off
@@ -296,7 +297,7 @@ func (l *Log) begin(seg *segment, lsn uint64, chain uint32) {
 	if !seg.begun {
 		seg.base = lsn
 	}
-	l.nextLSN, l.durable, l.promised = lsn, lsn, lsn
+	l.nextLSN, l.written, l.durable, l.promised = lsn, lsn, lsn, lsn
 }
 
 // loadSpares finds the files that may become segments. Those that are shorter
@@ -319,7 +320,7 @@ func (l *Log) loadSpares() error {
 		if err != nil {
 			return err
 		}
-		if st.Size() < l.o.SegmentBytes || len(l.segs.spares) >= max(1, l.o.Spares) {
+		if st.Size() < l.o.SegmentBytes || len(l.segs.spares) >= maxSpares+max(0, l.o.Spares) {
 			if err := l.fs.Remove(path); err != nil {
 				return err
 			}

@@ -109,6 +109,10 @@ type Options struct {
 	// durable. Negative: none. Default 8 MiB.
 	CacheBytes int
 
+	// BudgetBytes is the size of the log above which Pinned names the groups that
+	// hold it back. Default 4 GiB.
+	BudgetBytes int64
+
 	// OnFatal is told the first write or sync that failed, once, from a goroutine
 	// of the log. Everything is refused from then on, so a process can do no better
 	// than to stop. Default: an error in Logger.
@@ -138,6 +142,7 @@ func (o Options) withDefaults() Options {
 		o.Logger = slog.Default()
 	}
 	setDefault(&o.SegmentBytes, 64<<20)
+	setDefault(&o.BudgetBytes, 4<<30)
 	setDefault(&o.Spares, 1)
 	setDefault(&o.MaxFrameBytes, 4<<20)
 	setDefault(&o.MaxQueuedBytes, 64<<20)
@@ -169,6 +174,7 @@ func (o *Options) validate() error {
 	check(o.Spares <= 64, "Spares: %d, at most 64", o.Spares)
 	check(o.MaxFrameBytes >= alignBytes && o.MaxFrameBytes <= o.MaxQueuedBytes,
 		"MaxFrameBytes: %d is not between %d and MaxQueuedBytes", o.MaxFrameBytes, alignBytes)
+	check(o.BudgetBytes > 0, "BudgetBytes: %d is negative", o.BudgetBytes)
 	check(o.MaxQueuedBytes <= 1<<30, "MaxQueuedBytes: %d, at most 1 GiB", o.MaxQueuedBytes)
 	return errors.Join(faults...)
 }

@@ -11,7 +11,8 @@ import (
 
 // segFile is a segment as it was found.
 type segFile struct {
-	name string
+	name   string
+	footed bool // the catalog had its footer
 	segmentHeader
 }
 
@@ -51,6 +52,11 @@ func (l *Log) listSegments() ([]segFile, error) {
 // recover rebuilds the views from the segments and makes sure that all they show
 // is on disk.
 func (l *Log) recover(files []segFile, rec *Recovery) error {
+	var dropped []segFile
+	for len(files) > 1 && l.meta.store == files[0].store && files[0].seq < l.meta.first {
+		dropped = append(dropped, files[0]) // nothing in them counts; a crash kept them
+		files = files[1:]
+	}
 	begun, prepared, err := l.arrange(files)
 	if err != nil {
 		return err
@@ -72,14 +78,23 @@ func (l *Log) recover(files []segFile, rec *Recovery) error {
 		return err
 	}
 	for _, g := range l.groups {
-		if g.view.unconfirmed() {
-			return &CorruptError{
-				Group: g.id, Reason: fmt.Sprintf("group %d: what comes before entry %d is missing", g.id, g.view.first),
-			}
+		if v := &g.view; !v.confirm() {
+			return &CorruptError{Group: g.id, Reason: fmt.Sprintf(
+				"group %d begins at entry %d, not at %d", g.id, v.first, v.base.first)}
 		}
 	}
 	rec.Segments, rec.Torn = len(begun), t.torn
-	return l.resume(begun, prepared, t)
+	if err := l.resume(begun, prepared, t); err != nil {
+		return err
+	}
+	l.segs.prep.Lock()
+	defer l.segs.prep.Unlock()
+	for _, f := range dropped {
+		if err := l.bury(l.fs.PathJoin(l.dir, segDir, f.name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // arrange checks that the segments are all there and all of one log, and splits
@@ -134,6 +149,10 @@ func (l *Log) openScan(f *segFile) (*scanner, error) {
 // replaySegment replays a segment that another one follows. All of it was durable
 // before the next one began, so whatever is wrong with it is damage.
 func (l *Log) replaySegment(f *segFile, end uint64, chain uint32, partial bool, rec *Recovery) error {
+	if ft, ok := l.loadFooter(f, end, chain); ok {
+		f.footed = true
+		return l.replayFooter(f.seq, &ft, partial, rec)
+	}
 	s, err := l.openScan(f)
 	if err != nil {
 		return err
@@ -157,21 +176,35 @@ func (l *Log) replaySegment(f *segFile, end uint64, chain uint32, partial bool, 
 	return nil
 }
 
+// replayFooter does what replaying the segment would do.
+func (l *Log) replayFooter(seq uint64, ft *footer, partial bool, rec *Recovery) error {
+	rec.Footers++
+	rec.Frames += int64(ft.frames)
+	return l.replayRecords(seq, ft.walk, partial, rec)
+}
+
 func (l *Log) replayFrame(seq uint64, fr *scannedFrame, partial bool, rec *Recovery) error {
 	rec.Frames++
+	return l.replayRecords(seq, fr.walk, partial, rec)
+}
+
+// replayRecords moves the views by the records that walk shows.
+func (l *Log) replayRecords(
+	seq uint64, walk func(func(recordHeader, []byte, uint64) bool) bool, partial bool, rec *Recovery,
+) error {
 	var reason string
-	var at uint64
-	fr.walk(func(h recordHeader, b []byte, lsn uint64) bool {
+	whole := walk(func(h recordHeader, b []byte, lsn uint64) bool {
 		rec.Records++
-		at = lsn
-		reason = l.group(h.group).view.replay(h, b, lsn, partial)
-		if reason != "" {
-			reason = fmt.Sprintf("group %d: %s", h.group, reason)
+		if reason = l.group(h.group).view.replay(h, b, lsn, partial); reason != "" {
+			reason = fmt.Sprintf("group %d, LSN %d: %s", h.group, lsn, reason)
 		}
 		return reason == ""
 	})
+	if !whole && reason == "" {
+		reason = "footer is not well-formed"
+	}
 	if reason != "" {
-		return &CorruptError{Segment: seq, Offset: int64(at), Reason: reason}
+		return &CorruptError{Segment: seq, Reason: reason}
 	}
 	return nil
 }
@@ -378,7 +411,8 @@ func (l *Log) openReaders(begun []segFile, end uint64) error {
 			return err
 		}
 		seg := newSegment(f.seq, f.salt, l.o.SegmentBytes)
-		seg.base, seg.pages, seg.begun, seg.r = f.base, f.pages, true, r
+		seg.base, seg.pages, seg.chainIn, seg.begun, seg.r = f.base, f.pages, f.chainIn, true, r
+		seg.footed = f.footed
 		seg.setEnd(end)
 		if i+1 < len(begun) {
 			seg.setEnd(begun[i+1].base)
@@ -395,12 +429,7 @@ func (l *Log) adopt(begun, prepared []segFile, seg *segment) (*segment, error) {
 	for i := range prepared {
 		name := l.fs.PathJoin(l.dir, segDir, prepared[i].name)
 		if i > 0 {
-			spare := l.fs.PathJoin(l.dir, spareDir, fmt.Sprintf("%08x", l.segs.counter))
-			l.segs.counter++
-			if err := l.fs.Rename(name, spare); err != nil {
-				return nil, err
-			}
-			if err := l.syncDirs(spareDir, segDir); err != nil {
+			if err := l.bury(name); err != nil {
 				return nil, err
 			}
 			continue

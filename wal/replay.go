@@ -12,10 +12,9 @@ import (
 //
 // When older segments are gone (partial), the records that are left may refer to
 // entries that only those held. Such entries were dead before the segments went,
-// and whatever still counted of a group was restated later in the log. So a
-// record that does not fit restarts the view at its place with an unknown term
-// before it, and the group must be confirmed by a later compaction, snapshot or
-// restatement: see unconfirmed.
+// and whatever still counted of a group was restated later in the log. So a record
+// that does not fit restarts the view at its place; when all is replayed, the view
+// must begin where the newest compaction or snapshot says it does: see confirm.
 func (v *groupView) replay(h recordHeader, rec []byte, lsn uint64, partial bool) string {
 	switch h.typ {
 	case recEntries:
@@ -28,7 +27,7 @@ func (v *groupView) replay(h recordHeader, rec []byte, lsn uint64, partial bool)
 		v.exists, v.hard, v.hardLSN = true, hs, lsn
 	case recTruncate:
 		if h.index < v.first || h.index > v.last {
-			if !partial || v.prevKnown && h.index < v.first {
+			if !partial || h.index < v.base.first {
 				return fmt.Sprintf("truncate from %d, log is [%d, %d]", h.index, v.first, v.last)
 			}
 			v.restart(h.index)
@@ -48,7 +47,7 @@ func (v *groupView) replay(h recordHeader, rec []byte, lsn uint64, partial bool)
 func (v *groupView) replayEntries(h recordHeader, lsn uint64, partial bool) string {
 	if h.index < v.first || h.index > v.last+1 {
 		// A gap, or an overwrite of what came before the oldest segment.
-		if !partial || v.prevKnown && h.index < v.first {
+		if !partial || h.index < v.base.first {
 			return fmt.Sprintf("entries from %d, log is [%d, %d]", h.index, v.first, v.last)
 		}
 		v.restart(h.index)
@@ -62,6 +61,7 @@ func (v *groupView) replayCompact(h recordHeader, lsn uint64, partial bool) stri
 		return fmt.Sprintf("compact to %d, log is [%d, %d]", h.index, v.first, v.last)
 	}
 	v.exists, v.baseLSN = true, lsn
+	v.base.first, v.base.prevTerm = h.index, h.term
 	v.compact(h.index, h.term)
 	return ""
 }
@@ -79,6 +79,7 @@ func (v *groupView) replaySnapshot(h recordHeader, rec []byte, lsn uint64, parti
 		return fmt.Sprintf("snapshot at %d, log is [%d, %d]", h.index, v.first, v.last)
 	}
 	v.snapLSN, v.baseLSN = lsn, lsn
+	v.base.first, v.base.prevTerm = h.index+1, h.term
 	v.install(s, h.count == 1)
 	return ""
 }
@@ -87,9 +88,11 @@ func (v *groupView) replaySnapshot(h recordHeader, rec []byte, lsn uint64, parti
 func (v *groupView) restart(first uint64) {
 	v.exists = true
 	v.empty(first, 0)
-	v.prevKnown = false
 }
 
-// unconfirmed reports whether the log said nothing about what comes before the
-// first entry: then a segment that held it is missing.
-func (v *groupView) unconfirmed() bool { return v.exists && !v.prevKnown }
+// confirm ends the replay. It reports whether the view begins where it should; if
+// it does not, a segment is missing that held what comes first.
+func (v *groupView) confirm() bool {
+	v.prevTerm = v.base.prevTerm
+	return v.first == v.base.first
+}

@@ -47,8 +47,10 @@ type segment struct {
 	seq, base, salt uint64
 	pages           uint32
 	size            int64 // bytes a frame must end within, unless it is the first
-	begun           bool  // the header says where the segment begins
-	dirty           bool  // has writes that were not synced
+	chainIn         uint32
+	begun           bool // the header says where the segment begins
+	footed          bool // the catalog has its footer, or making one was tried; the housekeeper's
+	dirty           bool // has writes that were not synced
 	w, r            File
 	end             atomic.Uint64 // LSN behind the last frame
 	refs            atomic.Int32  // the log's own, and readers that use r; the last one closes it
@@ -69,7 +71,7 @@ func (s *segment) begin(l *Log, lsn uint64, chain uint32) error {
 	if s.begun {
 		return nil
 	}
-	s.base = lsn
+	s.base, s.chainIn = lsn, chain
 	h := l.header(s.seq)
 	h.pages = s.pages
 	h.flags &^= segPrepared
@@ -122,6 +124,7 @@ type segments struct {
 	mu     sync.RWMutex
 	list   []*segment // begun ones, ascending
 	tail   uint64     // sequence number of the one that takes the frames
+	dying  []*segment // dropped, their files still to be made spares
 	closed bool
 
 	prep    sync.Mutex // held while a file becomes a segment

@@ -96,6 +96,7 @@ func (l *Log) enqueue(b *Batch) (*frame, error) {
 	if !b.noSync {
 		f.sync = true
 	}
+	f.force = f.force || b.force
 	l.counts.batches++
 	return f, nil
 }
@@ -217,8 +218,10 @@ func (l *Log) apply(f *frame, o *op) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	v := &g.view
+	f.frees = f.frees || o.kind >= opSnapshot && o.kind <= opDestroy
 	switch o.kind {
 	case opAppend:
+		f.frees = f.frees || uint64(o.index) <= v.last
 		l.appendEntries(f, v, o)
 	case opHardState:
 		v.exists, v.hard = true, o.hard
@@ -247,6 +250,8 @@ func (l *Log) apply(f *frame, o *op) {
 	case opDestroy:
 		f.plain(recordHeader{typ: recDestroy, group: o.group}, nil)
 		*v = freshView()
+	case opRestate:
+		l.restated(f, o.group, v)
 	}
 }
 

@@ -87,6 +87,9 @@ func (l *Log) take() (f *frame, kind uint8) {
 		n := copy(l.queue, l.queue[1:])
 		l.queue[n] = nil
 		l.queue = l.queue[:n]
+		if f.records == 0 && f.force {
+			return f, frameMark
+		}
 		return f, frameData
 	}
 	if due && l.promised < l.durable && l.err == nil {
@@ -143,6 +146,10 @@ func (l *Log) settle(f *frame, kind uint8, durable uint64, synced bool, err erro
 		return
 	}
 	l.lastWrite = now
+	l.written = f.lsn + uint64(alignUp(len(f.buf)))
+	if f.frees {
+		l.wakeHousekeeper()
+	}
 	l.clean = kind == frameClean
 	l.counts.frames++
 	l.counts.records += int64(f.records)
@@ -152,7 +159,7 @@ func (l *Log) settle(f *frame, kind uint8, durable uint64, synced bool, err erro
 	}
 	if synced {
 		l.counts.frameSyncs++
-		l.durable = f.lsn + uint64(alignUp(len(f.buf)))
+		l.durable = l.written
 	}
 }
 
