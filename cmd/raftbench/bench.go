@@ -25,12 +25,17 @@ const (
 )
 
 // runBench is the command "run": start, load, measure, compare, report, clean up.
-func runBench(ctx context.Context, c *runConfig, log *slog.Logger, stdout, stderr io.Writer) error {
+func runBench(ctx context.Context, c *runConfig, log *slog.Logger, stdout, stderr io.Writer) (err error) {
 	p := newProgress(stderr)
 	c.logLevel.Set(slog.LevelWarn)
 	if !c.processes {
 		defer setProcs()()
 	}
+	profile, err := newProfile(c.cpuProfile)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, profile.close()) }()
 	dirs, err := newDataDirs(c)
 	if err != nil {
 		return err
@@ -43,7 +48,7 @@ func runBench(ctx context.Context, c *runConfig, log *slog.Logger, stdout, stder
 		}
 		return errors.Join(err, dirs.abandon())
 	}
-	r, err := measureCluster(ctx, c, cl, p)
+	r, err := measureCluster(ctx, c, cl, p, profile)
 	p.done()
 	c.logLevel.Set(slog.LevelError) // nodes that stop see each other go, which is no news
 	if closing := cl.close(); err == nil {
@@ -73,12 +78,12 @@ func runBench(ctx context.Context, c *runConfig, log *slog.Logger, stdout, stder
 
 // measureCluster puts the load on a running cluster and compares the nodes after it.
 // It returns no report when the cluster failed.
-func measureCluster(ctx context.Context, c *runConfig, cl *cluster, p *progress) (*report, error) {
+func measureCluster(ctx context.Context, c *runConfig, cl *cluster, p *progress, profile *cpuProfile) (*report, error) {
 	l, err := newLoad(ctx, cl, c.clients, c.payload)
 	if err != nil {
 		return nil, err
 	}
-	m, err := l.measure(ctx, cl, c.warmup, c.duration, p)
+	m, err := l.measure(ctx, cl, c.warmup, c.duration, p, profile)
 	drain, compare := drainLimit, verifyLimit
 	if m.interrupted {
 		drain, compare = interruptedDrain, interruptedVerify

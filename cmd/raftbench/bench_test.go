@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -12,7 +14,7 @@ import (
 
 // A run of a few hundred milliseconds: what it measures is not the point.
 func short(args ...string) []string {
-	return append([]string{"--duration", "200ms", "--warmup", "50ms", "--clients", "16", "--election-timeout", "300ms", "--segment", "4194304"}, args...)
+	return append([]string{"--duration", "200ms", "--warmup", "50ms", "--clients", "16", "--election-timeout", "150ms", "--segment", "1048576"}, args...)
 }
 
 // checkJSON checks that a run printed one good object and nothing else.
@@ -168,5 +170,35 @@ func TestCtrlCGivesAPartialResult(t *testing.T) {
 				t.Errorf("left behind: %v, %v", left, err)
 			}
 		})
+	}
+}
+
+func TestInterruptedStartLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range [][]string{{}, {"--processes"}, {"--dir", filepath.Join(dir, "x", "y")}} {
+		var stdout bytes.Buffer
+		stderr := new(lockedBuffer)
+		status := run(ctx, append([]string{"raftbench"}, args...), strings.NewReader(""), &stdout, stderr)
+		if status != exitInterrupted || stdout.Len() > 0 {
+			t.Errorf("%q: exit status %d:\n%s%s", args, status, &stdout, stderr)
+		}
+		checkEmpty(t, dir)
+	}
+}
+
+func TestCPUProfile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cpu.prof")
+	if out := runArgs(t, short("--nodes", "1", "--cpuprofile", file)...); out.status != 0 {
+		t.Fatalf("exit status %d:\n%s", out.status, out.stderr)
+	}
+	if info, err := os.Stat(file); err != nil || info.Size() == 0 {
+		t.Errorf("profile: %v, %v", info, err)
+	}
+	out := runArgs(t, short("--cpuprofile", filepath.Join(file, "x"))...)
+	if out.status != exitFailed || strings.Count(out.stderr, "\n") != 1 || !strings.Contains(out.stderr, "--cpuprofile") {
+		t.Errorf("exit status %d:\n%s", out.status, out.stderr)
 	}
 }

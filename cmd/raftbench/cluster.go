@@ -20,6 +20,7 @@ const (
 	clusterName = "raftbench"
 	startLimit  = 30 * time.Second // for opening the nodes, and again for the first leaders
 	pollEvery   = 5 * time.Millisecond
+	causeLimit  = time.Second // a broken connection is seen before the end of the process
 )
 
 // member is one node of the cluster under load, in this process or in its own. Its
@@ -116,11 +117,24 @@ func (c *cluster) counters(ctx context.Context) (counters, error) {
 	for i, m := range c.members {
 		one, err := m.counters(ctx)
 		if err != nil {
-			return counters{}, fmt.Errorf("counters of node %d: %w", i+1, err)
+			return counters{}, c.cause(fmt.Errorf("counters of node %d: %w", i+1, err))
 		}
 		sum = sum.add(one)
 	}
 	return sum, nil
+}
+
+// cause returns why a member could not be reached: its end, when that is reported
+// shortly, or else err.
+func (c *cluster) cause(err error) error {
+	t := time.NewTimer(causeLimit)
+	defer t.Stop()
+	select {
+	case failed := <-c.failed:
+		return failed
+	case <-t.C:
+		return err
+	}
 }
 
 // durability returns what all members say, or each one's when they differ.

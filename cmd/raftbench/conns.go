@@ -28,6 +28,7 @@ type nodeConns struct {
 
 type nodeConn struct {
 	mu      sync.Mutex
+	closed  bool
 	client  *transport.Client
 	failed  error // the last attempt to connect, until retry
 	retry   time.Time
@@ -54,6 +55,9 @@ func (n *nodeConns) call(ctx context.Context, i int, m *codec.Method, req, resp 
 func (c *nodeConn) get(ctx context.Context, addr string) (*transport.Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return nil, transport.ErrClosed
+	}
 	if c.client != nil {
 		return c.client, nil
 	}
@@ -82,18 +86,19 @@ func (c *nodeConn) drop(client *transport.Client) {
 	c.closing.Go(func() { _ = client.Close() }) // it is of no use whatever Close says
 }
 
-// close ends all connections. No call may be in flight or follow.
+// close ends all connections; calls in flight end too.
 func (n *nodeConns) close() error {
 	var errs []error
 	for i := range n.conns {
 		c := &n.conns[i]
 		c.mu.Lock()
+		c.closed = true
 		if c.client != nil {
 			errs = append(errs, c.client.Close())
 			c.client = nil
 		}
 		c.mu.Unlock()
-		c.closing.Wait()
+		c.closing.Wait() // drop adds nothing once client is nil
 	}
 	return errors.Join(errs...)
 }

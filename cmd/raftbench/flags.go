@@ -42,6 +42,7 @@ type runConfig struct {
 	engine                          engineConfig
 	dir                             string
 	json, processes                 bool
+	cpuProfile                      string    // file; "": none
 	dropApply                       int       // node that drops one apply; 0: none
 	stderr                          io.Writer // of child processes
 	logLevel                        *slog.LevelVar
@@ -177,6 +178,7 @@ func runSettings(c *runConfig) *settings {
 	s.duration(&c.warmup, "warmup", "`TIME` under load before measuring, 0s to 24h", 2*time.Second, 0, maxDuration)
 	s.engine(&c.engine)
 	s.text(&c.dir, "dir", "keep the nodes' data in `DIR`/n1, n2, ..., which must not exist yet; otherwise in a temporary directory removed at the end", notEmpty)
+	s.text(&c.cpuProfile, "cpuprofile", "write a CPU profile of this process in the time measured to `FILE`", notEmpty)
 	s.add("test-drop-apply", "for tests: node `N` forgets one command, which the run must notice", "", func(text string) (err error) {
 		c.dropApply, err = parseNumber(text, 1, maxNodes)
 		return err

@@ -220,7 +220,7 @@ type measurement struct {
 
 // measure runs the load: warm-up, then the time measured. It returns early, with what
 // there is, when ctx ends. When a member fails it returns that failure.
-func (l *load) measure(ctx context.Context, cl *cluster, warmup, duration time.Duration, p *progress) (m measurement, err error) {
+func (l *load) measure(ctx context.Context, cl *cluster, warmup, duration time.Duration, p *progress, profile *cpuProfile) (m measurement, err error) {
 	l.start()
 	if done, err := l.wait(ctx, cl, warmup, p); err != nil || !done {
 		l.stop()
@@ -234,12 +234,17 @@ func (l *load) measure(ctx context.Context, cl *cluster, warmup, duration time.D
 		l.stop()
 		return m, err
 	}
+	if err := profile.start(); err != nil {
+		l.stop()
+		return m, err
+	}
 	began := time.Now()
 	_, failed := l.counts()
 	l.phase.Store(phaseMeasured)
 	done, err := l.wait(ctx, cl, duration, p)
 	m.elapsed = time.Since(began)
 	l.stop()
+	profile.stop()
 	_, m.failed = l.counts()
 	m.failed -= failed
 	if err != nil {

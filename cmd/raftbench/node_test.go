@@ -18,7 +18,7 @@ import (
 // startNode starts a cluster of one in a process of its own and returns its address.
 func startNode(t *testing.T, dir string, more ...string) (p *program, addr string) {
 	t.Helper()
-	args := []string{"node", "--id", "1", "--cluster", "c", "--listen", "127.0.0.1:0", "--dir", dir, "--election-timeout", "50ms"}
+	args := []string{"node", "--id", "1", "--cluster", "c", "--listen", "127.0.0.1:0", "--dir", dir, "--election-timeout", "50ms", "--segment", "1048576"}
 	p = startProgram(t, append(args, more...)...)
 	line := p.line(t)
 	m := regexp.MustCompile(`^raftbench node 1: ready on (127\.0\.0\.1:\d+), durability .+$`).FindStringSubmatch(line)

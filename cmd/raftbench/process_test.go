@@ -73,7 +73,7 @@ func killRounds() int {
 func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 	t.Parallel()
 	k := startKillable(t)
-	l, err := newLoad(t.Context(), k.cluster, 32, 64)
+	l, err := newLoad(t.Context(), k.cluster, 8, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 			eventually(t, "progress after a kill", func() bool {
 				now, _ := l.counts()
 				_, applied, failed := k.members[i].query(t.Context(), 1, "state")
-				return now >= acked+100 && failed == nil && (err != nil || applied >= goal)
+				return now >= acked+50 && failed == nil && (err != nil || applied >= goal)
 			})
 		}
 	}
@@ -135,7 +135,7 @@ func startKillable(t *testing.T) *killable {
 		t.Fatal(err)
 	}
 	k := &killable{cluster: &cluster{groups: 1, failed: make(chan error, 1), remote: true}}
-	c := &runConfig{groups: 1, clients: 32, payload: 64, stderr: os.Stderr}
+	c := &runConfig{groups: 1, clients: 8, payload: 64, stderr: os.Stderr}
 	c.engine = engineConfig{codec: "thrift-compact", electionTimeout: 150 * time.Millisecond, segmentBytes: minSegment}
 	dir := t.TempDir()
 	for i, addr := range addrs {
@@ -178,4 +178,30 @@ func (k *killable) restart(t *testing.T, i int) {
 		t.Fatal(err)
 	}
 	k.processes[i].child = start(t, k.args[i])
+}
+
+// A node that dies under load ends the run with its name: the result would mean nothing.
+func TestRunEndsWhenAProcessDies(t *testing.T) {
+	t.Parallel()
+	c := &runConfig{nodes: 3, groups: 1, clients: 4, payload: 64, processes: true, stderr: os.Stderr}
+	c.engine = engineConfig{codec: "thrift-compact", durability: engine.Memory, electionTimeout: 300 * time.Millisecond, segmentBytes: minSegment}
+	cl, err := startCluster(t.Context(), c, nil, new(dataDirs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := newLoad(t.Context(), cl, c.clients, c.payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cl.members[1].(*remoteMember).child.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = l.measure(t.Context(), cl, 0, time.Hour, newProgress(new(lockedBuffer)), nil)
+	if err == nil || !strings.Contains(err.Error(), "node 2 (process ") || !strings.Contains(err.Error(), "signal: killed") {
+		t.Errorf("measure: %v", err)
+	}
+	_ = cl.close() // node 2 did not end well
+	if err := l.drain(testLimit); err != nil {
+		t.Error(err)
+	}
 }
