@@ -22,6 +22,9 @@ func FuzzStep(f *testing.F) {
 			t.Fatal(err)
 		}
 		z.node = n
+		if z.next()%2 == 1 {
+			z.lead()
+		}
 		for len(z.in) > 0 {
 			z.event()
 		}
@@ -54,6 +57,19 @@ type fuzzed struct {
 	hs     HardState
 }
 
+// lead makes the node leader of term 1: chance hardly ever does.
+func (z *fuzzed) lead() {
+	z.step(Event{Kind: EventCampaign})
+	for _, pre := range []bool{true, false} {
+		m := Message{Kind: MessageVoteAnswer, From: 2, To: 1, AskedTerm: 1, PreVote: pre, Granted: true}
+		z.step(Event{Kind: EventMessage, Message: &m})
+		z.persist()
+	}
+	if z.node.role != raftpb.RoleLeader {
+		z.t.Fatal("not elected")
+	}
+}
+
 // next is one byte of the input, 0 at its end.
 func (z *fuzzed) next() byte {
 	if len(z.in) == 0 {
@@ -74,6 +90,22 @@ func (z *fuzzed) small() int64 {
 	default:
 		return 1<<62 - 4 + int64(b-248)
 	}
+}
+
+// term is mostly the current one.
+func (z *fuzzed) term() Term {
+	if b := z.next(); b < 160 {
+		return z.node.term
+	}
+	return Term(z.small())
+}
+
+// round is mostly the current one.
+func (z *fuzzed) round() int64 {
+	if b := z.next(); b < 200 {
+		return z.node.reads.round
+	}
+	return z.small()
 }
 
 func (z *fuzzed) event() {
@@ -100,7 +132,7 @@ func (z *fuzzed) event() {
 
 func (z *fuzzed) message(kind MessageKind) {
 	z.calls++
-	m := Message{Kind: kind, From: NodeID(2 + z.next()%3), To: 1, Call: z.calls, Term: Term(z.small())}
+	m := Message{Kind: kind, From: NodeID(2 + z.next()%3), To: 1, Call: z.calls, Term: z.term()}
 	flags := z.next()
 	m.PreVote, m.Transfer, m.Granted = flags&1 != 0, flags&2 != 0, flags&4 != 0
 	switch kind {
@@ -109,9 +141,9 @@ func (z *fuzzed) message(kind MessageKind) {
 	case MessageVoteAnswer:
 		m.AskedTerm = Term(z.small())
 	case MessageAppend:
-		m.PrevIndex, m.PrevTerm, m.Commit, m.Round = Index(z.small()), Term(z.small()), Index(z.small()), z.small()
+		m.PrevIndex, m.PrevTerm, m.Commit, m.Round = Index(z.small()), Term(z.small()), Index(z.small()), z.round()
 		for range z.next() % 5 {
-			e := Entry{Term: Term(z.small()), Kind: raftpb.EntryKind(z.next() % 5), Body: []byte{z.next()}}
+			e := Entry{Term: z.term(), Kind: raftpb.EntryKind(z.next() % 5), Body: []byte{z.next()}}
 			if e.Kind == raftpb.EntryKindConfig && flags&8 != 0 {
 				c := threeVoters()
 				c.Incoming[0].Suffrage = raftpb.Suffrage(1 + z.next()%3)
@@ -120,10 +152,10 @@ func (z *fuzzed) message(kind MessageKind) {
 			m.Entries = append(m.Entries, e)
 		}
 	case MessageAppendAnswer:
-		m.Status, m.PrevIndex, m.Matched = raftpb.AppendStatus(z.next()%8), Index(z.small()), Index(z.small())
-		m.ConflictIndex, m.ConflictTerm, m.LogLast, m.Round = Index(z.small()), Term(z.small()), Index(z.small()), z.small()
+		m.Status, m.PrevIndex, m.Matched = raftpb.AppendStatus(1+z.next()%6), Index(z.small()), Index(z.small())
+		m.ConflictIndex, m.ConflictTerm, m.LogLast, m.Round = Index(z.small()), Term(z.small()), Index(z.small()), z.round()
 	case MessageBeat, MessageBeatAck:
-		m.Commit, m.Round = Index(z.small()), z.small()
+		m.Commit, m.Round = Index(z.small()), z.round()
 	case MessageReadIndex, MessageReadIndexAnswer:
 		m.Context, m.ReadIndex = z.small(), Index(z.small())
 	}
