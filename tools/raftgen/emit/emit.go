@@ -94,7 +94,8 @@ func emitProgram(tmpl *template.Template, n *names, p *ast.Program, importBase s
 		if !out.wanted(p) {
 			continue
 		}
-		g := &generator{prog: p, names: n, importBase: importBase, format: formats[out.suffix], imports: map[string]string{}}
+		g := &generator{prog: p, names: n, importBase: importBase, format: formats[out.suffix],
+			included: map[string]string{}, imports: map[string]string{}}
 		data, err := g.render(tmpl, out.template)
 		if err != nil {
 			return nil, fmt.Errorf("emit: %s: %w", p.Path, err)
@@ -110,7 +111,8 @@ type generator struct {
 	names      *names
 	importBase string
 	format     *wireFormat
-	imports    map[string]string // import path -> name
+	included   map[string]string // name -> import path of the packages of included files that were mentioned
+	imports    map[string]string // import path -> name of the packages that the body uses
 }
 
 // view is what the templates see.
@@ -191,7 +193,7 @@ var known = map[string]string{
 	"msgpack": msgpackPath,
 }
 
-// addImports looks for the known packages in the body.
+// addImports looks for known and included packages in the body.
 func (g *generator) addImports(body string) error {
 	file, err := parser.ParseFile(token.NewFileSet(), "", "package p\n"+body, parser.SkipObjectResolution)
 	if err != nil {
@@ -201,6 +203,8 @@ func (g *generator) addImports(body string) error {
 		if sel, ok := n.(*goast.SelectorExpr); ok {
 			if x, ok := sel.X.(*goast.Ident); ok && known[x.Name] != "" {
 				g.imports[known[x.Name]] = x.Name
+			} else if ok && g.included[x.Name] != "" {
+				g.imports[g.included[x.Name]] = x.Name
 			}
 		}
 		return true

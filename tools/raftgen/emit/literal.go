@@ -108,7 +108,7 @@ func (g *generator) structParts(v *ast.Value, s *ast.Struct) []string {
 	for _, fv := range v.Fields {
 		set[fv.Field] = fv.Value
 	}
-	other := &generator{prog: s.Program, names: g.names, importBase: g.importBase, imports: map[string]string{}}
+	other := &generator{prog: s.Program, names: g.names, importBase: g.importBase, included: map[string]string{}}
 	var parts []string
 	for _, f := range other.record(s).Fields {
 		for _, af := range s.Fields {

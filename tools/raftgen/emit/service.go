@@ -159,7 +159,9 @@ func (g *generator) result(m *method, f *ast.Function) {
 
 // NonNil returns the expression for a container v that is returned, so that an empty one is not taken for none.
 func (f *field) NonNil() string {
-	return f.record.g.use(codecPath) + ".NonNil" + map[ast.Kind]string{
-		ast.KindMap: "Map", ast.KindList: "Slice", ast.KindSet: "Slice", ast.KindBinary: "Slice",
-	}[f.T.True().Kind] + "(v)"
+	t := f.T.True()
+	if t.Kind == ast.KindMap && hashable(t.Key) {
+		return f.record.g.use(codecPath) + ".NonNilMap(v)"
+	}
+	return f.record.g.use(codecPath) + ".NonNilSlice(v)"
 }

@@ -213,22 +213,11 @@ func (g *generator) qualified(p *ast.Program, node any) string {
 // uses anyway, or of another included one.
 func (g *generator) useProgram(p *ast.Program) string {
 	importPath := path.Join(g.importBase, g.names.dir(p))
-	if name, ok := g.imports[importPath]; ok {
-		return name
-	}
 	name := g.names.pkg(p)
-	taken := func() bool {
-		for _, n := range g.imports {
-			if n == name {
-				return true
-			}
-		}
-		return goWords[name]
-	}
-	for taken() {
+	for goWords[name] || g.included[name] != "" && g.included[name] != importPath {
 		name += "_"
 	}
-	g.imports[importPath] = name
+	g.included[name] = importPath
 	return name
 }
 
