@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 )
 
@@ -127,7 +125,7 @@ type Options struct {
 // withDefaults returns a copy with the defaults filled in.
 func (o Options) withDefaults() Options {
 	if o.FS == nil {
-		o.FS = vfs.Default
+		o.FS = defaultFS()
 	}
 	if o.Catalog == nil {
 		o.Catalog = PebbleCatalog

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // segFile is a segment as it was found.
@@ -135,7 +133,7 @@ func (l *Log) arrange(files []segFile) (begun, prepared []segFile, err error) {
 
 // openScan opens a segment and walks its frames from the first one.
 func (l *Log) openScan(f *segFile) (*scanner, error) {
-	r, err := l.fs.Open(l.fs.PathJoin(l.dir, segDir, f.name), vfs.SequentialReadsOption)
+	r, err := l.openThrough(l.fs.PathJoin(l.dir, segDir, f.name))
 	if err != nil {
 		return nil, err
 	}
@@ -406,7 +404,7 @@ func (l *Log) openReaders(begun []segFile, end uint64) error {
 				return err
 			}
 		}
-		r, err := l.fs.Open(name, vfs.RandomReadsOption)
+		r, err := l.openAt(name)
 		if err != nil {
 			return err
 		}
@@ -441,7 +439,7 @@ func (l *Log) adopt(begun, prepared []segFile, seg *segment) (*segment, error) {
 		if next.w, err = l.fs.OpenReadWrite(name, categoryLog); err != nil {
 			return nil, err
 		}
-		if next.r, err = l.fs.Open(name, vfs.RandomReadsOption); err != nil {
+		if next.r, err = l.openAt(name); err != nil {
 			return nil, err
 		}
 	}

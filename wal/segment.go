@@ -8,8 +8,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // Layout of a log's directory.
@@ -253,7 +251,7 @@ func (l *Log) stamp(seg *segment, spare, name string) error {
 	if err := l.syncDirs(segDir, spareDir); err != nil {
 		return err
 	}
-	seg.r, err = l.fs.Open(name, vfs.RandomReadsOption)
+	seg.r, err = l.openAt(name)
 	return err
 }
 

@@ -13,6 +13,17 @@ type FS = vfs.FS
 // File is an open file of an FS.
 type File = vfs.File
 
+// defaultFS is the operating system's file system.
+func defaultFS() FS { return vfs.Default }
+
+// openAt opens a file for reads here and there.
+func (l *Log) openAt(name string) (File, error) { return l.fs.Open(name, vfs.RandomReadsOption) }
+
+// openThrough opens a file to be read from front to back.
+func (l *Log) openThrough(name string) (File, error) {
+	return l.fs.Open(name, vfs.SequentialReadsOption)
+}
+
 const (
 	categoryLog     vfs.DiskWriteCategory = "raftwire-wal"
 	categorySpare   vfs.DiskWriteCategory = "raftwire-spare"

@@ -60,6 +60,7 @@ var layers = []Layer{
 		Only: map[string][]string{pebble: {"catalog", "pebble", "vfs"}},
 		Test: []string{pebble},
 	},
+	{Dir: "wal/internal/crashfs", May: []string{pebble}}, // the disk of wal's tests is one of pebble's file systems
 	{Dir: "transport", May: []string{"gen", "codec"}, Test: []string{apacheThrift}},
 	{Dir: "gen", May: []string{"codec", apacheThrift}, Test: []string{msgpack}},
 	{Dir: "codec", May: []string{apacheThrift, msgpack}, Test: []string{"gen"}},
