@@ -14,7 +14,7 @@ func FuzzStep(f *testing.F) {
 	f.Add([]byte("\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10"))
 	f.Add([]byte{8, 9, 0, 1, 1, 0, 0, 1, 2, 3, 10, 0, 2, 0, 0, 1, 1, 1, 9, 9})
 	f.Fuzz(func(t *testing.T, input []byte) {
-		z := &fuzzed{t: t, in: input, log: newMemoryLog(), open: map[uint64]bool{}}
+		z := &fuzzed{t: t, in: input, log: newMemoryLog(), open: map[uint64]bool{}, ends: map[uint64]Index{}, votes: map[Term]NodeID{}}
 		cfg := goodConfig()
 		cfg.MaxUncommittedBytes, cfg.TailBytes, cfg.MaxPendingReads = 2000, 500, 4
 		n, err := New(cfg, z.log, HardState{}, 0, 0)
@@ -52,6 +52,8 @@ type fuzzed struct {
 	log    *memoryLog
 	writes []diskWrite
 	open   map[uint64]bool
+	ends   map[uint64]Index // what an append covers, by call
+	votes  map[Term]NodeID
 	calls  uint64
 	commit Index
 	hs     HardState
@@ -160,7 +162,7 @@ func (z *fuzzed) message(kind MessageKind) {
 		m.Context, m.ReadIndex = z.small(), Index(z.small())
 	}
 	if kind == MessageVote || kind == MessageAppend || kind == MessageBeat || kind == MessageReadIndex {
-		z.open[m.Call] = true
+		z.open[m.Call], z.ends[m.Call] = true, m.PrevIndex+Index(len(m.Entries))
 	}
 	z.step(Event{Kind: EventMessage, Message: &m})
 }
@@ -186,6 +188,15 @@ func (z *fuzzed) answered(m *Message) {
 		z.t.Fatalf("call %d is answered twice, or was none", m.Call)
 	}
 	z.open[m.Call] = false
+	if end := z.ends[m.Call]; m.Status == raftpb.AppendStatusOk && (m.Matched != end || end < 0 || end > z.log.LastIndex()) {
+		z.t.Fatalf("acknowledges %d of an append up to %d, the disk ends at %d", m.Matched, end, z.log.LastIndex())
+	}
+	if m.Granted && !m.PreVote {
+		if was := z.votes[m.Term]; was != 0 && was != m.To {
+			z.t.Fatalf("votes for %d and %d in term %d", was, m.To, m.Term)
+		}
+		z.votes[m.Term] = m.To
+	}
 }
 
 func (z *fuzzed) step(in Event) {
