@@ -58,7 +58,7 @@ var layers = []Layer{
 		Dir:  "wal",
 		May:  []string{"gen", "codec"},
 		Only: map[string][]string{pebble: {"catalog", "pebble", "vfs"}},
-		Test: []string{pebble},
+		Test: []string{pebble, "wal/internal/crashfs"},
 	},
 	{Dir: "wal/internal/crashfs", May: []string{pebble}}, // the disk of wal's tests is one of pebble's file systems
 	{Dir: "transport", May: []string{"gen", "codec"}, Test: []string{apacheThrift}},
