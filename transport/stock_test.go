@@ -250,3 +250,26 @@ func TestStockPeerServer(t *testing.T) {
 		t.Errorf("declared exception: got %v", err)
 	}
 }
+
+// A peer on its stock library dials, shakes hands in either protocol, and is then served
+// what only peers are.
+func TestStockPeerClient(t *testing.T) {
+	n := listen(t, 1, grantVote)
+	for name, factory := range stockProtocols {
+		t.Run(name, func(t *testing.T) {
+			_, c := stockDial(t, n.Addr(), factory)
+			var hello raftpb.RaftPeerHandshakeResult
+			args := &raftpb.RaftPeerHandshakeArgs{Req: &raftpb.Hello{
+				Version: raftpb.ProtocolVersion, Cluster: "test", Node: 3, Target: 1, MaxFrame: raftpb.MaxFrameBytes,
+				Codecs: []raftpb.Codec{raftpb.CodecThriftBinary}, Software: "stock",
+			}}
+			if _, err := c.Call(t.Context(), "Handshake", args, &hello); err != nil || hello.Return == nil || hello.Return.Node != 1 {
+				t.Fatalf("got %v, %+v", err, hello)
+			}
+			var vote raftpb.RaftPeerVoteResult
+			if _, err := c.Call(t.Context(), "Vote", &raftpb.RaftPeerVoteArgs{Req: &raftpb.VoteRequest{Group: 6}}, &vote); err != nil || vote.Return == nil || vote.Return.Group != 6 {
+				t.Fatalf("got %v, %+v", err, vote)
+			}
+		})
+	}
+}
