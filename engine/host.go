@@ -154,6 +154,18 @@ func (h *Host) Group(id GroupID) *Group {
 // Addr returns the address the host listens on.
 func (h *Host) Addr() string { return h.network.Addr() }
 
+// SetCodec changes what this host sends requests in: a name as in Config.Codec.
+// Connections and calls in flight go on, for every frame names its codec; the other
+// nodes need not change at the same time, or at all.
+func (h *Host) SetCodec(name string) error {
+	c, ok := codec.ByName(name)
+	if !ok {
+		return fmt.Errorf("engine: codec %q is not known", name)
+	}
+	h.network.SetCodec(c)
+	return nil
+}
+
 // Durability says what an acknowledged write survives on this host, honestly: a
 // directory on a file system in memory is "none (tmpfs)" whatever was configured.
 // Only "fsync" may be called durable.

@@ -50,6 +50,10 @@ type Network interface {
 	// RemovePeer forgets a peer and closes the connections to it.
 	RemovePeer(id raftpb.NodeID)
 
+	// SetCodec changes what later calls are sent in. Connections stay: every frame
+	// names its codec. Peers that do not decode it get the best one that both sides know.
+	SetCodec(c codec.Codec)
+
 	// Addr is the address listened on, with the port that was chosen.
 	Addr() string
 	// Metrics returns the counters as they stand.
