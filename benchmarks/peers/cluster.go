@@ -192,6 +192,19 @@ func (c *cluster) sample() meter.Sample {
 	return s
 }
 
+// counts adds up what the members in this process count themselves.
+func (c *cluster) counts() map[string]uint64 {
+	total := map[string]uint64{}
+	for _, n := range c.local {
+		if n, ok := n.(Counter); ok {
+			for name, v := range n.Counts() {
+				total[name] += v
+			}
+		}
+	}
+	return total
+}
+
 // verify waits until every member has applied what clients saw acknowledged, and
 // all have come to the same state.
 func (c *cluster) verify(commands, bytes uint64, limit time.Duration) error {

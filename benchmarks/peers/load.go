@@ -41,6 +41,9 @@ type Result struct {
 	OpsPerFsync  float64 `json:"ops_per_fsync"`
 	ForeignCPUs  float64 `json:"foreign_cpus"` // CPUs kept busy by anything else: noise if not small
 
+	// Per thousand commands, of the members in this process; what an engine counts itself.
+	Own map[string]float64 `json:"own_per_kop,omitempty"`
+
 	Verified bool   `json:"verified"` // every member applied every acknowledged command and has the same state
 	Note     string `json:"note,omitempty"`
 
@@ -82,7 +85,7 @@ func runLoad(cl *cluster, lc loadConfig) (Result, error) {
 		return Result{}, err
 	}
 	time.Sleep(lc.warm)
-	before := cl.sample()
+	before, ownBefore := cl.sample(), cl.counts()
 	stopProfiles, err := lc.profiles.start()
 	if err != nil {
 		return Result{}, err
@@ -93,11 +96,17 @@ func runLoad(cl *cluster, lc loadConfig) (Result, error) {
 	l.phase.Store(stopping)
 	elapsed := time.Since(start)
 	err = stopProfiles()
-	used := cl.sample().Sub(before)
+	used, own := cl.sample().Sub(before), cl.counts()
 	if err := errors.Join(err, l.wait(20*time.Second)); err != nil {
 		return Result{}, err
 	}
 	r := l.result(lc, elapsed.Seconds(), used)
+	for name, v := range own {
+		if r.Own == nil {
+			r.Own = map[string]float64{}
+		}
+		r.Own[name] = 1000 * float64(v-ownBefore[name]) / float64(max(r.Ops, 1))
+	}
 	acked := l.acked.Load()
 	if err := cl.verify(acked, acked*uint64(lc.payload), 15*time.Second); err != nil {
 		r.Note = err.Error()

@@ -47,6 +47,12 @@ type Node interface {
 	Close() error
 }
 
+// Counter is a Node that knows more about itself than the machine can tell.
+type Counter interface {
+	// Counts returns totals since the start, by name.
+	Counts() map[string]uint64
+}
+
 // Client proposes commands to the member that created it.
 type Client interface {
 	// Propose returns once cmd is durable on a quorum and applied by the proposing

@@ -80,6 +80,15 @@ func (n *raftwireNode) Client(group int) (Client, error) { return raftwireClient
 
 func (n *raftwireNode) Applied() state { return n.machines.state() }
 
+// Counts implements Counter.
+func (n *raftwireNode) Counts() map[string]uint64 {
+	m := n.host.Metrics()
+	return map[string]uint64{
+		"syncs": uint64(m.Log.Syncs), "log_batches": uint64(m.Log.Batches), "log_bytes": uint64(m.Log.Bytes),
+		"frames_out": m.Network.FramesOut, "socket_writes": m.Network.Writes, "wire_bytes": m.Network.BytesOut,
+	}
+}
+
 func (n *raftwireNode) Close() error { return n.host.Close() }
 
 type raftwireClient struct{ g *raftwire.Group }
