@@ -2,8 +2,11 @@ package gen_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"math/rand/v2"
+	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -11,6 +14,7 @@ import (
 
 	"github.com/seed-814fcd60/raftwire/codec"
 	"github.com/seed-814fcd60/raftwire/codec/codectest"
+	"github.com/seed-814fcd60/raftwire/codec/codectest/everything"
 	"github.com/seed-814fcd60/raftwire/codec/msgpack"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 )
@@ -163,6 +167,51 @@ func TestMsgpackGlueBounded(t *testing.T) {
 		var m raftpb.GoodbyeRequest
 		if err := v5.Unmarshal(b, &m); err == nil {
 			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// TestMsgpackSpec checks the examples of docs/spec/msgpack.md, in their order.
+func TestMsgpackSpec(t *testing.T) {
+	page, err := os.ReadFile("../docs/spec/msgpack.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, examples, _ := strings.Cut(string(page), "## 4. Examples")
+	var rows [][]byte
+	for _, m := range regexp.MustCompile("(?m)\\| `([0-9a-f ]+)` \\|$").FindAllStringSubmatch(examples, -1) {
+		b, err := hex.DecodeString(strings.ReplaceAll(m[1], " ", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, b)
+	}
+	member := &raftpb.Member{ID: 3, Address: "h:1", Suffrage: raftpb.SuffrageWitness, Priority: codec.Some[int32](-70000)}
+	noop := []raftpb.Entry{{Term: 7, Kind: raftpb.EntryKindNoop, Crc32c: -1}}
+	written := []codec.Message{
+		&raftpb.Beat{Group: 1, Term: 7, Commit: 300, Round: -1, Quiesce: true},
+		&raftpb.VoteRequest{Group: 1, Term: 7, Candidate: 2, LastIndex: 1000, LastTerm: 6, PreVote: true},
+		&raftpb.Entry{Term: 7, Kind: raftpb.EntryKindCommand, Body: []byte("abc"), Crc32c: 0xdeadbeef},
+		&raftpb.AppendRequest{Group: 1, Term: 7, Leader: 2, PrevIndex: 9, PrevTerm: 6, Commit: 8, Entries: noop, Round: 5},
+		&raftpb.Payload{Command: []byte{1, 2}},
+		&raftpb.Payload{Command: []byte{1, 2}, Serial: codec.Some[int64](5)},
+		member,
+		&everything.Choice{Text: codec.Some("hi")},
+		&everything.Gaps{Seventh: 1, Second: "x", Twentieth: 2},
+		&everything.Sparse{Near: 1, Far: "x"},
+	}
+	if len(rows) != len(written)+4 {
+		t.Fatalf("%d examples, want %d", len(rows), len(written)+4)
+	}
+	for i, m := range written {
+		if b := m.AppendMsgpack(nil); !bytes.Equal(b, rows[i]) {
+			t.Errorf("%+v is %x, the page says %x", m, b, rows[i])
+		}
+	}
+	for _, row := range rows[len(written):] {
+		var got raftpb.Member
+		if n, err := got.ParseMsgpack(row, nil); err != nil || n != len(row) || got != *member {
+			t.Errorf("%x: %+v, %d bytes, %v", row, got, n, err)
 		}
 	}
 }

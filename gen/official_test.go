@@ -6,6 +6,8 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -223,6 +225,37 @@ func TestTwinsAreComplete(t *testing.T) {
 		}
 		if found != len(twins) {
 			t.Errorf("%s: %d types, %d in the table", file, found, len(twins))
+		}
+	}
+}
+
+// TestOfficialIsCurrent generates testdata/official again, where the compiler that made it is installed.
+func TestOfficialIsCurrent(t *testing.T) {
+	if version, err := exec.CommandContext(t.Context(), "thrift", "--version").Output(); err != nil || !bytes.Contains(version, []byte("0.17.0")) {
+		t.Skip("the Thrift compiler 0.17.0 is not installed (apt install thrift-compiler)")
+	}
+	const options = "go:skip_remote,package_prefix=github.com/seed-814fcd60/raftwire/gen/testdata/official/"
+	dir := t.TempDir()
+	for _, idl := range []string{"../idl/raft.thrift", "../codec/codectest/idl/basis.thrift", "../codec/codectest/idl/everything.thrift"} {
+		if out, err := exec.CommandContext(t.Context(), "thrift", "-gen", options, "-out", dir, idl).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	made, err := filepath.Glob(filepath.Join(dir, "*", "*.go"))
+	if err != nil || len(made) != 9 {
+		t.Fatalf("%d files, want 9: %v", len(made), err)
+	}
+	for _, name := range made {
+		rel, err := filepath.Rel(dir, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kept, err := os.ReadFile(filepath.Join("testdata/official", rel)); err != nil || !bytes.Equal(kept, now) {
+			t.Errorf("testdata/official/%s is not what the compiler makes of the IDL; see the README there (%v)", rel, err)
 		}
 	}
 }
