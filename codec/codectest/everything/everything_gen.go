@@ -50,7 +50,7 @@ func Primes() []int32 { return []int32{2, 3, basis.Answer} }
 func Words_() []string { return []string{"a", "b"} }
 
 // Table is a constant of everything.thrift.
-func Table() map[string][]int32 { return map[string][]int32{"one": []int32{1}, "two": []int32{1, 2}} }
+func Table() map[string][]int32 { return map[string][]int32{"one": {1}, "two": {1, 2}} }
 
 // Origin is a constant of everything.thrift.
 func Origin() basis.Point { return basis.Point{X: 0, Y: 0} }

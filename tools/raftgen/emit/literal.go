@@ -82,11 +82,11 @@ func byteList(b []byte) string {
 func (g *generator) composite(v *ast.Value, t *ast.Type) string {
 	var parts []string
 	for _, e := range v.List {
-		parts = append(parts, g.literal(e))
+		parts = append(parts, g.element(t.Elem, e))
 	}
 	for _, p := range v.Map {
 		if hashable(t.Key) {
-			parts = append(parts, g.literal(p.Key)+": "+g.literal(p.Value))
+			parts = append(parts, g.element(t.Key, p.Key)+": "+g.element(t.Elem, p.Value))
 		} else {
 			parts = append(parts, fmt.Sprintf("{Key: %s, Value: %s}", g.literal(p.Key), g.literal(p.Value)))
 		}
@@ -95,6 +95,15 @@ func (g *generator) composite(v *ast.Value, t *ast.Type) string {
 		parts = g.structParts(v, t.Struct)
 	}
 	return g.goType(v.Type) + "{" + strings.Join(parts, ", ") + "}"
+}
+
+// element returns the literal of an element, without its type where Go lets it be left out.
+func (g *generator) element(t *ast.Type, v *ast.Value) string {
+	lit := g.literal(v)
+	if rest, ok := strings.CutPrefix(lit, g.goType(t)); ok && strings.HasPrefix(rest, "{") {
+		return rest
+	}
+	return lit
 }
 
 // structParts returns the fields of a struct's literal: those that v sets, and the defaults of others.
