@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -24,7 +25,10 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	if err := os.Setenv(asProgram, "1"); err != nil {
+	// A program under the race detector sleeps for a second before it ends: too long
+	// for one that has to stop within two.
+	race := strings.TrimSpace(os.Getenv("GORACE") + " atexit_sleep_ms=10")
+	if err := errors.Join(os.Setenv(asProgram, "1"), os.Setenv("GORACE", race)); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m)
@@ -50,7 +54,8 @@ type output struct {
 	stdout, stderr string
 }
 
-// runArgs runs a command line in this process.
+// runArgs runs a command line in this process. Tests that run in parallel use
+// runProgram: the command line library has global variables.
 func runArgs(t *testing.T, args ...string) output {
 	t.Helper()
 	var stdout bytes.Buffer
@@ -116,12 +121,24 @@ func (p *program) line(t *testing.T) string {
 	return strings.TrimSuffix(line, "\n")
 }
 
+// runProgram runs a command line in a process of its own.
+func runProgram(t *testing.T, args ...string) output {
+	t.Helper()
+	return startProgram(t, args...).wait(t)
+}
+
 // end signals the program and returns what it left behind.
 func (p *program) end(t *testing.T, s os.Signal) output {
 	t.Helper()
 	if err := p.cmd.Process.Signal(s); err != nil {
 		t.Fatal(err)
 	}
+	return p.wait(t)
+}
+
+// wait waits for the end of the program and of its children.
+func (p *program) wait(t *testing.T) output {
+	t.Helper()
 	rest, err := io.ReadAll(p.stdout)
 	if err != nil {
 		t.Fatal(err)

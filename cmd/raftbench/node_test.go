@@ -138,7 +138,7 @@ func TestNodeForeignDirectory(t *testing.T) {
 		"another node":    {"--id", "2", "--cluster", "c"},
 		"another cluster": {"--id", "1", "--cluster", "d"},
 	} {
-		out := runArgs(t, append([]string{"node", "--listen", "127.0.0.1:0", "--dir", dir}, args...)...)
+		out := runProgram(t, append([]string{"node", "--listen", "127.0.0.1:0", "--dir", dir}, args...)...)
 		if out.status != exitFailed || strings.Count(out.stderr, "\n") != 1 || !strings.Contains(out.stderr, "belongs to") {
 			t.Errorf("%s: exit status %d:\n%s", name, out.status, out.stderr)
 		}

@@ -24,7 +24,7 @@ func TestRunInProcesses(t *testing.T) {
 	}
 	for name, args := range tests {
 		t.Run(name, func(t *testing.T) {
-			r := checkJSON(t, runArgs(t, append(short("--processes", "--json"), args...)...))
+			r := checkJSON(t, runProgram(t, append(short("--processes", "--json"), args...)...))
 			if runtime.GOOS == "linux" && (r["cpu_s_per_million_ops"] == nil || r["allocs_per_op"] == nil) {
 				t.Errorf("cost is unknown: %v", r)
 			}
@@ -40,7 +40,7 @@ func TestRunInProcesses(t *testing.T) {
 
 func TestDroppedApplyInAProcessIsFound(t *testing.T) {
 	t.Parallel()
-	out := runArgs(t, short("--processes", "--json", "--test-drop-apply", "2")...)
+	out := runProgram(t, short("--processes", "--json", "--test-drop-apply", "2")...)
 	if out.status != exitFailed || !strings.Contains(out.stderr, "node 2 has not applied 1 acknowledged commands") {
 		t.Errorf("exit status %d:\n%s", out.status, out.stderr)
 	}
