@@ -178,6 +178,10 @@ func (l *load) wait(limit time.Duration) error {
 func (l *load) result(lc loadConfig, seconds float64, used meter.Sample) Result {
 	lat := meter.Summarise(l.hists...)
 	n := float64(max(lat.Count, 1))
+	perSync := 0.0 // unknown
+	if used.Syncs > 0 {
+		perSync = n / float64(used.Syncs)
+	}
 	return Result{
 		Payload: lc.payload, Conc: lc.clients, Seconds: seconds, Ops: lat.Count, Errors: l.errors.Load(),
 		OpsPerSec: n / seconds, MBPerSec: n * float64(lc.payload) / seconds / 1e6,
@@ -188,7 +192,7 @@ func (l *load) result(lc loadConfig, seconds float64, used meter.Sample) Result 
 		GCsPerSec: float64(used.GCs) / seconds, CtxSwPerOp: float64(used.Switches) / n,
 		DiskBPerOp:   float64(used.WriteBytes) / n,
 		FsyncsPerSec: float64(used.Syncs) / seconds, FlushPerSec: float64(used.Flushes) / seconds,
-		OpsPerFsync: n / float64(max(used.Syncs, 1)),
+		OpsPerFsync: perSync,
 		ForeignCPUs: (used.Machine - used.CPU).Seconds() / seconds,
 	}
 }
