@@ -75,16 +75,20 @@ func (c *protocolCodec) Decode(b []byte, m Message, l *Limits) error {
 		}
 		return e
 	}
-	if read == len(b) {
-		return nil
-	}
-	if read > len(b) && (endMark{}).Read(ctx, p) == nil && (endMark{}).Read(ctx, p) != nil {
+	if read == len(b) || read > len(b) && ended(ctx, p) {
 		return nil
 	}
 	if read > len(b) {
 		read = -1
 	}
 	return &Error{Codec: c.name, Kind: Trailing, Offset: read}
+}
+
+// ended reports whether p stands before one endMark and no other.
+func ended(ctx context.Context, p thrift.TProtocol) bool {
+	first := (endMark{}).Read(ctx, p)
+	second := (endMark{}).Read(ctx, p)
+	return first == nil && second != nil
 }
 
 // endMark is a struct that says where a message ended.

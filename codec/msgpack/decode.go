@@ -352,7 +352,5 @@ func Validate(b []byte, l *codec.Limits) (n int, err error) {
 	var d Decoder
 	d.Init(b, l)
 	d.Skip()
-	return d.Done(&anyInfo)
+	return d.Done(&codec.StructInfo{Name: "value"})
 }
-
-var anyInfo = codec.StructInfo{Name: "value"}

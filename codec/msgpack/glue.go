@@ -1,6 +1,7 @@
 package msgpack
 
 import (
+	"errors"
 	"io"
 
 	v5 "github.com/vmihailenco/msgpack/v5"
@@ -53,7 +54,7 @@ func (r *rawReader) take(n int) error {
 		r.buf = append(r.buf, make([]byte, step)...)
 		if err := r.d.ReadFull(r.buf[old:]); err != nil {
 			r.buf = r.buf[:old]
-			if err == io.EOF && old > 0 {
+			if errors.Is(err, io.EOF) && old > 0 {
 				err = io.ErrUnexpectedEOF
 			}
 			return err
