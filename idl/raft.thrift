@@ -14,6 +14,9 @@
  *   6. Methods are never renamed; arguments are exactly one request struct; method names are unique over
  *      all services of a port; each method carries (id = "n") for native frames.
  *   7. Thrift has no unsigned: a crc32c rides zero-extended in i64, -1 = absent.
+ *
+ * Annotations of our generator, which change nothing on the wire: (id = "n") numbers a method, (max = "n") is the most
+ * bytes or elements that a decoder takes, (hot = "1") asks for code that is longer and faster.
  */
 namespace go raftpb
 namespace py raftwire
@@ -22,15 +25,23 @@ namespace rs raftwire
 namespace cpp raftwire
 namespace js raftwire
 
+/** One Raft group. A host runs many. */
 typedef i64 GroupID
+/** One host, in every group that it is a member of. From 1; 0 is nobody. */
 typedef i64 NodeID
+/** The epoch of a leader: never falls, and has at most one leader. */
 typedef i64 Term
+/** A position in a log, from 1. */
 typedef i64 Index
 
+/** What Hello.version says. */
 const i32 PROTOCOL_VERSION = 1
+/** The largest frame by default, without its length field; stock Thrift libraries have the same limit. */
 const i32 MAX_FRAME_BYTES = 16384000
+/** A HeartbeatRequest has no more beats than this. */
 const i32 MAX_GROUPS_PER_HEARTBEAT = 4096
 
+/** How messages are encoded; 64 to 127 are for private codecs. */
 enum Codec {
   UNSPECIFIED = 0
   THRIFT_COMPACT = 1
@@ -38,6 +49,7 @@ enum Codec {
   MSGPACK = 3
 }
 
+/** What the body of an entry is. */
 enum EntryKind {
   UNSPECIFIED = 0
   /** body is an encoded Payload. */
@@ -73,9 +85,12 @@ struct Entry {
   5: optional i32 strippedBytes
 } (hot = "1")
 
+/** What a node is in a group at present. */
 enum Role { UNKNOWN = 0, FOLLOWER = 1, PRECANDIDATE = 2, CANDIDATE = 3, LEADER = 4, LEARNER = 5 }
+/** What a member may do: a learner has no vote, a witness has one but no state machine. */
 enum Suffrage { UNSPECIFIED = 0, VOTER = 1, LEARNER = 2, WITNESS = 3 }
 
+/** One member of a configuration. */
 struct Member {
   1: NodeID id
   2: string address
@@ -85,6 +100,7 @@ struct Member {
   5: optional i32 priority
 }
 
+/** Who is in a group. */
 struct Configuration {
   1: list<Member> incoming
   /** Non-empty while a joint configuration is in force. */
@@ -94,10 +110,12 @@ struct Configuration {
   4: i64 epoch
 }
 
+/** Why a vote was not granted. */
 enum RejectReason { NONE = 0, STALE_TERM = 1, LOG_BEHIND = 2, ALREADY_VOTED = 3, LEADER_ALIVE = 4, UNCERTAIN = 5, NOT_MEMBER = 6, LAGGING = 7, LEASE_PROMISED = 8 }
 
 // ---------------------------------------------------------------- peer RPCs
 
+/** A candidate asks for a vote; with preVote, whether it would get one. */
 struct VoteRequest {
   1: GroupID group
   2: Term term
@@ -109,6 +127,7 @@ struct VoteRequest {
   7: bool transfer
 }
 
+/** The answer to a VoteRequest. */
 struct VoteResponse {
   1: GroupID group
   2: Term term
@@ -119,6 +138,7 @@ struct VoteResponse {
   6: Term askedTerm
 }
 
+/** The leader sends entries, or none to learn where the follower is. */
 struct AppendRequest {
   1: GroupID group
   2: Term term
@@ -131,8 +151,10 @@ struct AppendRequest {
   8: i64 round
 } (hot = "1")
 
+/** What became of an AppendRequest. */
 enum AppendStatus { UNSPECIFIED = 0, OK = 1, LOG_MISMATCH = 2, STALE_TERM = 3, NEED_SNAPSHOT = 4, BUSY = 5, UNCERTAIN = 6 }
 
+/** The answer to an AppendRequest. */
 struct AppendResponse {
   1: GroupID group
   2: Term term
@@ -157,6 +179,7 @@ struct Beat {
   5: bool quiesce
 } (hot = "1")
 
+/** The beats of all groups that one node leads and another follows. */
 struct HeartbeatRequest {
   1: NodeID leader
   2: list<Beat> beats
@@ -172,10 +195,12 @@ struct BeatAck {
   4: bool wake
 } (hot = "1")
 
+/** The answers to the beats of one HeartbeatRequest. */
 struct HeartbeatResponse {
   1: list<BeatAck> acks
 }
 
+/** What a snapshot is of. */
 struct SnapshotMeta {
   1: Index index
   2: Term term
@@ -188,6 +213,7 @@ struct SnapshotMeta {
   8: binary sha256
 }
 
+/** A piece of a snapshot, in the order of the offsets. */
 struct SnapshotChunk {
   1: GroupID group
   2: Term term
@@ -203,8 +229,10 @@ struct SnapshotChunk {
   10: bool done
 } (hot = "1")
 
+/** What became of a SnapshotChunk. */
 enum SnapshotStatus { UNSPECIFIED = 0, OK = 1, RESUME_AT = 2, CHECKSUM_MISMATCH = 3, REJECTED = 4, INSTALLED = 5 }
 
+/** The answer to a SnapshotChunk. */
 struct SnapshotAck {
   1: GroupID group
   2: Term term
@@ -220,14 +248,20 @@ struct SnapshotAck {
 struct FetchRequest { 1: GroupID group, 2: Term term, 3: Index first, 4: i32 count }
 struct FetchResponse { 1: GroupID group, 2: Term term, 3: Index first, 4: list<Entry> entries }
 
+/** The leader hands over: the receiver campaigns at once. */
 struct TimeoutNowRequest { 1: GroupID group, 2: Term term, 3: NodeID leader }
+/** Whether the receiver campaigns. */
 struct TimeoutNowResponse { 1: GroupID group, 2: Term term, 3: bool accepted }
 
+/** A follower asks the leader for an index from which it may serve a read. */
 struct ReadIndexRequest { 1: GroupID group, 2: NodeID origin, 3: i64 context }
+/** Reads are served once this index is applied. */
 struct ReadIndexResponse { 1: GroupID group, 2: Term term, 3: Index index, 4: i64 context }
 
+/** Why a connection is closed. */
 struct GoodbyeRequest { 1: string reason }
 
+/** Who one is and what one can do: the first call on a connection between nodes, and its answer. */
 struct Hello {
   1: i32 version = PROTOCOL_VERSION
   2: string cluster
@@ -248,8 +282,10 @@ struct Hello {
 
 // ------------------------------------------------------------------ clients
 
+/** What a read may miss: nothing; nothing, from any node; nothing while clocks keep their bound; recent writes. */
 enum Consistency { LINEARIZABLE = 0, FOLLOWER = 1, LEASE = 2, STALE = 3 }
 
+/** A command for the state machine. With session and serial it is applied once, however often it is sent. */
 struct ProposeRequest {
   1: GroupID group
   2: binary command
@@ -258,13 +294,19 @@ struct ProposeRequest {
   5: optional i64 ackedBelow
   6: i32 timeoutMs
 } (hot = "1")
+/** The command was applied, at this position, with this result. */
 struct ProposeResponse { 1: GroupID group, 2: Index index, 3: Term term, 4: binary result } (hot = "1")
 
+/** Asks for a session, in which commands are applied exactly once. */
 struct OpenSessionRequest { 1: GroupID group, 2: i32 timeoutMs }
+/** The session, and how many serials may be open in it at a time. */
 struct OpenSessionResponse { 1: GroupID group, 2: i64 session, 3: i32 window }
+/** Ends a session. */
 struct CloseSessionRequest { 1: GroupID group, 2: i64 session, 3: i32 timeoutMs }
+/** The session has ended. */
 struct CloseSessionResponse { 1: GroupID group }
 
+/** A query for the state machine. */
 struct ReadRequest {
   1: GroupID group
   2: binary query
@@ -274,10 +316,14 @@ struct ReadRequest {
   /** Read-your-writes: answer only once applied this far. */
   6: optional Index minIndex
 } (hot = "1")
+/** The result of a query, on the state with all entries up to index applied. */
 struct ReadResponse { 1: GroupID group, 2: Index index, 3: binary result } (hot = "1")
 
+/** Asks how a group is on this node. */
 struct StatusRequest { 1: GroupID group }
+/** How a leader sends to a follower. */
 enum ProgressState { UNSPECIFIED = 0, PROBE = 1, REPLICATE = 2, SNAPSHOT = 3 }
+/** A leader's view of one follower. */
 struct Progress {
   1: NodeID id
   2: Index matched
@@ -286,8 +332,11 @@ struct Progress {
   5: i64 lagBytes
   6: i64 lastContactMs
 }
+/** How well a group is on a node. */
 enum Health { UNSPECIFIED = 0, OK = 1, UNCERTAIN = 2, REPAIRING = 3, DISK_STALLED = 4, STOPPED = 5 }
+/** A number with a name, for people. */
 struct Counter { 1: string name, 2: i64 value }
+/** How a group is on this node. */
 struct StatusResponse {
   1: GroupID group
   2: NodeID node
@@ -308,8 +357,11 @@ struct StatusResponse {
 
 // -------------------------------------------------------------------- admin
 
+/** What a membership change does. */
 enum ChangeKind { UNSPECIFIED = 0, ADD_VOTER = 1, ADD_LEARNER = 2, ADD_WITNESS = 3, REMOVE = 4, PROMOTE = 5, DEMOTE = 6, UPDATE_ADDRESS = 7, REPLACE_ALL = 8 }
+/** One step of a membership change. */
 struct Change { 1: ChangeKind kind, 2: Member member }
+/** A membership change: all steps, or none. */
 struct ChangeRequest {
   1: GroupID group
   2: list<Change> changes
@@ -317,27 +369,41 @@ struct ChangeRequest {
   3: optional Index expected
   4: i32 timeoutMs
 }
+/** The configuration that the change led to, and the index of its entry. */
 struct ChangeResponse { 1: GroupID group, 2: Index index, 3: Configuration config }
+/** A configuration on the way. */
 struct PlanStep { 1: Configuration config, 2: i32 toleratedFailures, 3: string note }
+/** What a change would do, without doing it. */
 struct PlanResponse { 1: GroupID group, 2: list<PlanStep> steps }
+/** Asks the leader to hand over; target 0 leaves the choice to it. */
 struct TransferRequest { 1: GroupID group, 2: NodeID target }
+/** The term in which the new leader leads. */
 struct TransferResponse { 1: GroupID group, 2: Term term }
+/** Asks for a snapshot now; with compact, the log before it is dropped. */
 struct SnapshotRequest { 1: GroupID group, 2: bool compact }
+/** The snapshot that was taken. */
 struct SnapshotResponse { 1: GroupID group, 2: SnapshotMeta meta }
+/** Asks for hashes at one index, to compare nodes. */
 struct HashRequest { 1: GroupID group, 2: Index index }
+/** Hashes of the state machine and of the log up to index. */
 struct HashResponse { 1: GroupID group, 2: Index index, 3: binary state, 4: binary logChain }
+/** Asks what a group waits for. */
 struct WhyRequest { 1: GroupID group }
+/** What a group waits for, in a sentence. */
 struct WhyResponse { 1: GroupID group, 2: string sentence, 3: optional NodeID culprit }
 
 // --------------------------------------------------------------- exceptions
 
+/** Why a request was refused. */
 enum RejectCode { UNSPECIFIED = 0, TOO_LARGE = 1, BUSY = 2, BAD_ARGUMENT = 3, WRONG_CLUSTER = 4, WRONG_NODE = 5, WRONG_VERSION = 6, AMNESIA = 7, OLD_EPOCH = 8, NOT_ALLOWED = 9, SESSION_EXPIRED = 10, SERIAL_OUT_OF_WINDOW = 11, UNSAFE_CHANGE = 12, CHANGE_IN_PROGRESS = 13 }
 
 /** This node does not lead; retry at leaderAddress when it is set. */
 exception NotLeader { 1: GroupID group, 2: optional NodeID leader, 3: optional string leaderAddress, 4: Term term }
+/** This node has no such group. */
 exception NoSuchGroup { 1: GroupID group }
 /** Outcome unknown when maybeApplied: retry only with the same session and serial. */
 exception Unavailable { 1: GroupID group, 2: string reason, 3: bool maybeApplied, 4: optional i32 retryAfterMs }
+/** The request was refused, and had no effect. */
 exception Rejected { 1: GroupID group, 2: RejectCode code, 3: string reason, 4: optional i64 expectedSerial }
 
 /** Between nodes; served only after Handshake on the same connection. Calls flow from dialer to acceptor. */

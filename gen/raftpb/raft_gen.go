@@ -17,6 +17,9 @@
 //  6. Methods are never renamed; arguments are exactly one request struct; method names are unique over
 //     all services of a port; each method carries (id = "n") for native frames.
 //  7. Thrift has no unsigned: a crc32c rides zero-extended in i64, -1 = absent.
+//
+// Annotations of our generator, which change nothing on the wire: (id = "n") numbers a method, (max = "n") is the most
+// bytes or elements that a decoder takes, (hot = "1") asks for code that is longer and faster.
 package raftpb
 
 import (
@@ -29,28 +32,28 @@ import (
 // This file needs a runtime that defines Runtime1; if it does not compile, run go generate.
 const _ = codec.Runtime1
 
-// ProtocolVersion is a constant of raft.thrift.
+// What Hello.version says.
 const ProtocolVersion = 1
 
-// MaxFrameBytes is a constant of raft.thrift.
+// The largest frame by default, without its length field; stock Thrift libraries have the same limit.
 const MaxFrameBytes = 16384000
 
-// MaxGroupsPerHeartbeat is a constant of raft.thrift.
+// A HeartbeatRequest has no more beats than this.
 const MaxGroupsPerHeartbeat = 4096
 
-// GroupID is int64.
+// One Raft group. A host runs many.
 type GroupID int64
 
-// NodeID is int64.
+// One host, in every group that it is a member of. From 1; 0 is nobody.
 type NodeID int64
 
-// Term is int64.
+// The epoch of a leader: never falls, and has at most one leader.
 type Term int64
 
-// Index is int64.
+// A position in a log, from 1.
 type Index int64
 
-// Codec is an enum of raft.thrift.
+// How messages are encoded; 64 to 127 are for private codecs.
 type Codec int32
 
 // The values of Codec.
@@ -76,7 +79,7 @@ func (v Codec) String() string {
 	return strconv.Itoa(int(v))
 }
 
-// EntryKind is an enum of raft.thrift.
+// What the body of an entry is.
 type EntryKind int32
 
 // The values of EntryKind.
@@ -109,7 +112,7 @@ func (v EntryKind) String() string {
 	return strconv.Itoa(int(v))
 }
 
-// Role is an enum of raft.thrift.
+// What a node is in a group at present.
 type Role int32
 
 // The values of Role.
@@ -141,7 +144,7 @@ func (v Role) String() string {
 	return strconv.Itoa(int(v))
 }
 
-// Suffrage is an enum of raft.thrift.
+// What a member may do: a learner has no vote, a witness has one but no state machine.
 type Suffrage int32
 
 // The values of Suffrage.
@@ -167,7 +170,7 @@ func (v Suffrage) String() string {
 	return strconv.Itoa(int(v))
 }
 
-// RejectReason is an enum of raft.thrift.
+// Why a vote was not granted.
 type RejectReason int32
 
 // The values of RejectReason.
@@ -208,7 +211,7 @@ func (v RejectReason) String() string {
 	return strconv.Itoa(int(v))
 }
 
-// AppendStatus is an enum of raft.thrift.
+// What became of an AppendRequest.
 type AppendStatus int32
 
 // The values of AppendStatus.
@@ -243,7 +246,7 @@ func (v AppendStatus) String() string {
 	return strconv.Itoa(int(v))
 }
 
-// SnapshotStatus is an enum of raft.thrift.
+// What became of a SnapshotChunk.
 type SnapshotStatus int32
 
 // The values of SnapshotStatus.
@@ -275,7 +278,7 @@ func (v SnapshotStatus) String() string {
 	return strconv.Itoa(int(v))
 }
 
-// Consistency is an enum of raft.thrift.
+// What a read may miss: nothing; nothing, from any node; nothing while clocks keep their bound; recent writes.
 type Consistency int32
 
 // The values of Consistency.
@@ -301,7 +304,7 @@ func (v Consistency) String() string {
 	return strconv.Itoa(int(v))
 }
 
-// ProgressState is an enum of raft.thrift.
+// How a leader sends to a follower.
 type ProgressState int32
 
 // The values of ProgressState.
@@ -327,7 +330,7 @@ func (v ProgressState) String() string {
 	return strconv.Itoa(int(v))
 }
 
-// Health is an enum of raft.thrift.
+// How well a group is on a node.
 type Health int32
 
 // The values of Health.
@@ -359,7 +362,7 @@ func (v Health) String() string {
 	return strconv.Itoa(int(v))
 }
 
-// ChangeKind is an enum of raft.thrift.
+// What a membership change does.
 type ChangeKind int32
 
 // The values of ChangeKind.
@@ -400,7 +403,7 @@ func (v ChangeKind) String() string {
 	return strconv.Itoa(int(v))
 }
 
-// RejectCode is an enum of raft.thrift.
+// Why a request was refused.
 type RejectCode int32
 
 // The values of RejectCode.
@@ -502,7 +505,7 @@ func (m *Entry) Reset() {
 	*m = Entry{Crc32c: -1}
 }
 
-// Member is a struct of raft.thrift.
+// One member of a configuration.
 type Member struct {
 	ID       NodeID   // 1
 	Address  string   // 2
@@ -525,7 +528,7 @@ func (m *Member) Reset() {
 	*m = Member{}
 }
 
-// Configuration is a struct of raft.thrift.
+// Who is in a group.
 type Configuration struct {
 	Incoming []Member // 1
 	// Non-empty while a joint configuration is in force.
@@ -547,7 +550,7 @@ func (m *Configuration) Reset() {
 	*m = Configuration{Incoming: m.Incoming[:0], Outgoing: m.Outgoing[:0]}
 }
 
-// VoteRequest is a struct of raft.thrift.
+// A candidate asks for a vote; with preVote, whether it would get one.
 type VoteRequest struct {
 	Group     GroupID // 1
 	Term      Term    // 2
@@ -574,7 +577,7 @@ func (m *VoteRequest) Reset() {
 	*m = VoteRequest{}
 }
 
-// VoteResponse is a struct of raft.thrift.
+// The answer to a VoteRequest.
 type VoteResponse struct {
 	Group   GroupID      // 1
 	Term    Term         // 2
@@ -599,7 +602,7 @@ func (m *VoteResponse) Reset() {
 	*m = VoteResponse{}
 }
 
-// AppendRequest is a struct of raft.thrift.
+// The leader sends entries, or none to learn where the follower is.
 type AppendRequest struct {
 	Group     GroupID // 1
 	Term      Term    // 2
@@ -628,7 +631,7 @@ func (m *AppendRequest) Reset() {
 	*m = AppendRequest{Entries: m.Entries[:0]}
 }
 
-// AppendResponse is a struct of raft.thrift.
+// The answer to an AppendRequest.
 type AppendResponse struct {
 	Group  GroupID      // 1
 	Term   Term         // 2
@@ -683,7 +686,7 @@ func (m *Beat) Reset() {
 	*m = Beat{}
 }
 
-// HeartbeatRequest is a struct of raft.thrift.
+// The beats of all groups that one node leads and another follows.
 type HeartbeatRequest struct {
 	Leader NodeID // 1
 	Beats  []Beat // 2
@@ -722,7 +725,7 @@ func (m *BeatAck) Reset() {
 	*m = BeatAck{}
 }
 
-// HeartbeatResponse is a struct of raft.thrift.
+// The answers to the beats of one HeartbeatRequest.
 type HeartbeatResponse struct {
 	Acks []BeatAck // 1
 }
@@ -736,7 +739,7 @@ func (m *HeartbeatResponse) Reset() {
 	*m = HeartbeatResponse{Acks: m.Acks[:0]}
 }
 
-// SnapshotMeta is a struct of raft.thrift.
+// What a snapshot is of.
 type SnapshotMeta struct {
 	Index       Index         // 1
 	Term        Term          // 2
@@ -772,7 +775,7 @@ func (m *SnapshotMeta) Reset() {
 	m.Sha256 = nil
 }
 
-// SnapshotChunk is a struct of raft.thrift.
+// A piece of a snapshot, in the order of the offsets.
 type SnapshotChunk struct {
 	Group  GroupID // 1
 	Term   Term    // 2
@@ -806,7 +809,7 @@ func (m *SnapshotChunk) Reset() {
 	*m = SnapshotChunk{ChunkCrc32c: -1}
 }
 
-// SnapshotAck is a struct of raft.thrift.
+// The answer to a SnapshotChunk.
 type SnapshotAck struct {
 	Group      GroupID        // 1
 	Term       Term           // 2
@@ -872,7 +875,7 @@ func (m *FetchResponse) Reset() {
 	*m = FetchResponse{Entries: m.Entries[:0]}
 }
 
-// TimeoutNowRequest is a struct of raft.thrift.
+// The leader hands over: the receiver campaigns at once.
 type TimeoutNowRequest struct {
 	Group  GroupID // 1
 	Term   Term    // 2
@@ -890,7 +893,7 @@ func (m *TimeoutNowRequest) Reset() {
 	*m = TimeoutNowRequest{}
 }
 
-// TimeoutNowResponse is a struct of raft.thrift.
+// Whether the receiver campaigns.
 type TimeoutNowResponse struct {
 	Group    GroupID // 1
 	Term     Term    // 2
@@ -908,7 +911,7 @@ func (m *TimeoutNowResponse) Reset() {
 	*m = TimeoutNowResponse{}
 }
 
-// ReadIndexRequest is a struct of raft.thrift.
+// A follower asks the leader for an index from which it may serve a read.
 type ReadIndexRequest struct {
 	Group   GroupID // 1
 	Origin  NodeID  // 2
@@ -926,7 +929,7 @@ func (m *ReadIndexRequest) Reset() {
 	*m = ReadIndexRequest{}
 }
 
-// ReadIndexResponse is a struct of raft.thrift.
+// Reads are served once this index is applied.
 type ReadIndexResponse struct {
 	Group   GroupID // 1
 	Term    Term    // 2
@@ -946,7 +949,7 @@ func (m *ReadIndexResponse) Reset() {
 	*m = ReadIndexResponse{}
 }
 
-// GoodbyeRequest is a struct of raft.thrift.
+// Why a connection is closed.
 type GoodbyeRequest struct {
 	Reason string // 1
 }
@@ -960,7 +963,7 @@ func (m *GoodbyeRequest) Reset() {
 	*m = GoodbyeRequest{}
 }
 
-// Hello is a struct of raft.thrift.
+// Who one is and what one can do: the first call on a connection between nodes, and its answer.
 type Hello struct {
 	Version int32  // 1
 	Cluster string // 2
@@ -998,7 +1001,7 @@ func (m *Hello) Reset() {
 	*m = Hello{Version: ProtocolVersion, Codecs: m.Codecs[:0], MaxFrame: MaxFrameBytes}
 }
 
-// ProposeRequest is a struct of raft.thrift.
+// A command for the state machine. With session and serial it is applied once, however often it is sent.
 type ProposeRequest struct {
 	Group      GroupID          // 1
 	Command    []byte           // 2
@@ -1022,7 +1025,7 @@ func (m *ProposeRequest) Reset() {
 	*m = ProposeRequest{}
 }
 
-// ProposeResponse is a struct of raft.thrift.
+// The command was applied, at this position, with this result.
 type ProposeResponse struct {
 	Group  GroupID // 1
 	Index  Index   // 2
@@ -1042,7 +1045,7 @@ func (m *ProposeResponse) Reset() {
 	*m = ProposeResponse{}
 }
 
-// OpenSessionRequest is a struct of raft.thrift.
+// Asks for a session, in which commands are applied exactly once.
 type OpenSessionRequest struct {
 	Group     GroupID // 1
 	TimeoutMs int32   // 2
@@ -1058,7 +1061,7 @@ func (m *OpenSessionRequest) Reset() {
 	*m = OpenSessionRequest{}
 }
 
-// OpenSessionResponse is a struct of raft.thrift.
+// The session, and how many serials may be open in it at a time.
 type OpenSessionResponse struct {
 	Group   GroupID // 1
 	Session int64   // 2
@@ -1076,7 +1079,7 @@ func (m *OpenSessionResponse) Reset() {
 	*m = OpenSessionResponse{}
 }
 
-// CloseSessionRequest is a struct of raft.thrift.
+// Ends a session.
 type CloseSessionRequest struct {
 	Group     GroupID // 1
 	Session   int64   // 2
@@ -1094,7 +1097,7 @@ func (m *CloseSessionRequest) Reset() {
 	*m = CloseSessionRequest{}
 }
 
-// CloseSessionResponse is a struct of raft.thrift.
+// The session has ended.
 type CloseSessionResponse struct {
 	Group GroupID // 1
 }
@@ -1108,7 +1111,7 @@ func (m *CloseSessionResponse) Reset() {
 	*m = CloseSessionResponse{}
 }
 
-// ReadRequest is a struct of raft.thrift.
+// A query for the state machine.
 type ReadRequest struct {
 	Group       GroupID          // 1
 	Query       []byte           // 2
@@ -1133,7 +1136,7 @@ func (m *ReadRequest) Reset() {
 	*m = ReadRequest{Consistency: ConsistencyLinearizable}
 }
 
-// ReadResponse is a struct of raft.thrift.
+// The result of a query, on the state with all entries up to index applied.
 type ReadResponse struct {
 	Group  GroupID // 1
 	Index  Index   // 2
@@ -1151,7 +1154,7 @@ func (m *ReadResponse) Reset() {
 	*m = ReadResponse{}
 }
 
-// StatusRequest is a struct of raft.thrift.
+// Asks how a group is on this node.
 type StatusRequest struct {
 	Group GroupID // 1
 }
@@ -1165,7 +1168,7 @@ func (m *StatusRequest) Reset() {
 	*m = StatusRequest{}
 }
 
-// Progress is a struct of raft.thrift.
+// A leader's view of one follower.
 type Progress struct {
 	ID            NodeID        // 1
 	Matched       Index         // 2
@@ -1189,7 +1192,7 @@ func (m *Progress) Reset() {
 	*m = Progress{}
 }
 
-// Counter is a struct of raft.thrift.
+// A number with a name, for people.
 type Counter struct {
 	Name  string // 1
 	Value int64  // 2
@@ -1205,7 +1208,7 @@ func (m *Counter) Reset() {
 	*m = Counter{}
 }
 
-// StatusResponse is a struct of raft.thrift.
+// How a group is on this node.
 type StatusResponse struct {
 	Group         GroupID       // 1
 	Node          NodeID        // 2
@@ -1261,7 +1264,7 @@ func (m *StatusResponse) Reset() {
 	m.Counters = m.Counters[:0]
 }
 
-// Change is a struct of raft.thrift.
+// One step of a membership change.
 type Change struct {
 	Kind   ChangeKind // 1
 	Member Member     // 2
@@ -1278,7 +1281,7 @@ func (m *Change) Reset() {
 	m.Member.Reset()
 }
 
-// ChangeRequest is a struct of raft.thrift.
+// A membership change: all steps, or none.
 type ChangeRequest struct {
 	Group   GroupID  // 1
 	Changes []Change // 2
@@ -1299,7 +1302,7 @@ func (m *ChangeRequest) Reset() {
 	*m = ChangeRequest{Changes: m.Changes[:0]}
 }
 
-// ChangeResponse is a struct of raft.thrift.
+// The configuration that the change led to, and the index of its entry.
 type ChangeResponse struct {
 	Group  GroupID       // 1
 	Index  Index         // 2
@@ -1319,7 +1322,7 @@ func (m *ChangeResponse) Reset() {
 	m.Config.Reset()
 }
 
-// PlanStep is a struct of raft.thrift.
+// A configuration on the way.
 type PlanStep struct {
 	Config            Configuration // 1
 	ToleratedFailures int32         // 2
@@ -1339,7 +1342,7 @@ func (m *PlanStep) Reset() {
 	m.Note = ""
 }
 
-// PlanResponse is a struct of raft.thrift.
+// What a change would do, without doing it.
 type PlanResponse struct {
 	Group GroupID    // 1
 	Steps []PlanStep // 2
@@ -1355,7 +1358,7 @@ func (m *PlanResponse) Reset() {
 	*m = PlanResponse{Steps: m.Steps[:0]}
 }
 
-// TransferRequest is a struct of raft.thrift.
+// Asks the leader to hand over; target 0 leaves the choice to it.
 type TransferRequest struct {
 	Group  GroupID // 1
 	Target NodeID  // 2
@@ -1371,7 +1374,7 @@ func (m *TransferRequest) Reset() {
 	*m = TransferRequest{}
 }
 
-// TransferResponse is a struct of raft.thrift.
+// The term in which the new leader leads.
 type TransferResponse struct {
 	Group GroupID // 1
 	Term  Term    // 2
@@ -1387,7 +1390,7 @@ func (m *TransferResponse) Reset() {
 	*m = TransferResponse{}
 }
 
-// SnapshotRequest is a struct of raft.thrift.
+// Asks for a snapshot now; with compact, the log before it is dropped.
 type SnapshotRequest struct {
 	Group   GroupID // 1
 	Compact bool    // 2
@@ -1403,7 +1406,7 @@ func (m *SnapshotRequest) Reset() {
 	*m = SnapshotRequest{}
 }
 
-// SnapshotResponse is a struct of raft.thrift.
+// The snapshot that was taken.
 type SnapshotResponse struct {
 	Group GroupID      // 1
 	Meta  SnapshotMeta // 2
@@ -1420,7 +1423,7 @@ func (m *SnapshotResponse) Reset() {
 	m.Meta.Reset()
 }
 
-// HashRequest is a struct of raft.thrift.
+// Asks for hashes at one index, to compare nodes.
 type HashRequest struct {
 	Group GroupID // 1
 	Index Index   // 2
@@ -1436,7 +1439,7 @@ func (m *HashRequest) Reset() {
 	*m = HashRequest{}
 }
 
-// HashResponse is a struct of raft.thrift.
+// Hashes of the state machine and of the log up to index.
 type HashResponse struct {
 	Group    GroupID // 1
 	Index    Index   // 2
@@ -1456,7 +1459,7 @@ func (m *HashResponse) Reset() {
 	*m = HashResponse{}
 }
 
-// WhyRequest is a struct of raft.thrift.
+// Asks what a group waits for.
 type WhyRequest struct {
 	Group GroupID // 1
 }
@@ -1470,7 +1473,7 @@ func (m *WhyRequest) Reset() {
 	*m = WhyRequest{}
 }
 
-// WhyResponse is a struct of raft.thrift.
+// What a group waits for, in a sentence.
 type WhyResponse struct {
 	Group    GroupID           // 1
 	Sentence string            // 2
@@ -1514,7 +1517,7 @@ func (m *NotLeader) Error() string {
 	return fmt.Sprintf("NotLeader%+v", fields(*m))
 }
 
-// NoSuchGroup is an exception of raft.thrift.
+// This node has no such group.
 type NoSuchGroup struct {
 	Group GroupID // 1
 }
@@ -1560,7 +1563,7 @@ func (m *Unavailable) Error() string {
 	return fmt.Sprintf("Unavailable%+v", fields(*m))
 }
 
-// Rejected is an exception of raft.thrift.
+// The request was refused, and had no effect.
 type Rejected struct {
 	Group          GroupID          // 1
 	Code           RejectCode       // 2

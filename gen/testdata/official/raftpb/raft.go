@@ -20,6 +20,7 @@ var _ = context.Background
 var _ = time.Now
 var _ = bytes.Equal
 
+//How messages are encoded; 64 to 127 are for private codecs.
 type Codec int64
 const (
   Codec_UNSPECIFIED Codec = 0
@@ -79,6 +80,7 @@ func (p * Codec) Value() (driver.Value, error) {
   }
 return int64(*p), nil
 }
+//What the body of an entry is.
 type EntryKind int64
 const (
   EntryKind_UNSPECIFIED EntryKind = 0
@@ -141,6 +143,7 @@ func (p * EntryKind) Value() (driver.Value, error) {
   }
 return int64(*p), nil
 }
+//What a node is in a group at present.
 type Role int64
 const (
   Role_UNKNOWN Role = 0
@@ -206,6 +209,7 @@ func (p * Role) Value() (driver.Value, error) {
   }
 return int64(*p), nil
 }
+//What a member may do: a learner has no vote, a witness has one but no state machine.
 type Suffrage int64
 const (
   Suffrage_UNSPECIFIED Suffrage = 0
@@ -265,6 +269,7 @@ func (p * Suffrage) Value() (driver.Value, error) {
   }
 return int64(*p), nil
 }
+//Why a vote was not granted.
 type RejectReason int64
 const (
   RejectReason_NONE RejectReason = 0
@@ -339,6 +344,7 @@ func (p * RejectReason) Value() (driver.Value, error) {
   }
 return int64(*p), nil
 }
+//What became of an AppendRequest.
 type AppendStatus int64
 const (
   AppendStatus_UNSPECIFIED AppendStatus = 0
@@ -407,6 +413,7 @@ func (p * AppendStatus) Value() (driver.Value, error) {
   }
 return int64(*p), nil
 }
+//What became of a SnapshotChunk.
 type SnapshotStatus int64
 const (
   SnapshotStatus_UNSPECIFIED SnapshotStatus = 0
@@ -472,6 +479,7 @@ func (p * SnapshotStatus) Value() (driver.Value, error) {
   }
 return int64(*p), nil
 }
+//What a read may miss: nothing; nothing, from any node; nothing while clocks keep their bound; recent writes.
 type Consistency int64
 const (
   Consistency_LINEARIZABLE Consistency = 0
@@ -531,6 +539,7 @@ func (p * Consistency) Value() (driver.Value, error) {
   }
 return int64(*p), nil
 }
+//How a leader sends to a follower.
 type ProgressState int64
 const (
   ProgressState_UNSPECIFIED ProgressState = 0
@@ -590,6 +599,7 @@ func (p * ProgressState) Value() (driver.Value, error) {
   }
 return int64(*p), nil
 }
+//How well a group is on a node.
 type Health int64
 const (
   Health_UNSPECIFIED Health = 0
@@ -655,6 +665,7 @@ func (p * Health) Value() (driver.Value, error) {
   }
 return int64(*p), nil
 }
+//What a membership change does.
 type ChangeKind int64
 const (
   ChangeKind_UNSPECIFIED ChangeKind = 0
@@ -729,6 +740,7 @@ func (p * ChangeKind) Value() (driver.Value, error) {
   }
 return int64(*p), nil
 }
+//Why a request was refused.
 type RejectCode int64
 const (
   RejectCode_UNSPECIFIED RejectCode = 0
@@ -818,18 +830,22 @@ func (p * RejectCode) Value() (driver.Value, error) {
   }
 return int64(*p), nil
 }
+//One Raft group. A host runs many.
 type GroupID int64
 
 func GroupIDPtr(v GroupID) *GroupID { return &v }
 
+//One host, in every group that it is a member of. From 1; 0 is nobody.
 type NodeID int64
 
 func NodeIDPtr(v NodeID) *NodeID { return &v }
 
+//The epoch of a leader: never falls, and has at most one leader.
 type Term int64
 
 func TermPtr(v Term) *Term { return &v }
 
+//A position in a log, from 1.
 type Index int64
 
 func IndexPtr(v Index) *Index { return &v }
@@ -1360,6 +1376,8 @@ func (p *Entry) String() string {
   return fmt.Sprintf("Entry(%+v)", *p)
 }
 
+// One member of a configuration.
+// 
 // Attributes:
 //  - ID
 //  - Address
@@ -1625,6 +1643,8 @@ func (p *Member) String() string {
   return fmt.Sprintf("Member(%+v)", *p)
 }
 
+// Who is in a group.
+// 
 // Attributes:
 //  - Incoming
 //  - Outgoing: Non-empty while a joint configuration is in force.
@@ -1885,6 +1905,8 @@ func (p *Configuration) String() string {
   return fmt.Sprintf("Configuration(%+v)", *p)
 }
 
+// A candidate asks for a vote; with preVote, whether it would get one.
+// 
 // Attributes:
 //  - Group
 //  - Term
@@ -2213,6 +2235,8 @@ func (p *VoteRequest) String() string {
   return fmt.Sprintf("VoteRequest(%+v)", *p)
 }
 
+// The answer to a VoteRequest.
+// 
 // Attributes:
 //  - Group
 //  - Term
@@ -2503,6 +2527,8 @@ func (p *VoteResponse) String() string {
   return fmt.Sprintf("VoteResponse(%+v)", *p)
 }
 
+// The leader sends entries, or none to learn where the follower is.
+// 
 // Attributes:
 //  - Group
 //  - Term
@@ -2895,6 +2921,8 @@ func (p *AppendRequest) String() string {
   return fmt.Sprintf("AppendRequest(%+v)", *p)
 }
 
+// The answer to an AppendRequest.
+// 
 // Attributes:
 //  - Group
 //  - Term
@@ -3596,6 +3624,8 @@ func (p *Beat) String() string {
   return fmt.Sprintf("Beat(%+v)", *p)
 }
 
+// The beats of all groups that one node leads and another follows.
+// 
 // Attributes:
 //  - Leader
 //  - Beats
@@ -4012,6 +4042,8 @@ func (p *BeatAck) String() string {
   return fmt.Sprintf("BeatAck(%+v)", *p)
 }
 
+// The answers to the beats of one HeartbeatRequest.
+// 
 // Attributes:
 //  - Acks
 type HeartbeatResponse struct {
@@ -4137,6 +4169,8 @@ func (p *HeartbeatResponse) String() string {
   return fmt.Sprintf("HeartbeatResponse(%+v)", *p)
 }
 
+// What a snapshot is of.
+// 
 // Attributes:
 //  - Index
 //  - Term
@@ -4507,6 +4541,8 @@ func (p *SnapshotMeta) String() string {
   return fmt.Sprintf("SnapshotMeta(%+v)", *p)
 }
 
+// A piece of a snapshot, in the order of the offsets.
+// 
 // Attributes:
 //  - Group
 //  - Term
@@ -4956,6 +4992,8 @@ func (p *SnapshotChunk) String() string {
   return fmt.Sprintf("SnapshotChunk(%+v)", *p)
 }
 
+// The answer to a SnapshotChunk.
+// 
 // Attributes:
 //  - Group
 //  - Term
@@ -5704,6 +5742,8 @@ func (p *FetchResponse) String() string {
   return fmt.Sprintf("FetchResponse(%+v)", *p)
 }
 
+// The leader hands over: the receiver campaigns at once.
+// 
 // Attributes:
 //  - Group
 //  - Term
@@ -5882,6 +5922,8 @@ func (p *TimeoutNowRequest) String() string {
   return fmt.Sprintf("TimeoutNowRequest(%+v)", *p)
 }
 
+// Whether the receiver campaigns.
+// 
 // Attributes:
 //  - Group
 //  - Term
@@ -6059,6 +6101,8 @@ func (p *TimeoutNowResponse) String() string {
   return fmt.Sprintf("TimeoutNowResponse(%+v)", *p)
 }
 
+// A follower asks the leader for an index from which it may serve a read.
+// 
 // Attributes:
 //  - Group
 //  - Origin
@@ -6236,6 +6280,8 @@ func (p *ReadIndexRequest) String() string {
   return fmt.Sprintf("ReadIndexRequest(%+v)", *p)
 }
 
+// Reads are served once this index is applied.
+// 
 // Attributes:
 //  - Group
 //  - Term
@@ -6451,6 +6497,8 @@ func (p *ReadIndexResponse) String() string {
   return fmt.Sprintf("ReadIndexResponse(%+v)", *p)
 }
 
+// Why a connection is closed.
+// 
 // Attributes:
 //  - Reason
 type GoodbyeRequest struct {
@@ -6552,6 +6600,8 @@ func (p *GoodbyeRequest) String() string {
   return fmt.Sprintf("GoodbyeRequest(%+v)", *p)
 }
 
+// Who one is and what one can do: the first call on a connection between nodes, and its answer.
+// 
 // Attributes:
 //  - Version
 //  - Cluster
@@ -7062,6 +7112,8 @@ func (p *Hello) String() string {
   return fmt.Sprintf("Hello(%+v)", *p)
 }
 
+// A command for the state machine. With session and serial it is applied once, however often it is sent.
+// 
 // Attributes:
 //  - Group
 //  - Command
@@ -7391,6 +7443,8 @@ func (p *ProposeRequest) String() string {
   return fmt.Sprintf("ProposeRequest(%+v)", *p)
 }
 
+// The command was applied, at this position, with this result.
+// 
 // Attributes:
 //  - Group
 //  - Index
@@ -7606,6 +7660,8 @@ func (p *ProposeResponse) String() string {
   return fmt.Sprintf("ProposeResponse(%+v)", *p)
 }
 
+// Asks for a session, in which commands are applied exactly once.
+// 
 // Attributes:
 //  - Group
 //  - TimeoutMs
@@ -7745,6 +7801,8 @@ func (p *OpenSessionRequest) String() string {
   return fmt.Sprintf("OpenSessionRequest(%+v)", *p)
 }
 
+// The session, and how many serials may be open in it at a time.
+// 
 // Attributes:
 //  - Group
 //  - Session
@@ -7921,6 +7979,8 @@ func (p *OpenSessionResponse) String() string {
   return fmt.Sprintf("OpenSessionResponse(%+v)", *p)
 }
 
+// Ends a session.
+// 
 // Attributes:
 //  - Group
 //  - Session
@@ -8097,6 +8157,8 @@ func (p *CloseSessionRequest) String() string {
   return fmt.Sprintf("CloseSessionRequest(%+v)", *p)
 }
 
+// The session has ended.
+// 
 // Attributes:
 //  - Group
 type CloseSessionResponse struct {
@@ -8199,6 +8261,8 @@ func (p *CloseSessionResponse) String() string {
   return fmt.Sprintf("CloseSessionResponse(%+v)", *p)
 }
 
+// A query for the state machine.
+// 
 // Attributes:
 //  - Group
 //  - Query
@@ -8518,6 +8582,8 @@ func (p *ReadRequest) String() string {
   return fmt.Sprintf("ReadRequest(%+v)", *p)
 }
 
+// The result of a query, on the state with all entries up to index applied.
+// 
 // Attributes:
 //  - Group
 //  - Index
@@ -8695,6 +8761,8 @@ func (p *ReadResponse) String() string {
   return fmt.Sprintf("ReadResponse(%+v)", *p)
 }
 
+// Asks how a group is on this node.
+// 
 // Attributes:
 //  - Group
 type StatusRequest struct {
@@ -8797,6 +8865,8 @@ func (p *StatusRequest) String() string {
   return fmt.Sprintf("StatusRequest(%+v)", *p)
 }
 
+// A leader's view of one follower.
+// 
 // Attributes:
 //  - ID
 //  - Matched
@@ -9087,6 +9157,8 @@ func (p *Progress) String() string {
   return fmt.Sprintf("Progress(%+v)", *p)
 }
 
+// A number with a name, for people.
+// 
 // Attributes:
 //  - Name
 //  - Value
@@ -9225,6 +9297,8 @@ func (p *Counter) String() string {
   return fmt.Sprintf("Counter(%+v)", *p)
 }
 
+// How a group is on this node.
+// 
 // Attributes:
 //  - Group
 //  - Node
@@ -9911,6 +9985,8 @@ func (p *StatusResponse) String() string {
   return fmt.Sprintf("StatusResponse(%+v)", *p)
 }
 
+// One step of a membership change.
+// 
 // Attributes:
 //  - Kind
 //  - Member
@@ -10057,6 +10133,8 @@ func (p *Change) String() string {
   return fmt.Sprintf("Change(%+v)", *p)
 }
 
+// A membership change: all steps, or none.
+// 
 // Attributes:
 //  - Group
 //  - Changes
@@ -10309,6 +10387,8 @@ func (p *ChangeRequest) String() string {
   return fmt.Sprintf("ChangeRequest(%+v)", *p)
 }
 
+// The configuration that the change led to, and the index of its entry.
+// 
 // Attributes:
 //  - Group
 //  - Index
@@ -10493,6 +10573,8 @@ func (p *ChangeResponse) String() string {
   return fmt.Sprintf("ChangeResponse(%+v)", *p)
 }
 
+// A configuration on the way.
+// 
 // Attributes:
 //  - Config
 //  - ToleratedFailures
@@ -10675,6 +10757,8 @@ func (p *PlanStep) String() string {
   return fmt.Sprintf("PlanStep(%+v)", *p)
 }
 
+// What a change would do, without doing it.
+// 
 // Attributes:
 //  - Group
 //  - Steps
@@ -10838,6 +10922,8 @@ func (p *PlanResponse) String() string {
   return fmt.Sprintf("PlanResponse(%+v)", *p)
 }
 
+// Asks the leader to hand over; target 0 leaves the choice to it.
+// 
 // Attributes:
 //  - Group
 //  - Target
@@ -10978,6 +11064,8 @@ func (p *TransferRequest) String() string {
   return fmt.Sprintf("TransferRequest(%+v)", *p)
 }
 
+// The term in which the new leader leads.
+// 
 // Attributes:
 //  - Group
 //  - Term
@@ -11118,6 +11206,8 @@ func (p *TransferResponse) String() string {
   return fmt.Sprintf("TransferResponse(%+v)", *p)
 }
 
+// Asks for a snapshot now; with compact, the log before it is dropped.
+// 
 // Attributes:
 //  - Group
 //  - Compact
@@ -11257,6 +11347,8 @@ func (p *SnapshotRequest) String() string {
   return fmt.Sprintf("SnapshotRequest(%+v)", *p)
 }
 
+// The snapshot that was taken.
+// 
 // Attributes:
 //  - Group
 //  - Meta
@@ -11403,6 +11495,8 @@ func (p *SnapshotResponse) String() string {
   return fmt.Sprintf("SnapshotResponse(%+v)", *p)
 }
 
+// Asks for hashes at one index, to compare nodes.
+// 
 // Attributes:
 //  - Group
 //  - Index
@@ -11543,6 +11637,8 @@ func (p *HashRequest) String() string {
   return fmt.Sprintf("HashRequest(%+v)", *p)
 }
 
+// Hashes of the state machine and of the log up to index.
+// 
 // Attributes:
 //  - Group
 //  - Index
@@ -11757,6 +11853,8 @@ func (p *HashResponse) String() string {
   return fmt.Sprintf("HashResponse(%+v)", *p)
 }
 
+// Asks what a group waits for.
+// 
 // Attributes:
 //  - Group
 type WhyRequest struct {
@@ -11859,6 +11957,8 @@ func (p *WhyRequest) String() string {
   return fmt.Sprintf("WhyRequest(%+v)", *p)
 }
 
+// What a group waits for, in a sentence.
+// 
 // Attributes:
 //  - Group
 //  - Sentence
@@ -12305,6 +12405,8 @@ func (NotLeader) TExceptionType() thrift.TExceptionType {
 
 var _ thrift.TException = (*NotLeader)(nil)
 
+// This node has no such group.
+// 
 // Attributes:
 //  - Group
 type NoSuchGroup struct {
@@ -12656,6 +12758,8 @@ func (Unavailable) TExceptionType() thrift.TExceptionType {
 
 var _ thrift.TException = (*Unavailable)(nil)
 
+// The request was refused, and had no effect.
+// 
 // Attributes:
 //  - Group
 //  - Code
