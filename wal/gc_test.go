@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -179,4 +180,38 @@ func TestFooters(t *testing.T) {
 	if want := c.state[len(c.state)-1]; with != want || without != want {
 		t.Errorf("with footers:\n%s\nwithout:\n%s", firstDiff(with, want), firstDiff(without, want))
 	}
+}
+
+// A segment goes only when what made its entries dead is durable.
+func TestRecycleAfterDurableOnly(t *testing.T) {
+	fs := crashfs.New()
+	l, _ := mustOpen(t, "wal", manual(fs))
+	for i := range raftpb.Index(20) {
+		mustWrite(t, l, func(b *Batch) { b.Append(1, i+1, entriesOf(1, i+1, 1, 9000)) })
+	}
+	var b Batch
+	b.Compact(1, 21)
+	b.NoSync() // not even written until something else is
+	l.Submit(&b, nil)
+	fs.OnOp = func(crashfs.Op) error {
+		image := fs.Image(crashfs.Survival{}, rand.New(rand.NewPCG(1, 1)))
+		l, _, err := Open("wal", manual(image))
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := l.Group(1)
+		if first, last := g.FirstIndex(), g.LastIndex(); last != 20 || first != 1 && first != 21 {
+			t.Errorf("log is [%d, %d]", first, last)
+		}
+		readAll(t, g)
+		crash(l)
+		return nil
+	}
+	for l.Step() {
+	}
+	fs.OnOp = nil
+	if l.Metrics().Recycled == 0 {
+		t.Error("nothing was recycled")
+	}
+	mustClose(t, l)
 }

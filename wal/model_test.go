@@ -166,6 +166,11 @@ func (g *generator) fill(b *Batch) (noSync bool) {
 	g.m.group(counterGroup).hard = HardState{Commit: g.n}
 	if g.rng.IntN(8) == 0 {
 		b.NoSync()
+		id := raftpb.GroupID(1 + g.rng.IntN(g.groups))
+		if m := g.m.groups[id]; m != nil && g.rng.IntN(2) == 0 {
+			b.Compact(id, m.last()+1)
+			m.compact(m.last() + 1)
+		}
 		return true
 	}
 	for range 1 + g.rng.IntN(3) {
