@@ -66,7 +66,7 @@ func seed(t *testing.T) uint64 {
 func TestOfficialCode(t *testing.T) {
 	s := seed(t)
 	for _, tw := range slices.Concat(raftpbTypes(), raftpbCalls(), everythingTypes(), basisTypes()) {
-		n := 2_000
+		n := 1_000
 		switch {
 		case testing.Short():
 			n = 200
