@@ -276,3 +276,30 @@ func TestManyGroupsShareOneHost(t *testing.T) {
 		}
 	}
 }
+
+// Commands of the largest size, many at a time: what the engine's limits let in,
+// the log takes without a wait; what they do not is refused as busy.
+func TestLargeCommandsManyAtATime(t *testing.T) {
+	c := newCluster(t, 3, func(cfg *engine.Config) {
+		cfg.ElectionTimeout, cfg.SegmentBytes, cfg.MaxInboxBytes, cfg.MaxUncommittedBytes = 0, 0, 16<<20, 16<<20
+	})
+	g := c.group(c.leader())
+	var clients sync.WaitGroup
+	for client := range 32 {
+		clients.Go(func() {
+			cmd := make([]byte, 1<<20)
+			copy(cmd, fmt.Sprint(client))
+			for done := 0; done < 2; {
+				_, err := g.Propose(t.Context(), cmd)
+				switch {
+				case err == nil:
+					done++
+				case !errors.Is(err, engine.ErrBusy):
+					t.Errorf("client %d: %v", client, err)
+					return
+				}
+			}
+		})
+	}
+	clients.Wait()
+}

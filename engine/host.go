@@ -6,6 +6,7 @@ import (
 	"fmt"
 	goruntime "runtime"
 	"sync"
+	"time"
 
 	"github.com/seed-814fcd60/raftwire/codec"
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
@@ -58,6 +59,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	h.network, err = cfg.Network(transport.Config{
 		Cluster: cfg.Cluster, Node: cfg.Node, Incarnation: identity.Incarnation, Listen: cfg.Listen,
 		Codec: used, Handler: h, Methods: peerMethods(), ClientMethods: clientMethods(), Logger: cfg.Logger,
+		CloseTimeout: closeTimeout,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("engine: open: %w", err), log.Close())
@@ -192,5 +194,8 @@ func (h *Host) fatal(err error) {
 	}
 	h.cfg.Logger.Error("log failed: restart the process", "node", h.cfg.Node, "err", err)
 }
+
+// closeTimeout bounds how long Close goes on sending what is queued.
+const closeTimeout = 300 * time.Millisecond
 
 func defaultWorkers() int { return min(max(goruntime.NumCPU()/2, 1), 8) }

@@ -77,6 +77,9 @@ func walOptions(c Config) wal.Options {
 		SegmentBytes: c.SegmentBytes,
 		Logger:       c.Logger,
 	}
+	// A worker must never wait for room in the log's queue: it holds all that the
+	// engine's own limits let in.
+	o.MaxQueuedBytes = min(1<<30, 4*(c.MaxInboxBytes+c.MaxUncommittedBytes))
 	o.FS = c.fs
 	switch c.Durability {
 	case Fsync:

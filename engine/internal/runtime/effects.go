@@ -54,11 +54,21 @@ func (w *worker) stage(g *Group, out *raft.Effects) {
 		start := len(w.staged)
 		w.staged = append(w.staged, out.Append...)
 		w.batch.Append(g.id, out.AppendFrom, w.staged[start:len(w.staged):len(w.staged)])
+		for i := range out.Append {
+			w.stagedBytes += len(out.Append[i].Body) + queueOverhead
+		}
 	case out.TruncateFrom > 0:
 		w.batch.Truncate(g.id, out.TruncateFrom)
 	}
 	w.note(part{group: g, writeID: out.WriteID, epoch: out.Epoch})
+	if w.stagedBytes >= maxBatchBytes {
+		w.submit()
+	}
 }
+
+// maxBatchBytes is how much is staged before the rest of a drain goes into a
+// batch of its own: one batch is one frame of the log.
+const maxBatchBytes = 4 << 20
 
 func (w *worker) stageHardState(g *Group) {
 	hs := g.hardState

@@ -18,17 +18,18 @@ type worker struct {
 	applier *applier
 	stopped chan struct{} // closed when run has returned
 
-	now     raft.Time
-	work    work
-	out     raft.Effects
-	batch   wal.Batch
-	staged  []raft.Entry // entries of batch
-	pending *write       // what batch makes durable; nil: nothing staged
-	spare   writes
-	timers  timers
-	touched []*Group // groups with proposals or reads in this drain
-	groups  []*Group // for shutdown, in order of start
-	send    sender
+	now         raft.Time
+	work        work
+	out         raft.Effects
+	batch       wal.Batch
+	staged      []raft.Entry // entries of batch
+	stagedBytes int
+	pending     *write // what batch makes durable; nil: nothing staged
+	spare       writes
+	timers      timers
+	touched     []*Group // groups with proposals or reads in this drain
+	groups      []*Group // for shutdown, in order of start
+	send        sender
 }
 
 // write is one batch handed to the log: which groups wrote what in it.
@@ -198,29 +199,41 @@ func (w *worker) stepClients(g *Group) {
 }
 
 func (w *worker) stepProposals(g *Group) {
-	if g.dead {
-		for _, p := range g.batch {
-			p.done.Fail(Rejection{Reason: Stopped})
+	for rest := g.batch; len(rest) > 0; {
+		n, size := 0, 0
+		for n < len(rest) && (n == 0 || size < maxEventBytes) {
+			size += len(rest[n].entry.Body) + queueOverhead
+			n++
 		}
-		return
+		w.stepSome(g, rest[:n])
+		rest = rest[n:]
 	}
+}
+
+// maxEventBytes bounds the proposals of one event, and with them the entries of
+// one write of the log.
+const maxEventBytes = 4 << 20
+
+func (w *worker) stepSome(g *Group, batch []proposal) {
 	entries := w.send.entries[:0]
-	for i := range g.batch {
-		entries = append(entries, g.batch[i].entry)
+	for i := range batch {
+		entries = append(entries, batch[i].entry)
 	}
 	w.send.entries = entries
 	accepted := w.stepCore(g, raft.Event{Kind: raft.EventPropose, Proposals: entries})
 	n := int(accepted.Hi - accepted.Lo)
-	for i := range g.batch {
+	for i := range batch {
 		switch {
 		case i < n && !g.dead:
-			g.waiting.push(waiter{accepted.Lo + raft.Index(i), g.batch[i].done})
+			g.waiting.push(waiter{accepted.Lo + raft.Index(i), batch[i].done})
 		case i < n:
-			g.batch[i].done.Fail(Rejection{Reason: Stopped, MayHappen: true})
+			batch[i].done.Fail(Rejection{Reason: Stopped, MayHappen: true})
+		case g.dead:
+			batch[i].done.Fail(Rejection{Reason: Stopped})
 		case g.role.leader:
-			g.batch[i].done.Fail(Rejection{Reason: Busy, Leader: g.self})
+			batch[i].done.Fail(Rejection{Reason: Busy, Leader: g.self})
 		default:
-			g.batch[i].done.Fail(Rejection{Reason: NotLeader, Leader: g.Leader()})
+			batch[i].done.Fail(Rejection{Reason: NotLeader, Leader: g.Leader()})
 		}
 	}
 	clear(entries)
@@ -279,7 +292,7 @@ func (w *worker) submit() {
 	w.host.log.Submit(&w.batch, x.done)
 	w.batch.Reset()
 	clear(w.staged)
-	w.staged = w.staged[:0]
+	w.staged, w.stagedBytes = w.staged[:0], 0
 }
 
 // fail ends a group whose core or log broke an invariant: it answers nobody any
