@@ -101,7 +101,7 @@ func measureCluster(ctx context.Context, c *runConfig, cl *cluster, p *progress,
 	r := newReport(c, cl, l, &m)
 	if stuck != nil { // its clients still run: nothing to compare with
 		r.unverified = stuck.Error()
-		return r, nil
+		return r, nil //nolint:nilerr // an interrupted run reports it in the result
 	}
 	p.line("comparing the nodes")
 	v := verify(context.WithoutCancel(ctx), cl, l.clients, compare)

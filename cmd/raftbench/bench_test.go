@@ -103,7 +103,7 @@ func TestRunOnTmpfsIsNotDurable(t *testing.T) {
 	if !inMemory(t, shm) {
 		t.Skip("no tmpfs at " + shm)
 	}
-	dir, err := os.MkdirTemp(shm, "raftbench-test-")
+	dir, err := os.MkdirTemp(shm, "raftbench-test-") //nolint:usetesting // it has to be on that file system
 	if err != nil {
 		t.Skip(err)
 	}

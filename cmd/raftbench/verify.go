@@ -143,8 +143,7 @@ func appliedClients(ctx context.Context, m member, group engine.GroupID) (map[ui
 		for line := range strings.Lines(string(answer)) {
 			name, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 			if name == "next" {
-				name, rest = rest, ""
-				if next, err = strconv.ParseUint(name, 10, 32); err != nil || next <= from {
+				if next, err = strconv.ParseUint(rest, 10, 32); err != nil || next <= from {
 					return nil, fmt.Errorf("answer to \"clients\": bad line %q", line)
 				}
 				continue
