@@ -106,7 +106,7 @@ func (s *style) value(v reflect.Value, name string, place, depth int) {
 func (s *style) scalar(v reflect.Value, name string, place, depth int) {
 	switch v.Kind() {
 	case reflect.Bool:
-		v.SetBool((place/100+place)%2 == 0)
+		v.SetBool(place%2 == 0)
 	case reflect.Int32, reflect.Int64:
 		v.SetInt(s.number(v, place))
 	case reflect.String:
