@@ -14,7 +14,7 @@ func volatileMount(dir string) string {
 	if err := syscall.Statfs(dir, &st); err != nil {
 		return ""
 	}
-	switch int64(st.Type) {
+	switch int64(st.Type) { //nolint:unconvert // an int32 on some architectures
 	case tmpfsMagic:
 		return "tmpfs"
 	case ramfsMagic:

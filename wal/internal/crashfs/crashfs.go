@@ -332,11 +332,13 @@ func (f *FS) Stat(name string) (vfs.FileInfo, error) {
 	return info{name: path.Base(name), size: int64(len(n.data)), dir: n.dir}, nil
 }
 
-// PathBase, PathJoin and PathDir are those of package path.
+// PathBase is path.Base.
 func (f *FS) PathBase(p string) string       { return path.Base(p) }
+// PathJoin is path.Join.
 func (f *FS) PathJoin(elem ...string) string { return path.Join(elem...) }
 
 // PathDir is path.Dir, but that the root stands for the current directory.
+// PathDir is path.Dir.
 func (f *FS) PathDir(p string) string {
 	if d := path.Dir(p); d != "." {
 		return d

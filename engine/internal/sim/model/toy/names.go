@@ -1,6 +1,6 @@
 package toy
 
-// Name of the single bug b.
+// String names the single bug b.
 func (b Bug) String() string {
 	for _, n := range Bugs() {
 		if n.Bug == b {
