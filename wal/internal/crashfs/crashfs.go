@@ -333,12 +333,12 @@ func (f *FS) Stat(name string) (vfs.FileInfo, error) {
 }
 
 // PathBase is path.Base.
-func (f *FS) PathBase(p string) string       { return path.Base(p) }
+func (f *FS) PathBase(p string) string { return path.Base(p) }
+
 // PathJoin is path.Join.
 func (f *FS) PathJoin(elem ...string) string { return path.Join(elem...) }
 
 // PathDir is path.Dir, but that the root stands for the current directory.
-// PathDir is path.Dir.
 func (f *FS) PathDir(p string) string {
 	if d := path.Dir(p); d != "." {
 		return d
