@@ -2,6 +2,8 @@ package transport_test
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"sync"
 	"testing"
 
@@ -100,4 +102,61 @@ func BenchmarkClient(b *testing.B) {
 			wg.Wait()
 		})
 	}
+}
+
+// BenchmarkFloor moves the same bytes without frames, codec, checksum or window logic: as
+// many to a write as BenchmarkAppend has, 40 bytes back for each. What the transport
+// costs is the difference, in the same run.
+func BenchmarkFloor(b *testing.B) {
+	for _, shape := range []struct{ size, window int }{{9113, 1}, {9113, 16}, {36378, 1}, {36378, 16}} {
+		b.Run(fmt.Sprintf("bytes=%d/window=%d", shape.size, shape.window), func(b *testing.B) {
+			benchmarkFloor(b, shape.size, shape.window)
+		})
+	}
+}
+
+func benchmarkFloor(b *testing.B, size, window int) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer ln.Close()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		in, answers := make([]byte, size*window), make([]byte, 40*window)
+		for {
+			if _, err := io.ReadFull(c, in); err != nil {
+				return
+			}
+			if _, err := c.Write(answers); err != nil {
+				return
+			}
+		}
+	}()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, answers := make([]byte, size*window), make([]byte, 40*window)
+	b.SetBytes(int64(size))
+	sent := 0
+	for b.Loop() { // one iteration is one frame; a window of them goes together
+		if sent++; sent%window != 0 {
+			continue
+		}
+		if _, err := c.Write(out); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, answers); err != nil {
+			b.Fatal(err)
+		}
+	}
+	c.Close()
+	<-served
 }

@@ -216,7 +216,7 @@ func (c *dialed) adopt(h *raftpb.Hello) {
 			c.decodes[k] = true
 		}
 	}
-	c.reader.trust(peerReadAhead, peerEager)
+	c.reader.trust(answerReadAhead, peerEager)
 }
 
 // dialNow ends the pause before the next attempt to dial a peer: it has just shown that it lives.

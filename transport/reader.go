@@ -9,9 +9,10 @@ import (
 // Sizes of a connection's read-ahead buffer, and how far a frame's own buffer is
 // allocated on the word of its header alone.
 const (
-	firstReadAhead  = 512      // a connection that has said nothing yet
-	clientReadAhead = 16 << 10 // one that has sent a good frame
-	peerReadAhead   = 32 << 10
+	firstReadAhead  = 512       // a connection that has said nothing yet
+	clientReadAhead = 16 << 10  // one that has sent a good frame
+	answerReadAhead = 64 << 10  // a dialed connection: answers are small
+	peerReadAhead   = 256 << 10 // a peer that calls: several appends to one system call
 	clientEager     = 32 << 10
 	peerEager       = 1 << 20
 	headLook        = sniffBytes + maxNameBytes + 16 // enough for any envelope
