@@ -190,7 +190,7 @@ type frameCache struct {
 
 // add keeps f and drops the oldest frames beyond limit.
 func (c *frameCache) add(f *frame, limit int, drop func(*frame)) {
-	if limit < cap(f.buf) {
+	if cap(f.buf) > limit/4 {
 		drop(f)
 		return
 	}
