@@ -28,6 +28,7 @@ const (
 	pebble       = "github.com/cockroachdb/pebble/v2"
 	cli          = "github.com/urfave/cli/v2"
 	hdrHistogram = "github.com/HdrHistogram/hdrhistogram-go"
+	porcupine    = "github.com/anishathalye/porcupine"
 )
 
 // testOnly are the modules that any test may use and nothing else.
@@ -35,7 +36,7 @@ var testOnly = []string{
 	"go.uber.org/goleak",
 	"pgregory.net/rapid",
 	"github.com/cockroachdb/datadriven",
-	"github.com/anishathalye/porcupine",
+	porcupine,
 }
 
 // layers is the import direction of ARCHITECTURE.md, top to bottom. A folder that
@@ -48,6 +49,10 @@ var layers = []Layer{
 	{Dir: "engine/enginetest", May: []string{"engine", "engine/internal", "wal", "transport", "gen", "codec"}},
 	{Dir: "engine", May: []string{"engine/internal", "wal", "transport", "gen", "codec"}, Test: []string{"engine/enginetest"}},
 	{Dir: "engine/internal/sim", May: []string{"engine/internal", "wal", "transport", "gen", "codec"}},
+	// What judges a run shares nothing with what runs.
+	{Dir: "engine/internal/sim/model", May: []string{"gen/raftpb"}},
+	{Dir: "engine/internal/sim/invariant", May: []string{"gen/raftpb"}, Test: []string{"engine/internal/sim/model"}},
+	{Dir: "engine/internal/sim/oracle", May: []string{"gen/raftpb", porcupine}},
 	{Dir: "engine/internal/runtime", May: []string{"engine/internal/raft", "wal", "transport", "gen", "codec"}},
 	{
 		Dir: "engine/internal/raft",
