@@ -39,7 +39,9 @@ type crashRun struct {
 func (c *crashRun) options(fs FS, n uint64) Options {
 	o := manual(fs)
 	o.SegmentBytes, o.Random, o.Clock = 64<<10, seed(n), &handClock{now: time.Unix(1e9, 0)}
-	o.forcePrefill = c.seed%2 == 0
+	if c.seed%2 == 1 {
+		o.Spares = -1 // segments that grow as they are written
+	}
 	o.CacheBytes = -1
 	return o
 }
