@@ -134,9 +134,8 @@ func (c *crashRun) shoot() {
 		c.work <- func() { c.judge(image, where, acked, made, nest) }
 	}
 	killed := c.fs.Clone()
-	c.work <- func() {
-		c.judgeKill(killed, fmt.Sprintf("seed %d, killed before operation %d", c.seed, c.op), acked, made)
-	}
+	where := fmt.Sprintf("seed %d, killed before operation %d", c.seed, c.op) // c.op moves on
+	c.work <- func() { c.judgeKill(killed, where, acked, made) }
 }
 
 // judge opens an image and checks what it holds; with nest it also crashes the
