@@ -25,7 +25,8 @@ type crashRun struct {
 	gen     *generator
 	fs      *crashfs.FS
 	clock   *handClock
-	states  []string // by number of batches
+	mu      sync.Mutex // of states: images are judged while the workload goes on
+	states  []string   // by number of batches
 	noSync  map[raftpb.Index]bool
 	acked   raftpb.Index
 	images  atomic.Int64
@@ -77,7 +78,7 @@ func TestCrash(t *testing.T) {
 }
 
 func (c *crashRun) run(batches int) {
-	c.states = append(c.states, c.gen.m.String())
+	c.note()
 	c.fs.OnOp = func(crashfs.Op) error {
 		c.op++
 		c.shoot()
@@ -91,7 +92,7 @@ func (c *crashRun) run(batches int) {
 		for range 1 + c.rng.IntN(3) {
 			noSync := c.gen.fill(&b)
 			n := c.gen.n
-			c.states = append(c.states, c.gen.m.String())
+			c.note()
 			c.noSync[n] = noSync
 			l.Submit(&b, func(err error) {
 				if err != nil {
@@ -115,13 +116,27 @@ func (c *crashRun) run(batches int) {
 			o.Random = seed(c.seed + uint64(c.op))
 			l, _ = mustOpen(c.t, "wal", o)
 		}
-		if got, err := showLog(l); err != nil || got != c.states[c.gen.n] {
-			c.t.Fatalf("seed %d: after batch %d: %v\n%s", c.seed, c.gen.n, err, firstDiff(got, c.states[c.gen.n]))
+		if got, err := showLog(l); err != nil || got != c.state(c.gen.n) {
+			c.t.Fatalf("seed %d: after batch %d: %v\n%s", c.seed, c.gen.n, err, firstDiff(got, c.state(c.gen.n)))
 		}
 	}
 	mustClose(c.t, l)
 	c.acked = c.gen.n
 	c.shoot()
+}
+
+// note keeps what the log holds after the batches made so far.
+func (c *crashRun) note() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.states = append(c.states, c.gen.m.String())
+}
+
+// state is what the log holds after n batches.
+func (c *crashRun) state(n raftpb.Index) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.states[n]
 }
 
 // shoot takes all images of this moment and has them judged.
@@ -221,8 +236,8 @@ func (c *crashRun) check(l *Log, where string, acked, made raftpb.Index) raftpb.
 	got, err := showLog(l)
 	if err != nil {
 		c.t.Errorf("%s: %v", where, err)
-	} else if got != c.states[n] {
-		c.t.Errorf("%s: after %d batches:\n%s", where, n, firstDiff(got, c.states[n]))
+	} else if got != c.state(n) {
+		c.t.Errorf("%s: after %d batches:\n%s", where, n, firstDiff(got, c.state(n)))
 	}
 	return n
 }
