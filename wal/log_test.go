@@ -353,7 +353,7 @@ func TestUnwritable(t *testing.T) {
 func TestOptions(t *testing.T) {
 	o := manual(memFS())
 	o.SegmentBytes, o.Sync, o.Spares, o.MaxFrameBytes = 5, 9, 1000, 1
-	o.MaxQueuedBytes, o.Identity.Cluster, o.Identity.Node = 2<<30, string(make([]byte, 40)), -1
+	o.MaxQueuedBytes, o.Identity.Cluster, o.Identity.Node = 1<<30+1, string(make([]byte, 40)), -1
 	o.Identity.Incarnation = -1
 	_, _, err := Open("wal", o)
 	for _, field := range []string{

@@ -152,7 +152,7 @@ func (f *scannedFrame) walk(fn func(h recordHeader, rec []byte, lsn uint64) bool
 	b, at := f.bytes, frameHeaderBytes
 	for at < len(b) {
 		h, ok := decodeRecordHeader(b[at:])
-		if !ok || int(h.length) > len(b)-at {
+		if !ok || uint64(h.length) > uint64(len(b)-at) {
 			return false
 		}
 		if !fn(h, b[at:at+int(h.length)], f.lsn+uint64(at)) {

@@ -17,7 +17,7 @@ const (
 	spareDir   = "spare"   // %08x, files that may become segments; their content means nothing
 	catalogDir = "catalog" // what the catalog makes of it
 	segSuffix  = ".rwal"
-	fillBytes  = 1 << 20 // zeros written at a time
+	fillBytes  = 256 << 10 // zeros written at a time; what a sync of frames may have to wait for
 	firstSeq   = 1
 	scanWindow = 1 << 20 // bytes read at a time by a scan
 )
