@@ -96,7 +96,6 @@ func (m *Model) lead(n *node, s *Step) *Rejection {
 	}
 	n.role = raftpb.RoleLeader
 	m.reigns[s.Term] = &reign{leader: n.id, log: n.log}
-	m.see(n, n.log)
 	return nil
 }
 

@@ -119,6 +119,12 @@ func TestTransfer(t *testing.T) {
 	t.Run("the target votes", func(t *testing.T) {
 		replicated(t).rejected("3.10", "not another voter", hand(model.Transfer, 9))
 	})
+	t.Run("the target is another node", func(t *testing.T) {
+		replicated(t).rejected("3.10", "not another voter", hand(model.Transfer, 1))
+	})
+	t.Run("the target is a node", func(t *testing.T) {
+		replicated(t).rejected("3.10", "not another voter", hand(model.Transfer, 0))
+	})
 	t.Run("only a leader hands over", func(t *testing.T) {
 		begin(t, 1, 2).rejected("3.10", "does not have", hand(model.Transfer, 2))
 	})
@@ -194,7 +200,7 @@ func TestDamagedDisks(t *testing.T) {
 func TestNonsense(t *testing.T) {
 	begin(t, 1).rejected("trace", "id above 0", campaign(0, 1))
 	begin(t, 1).rejected("trace", "no step of kind", model.Step{Node: 1})
-	begin(t, 1).rejected("trace", "no step of kind", model.Step{Kind: 99, Node: 1})
+	begin(t, 1).rejected("trace", "no step of kind", model.Step{Kind: model.AbortTransfer + 1, Node: 1})
 	s := begin(t, 1)
 	for n := raftpb.NodeID(2); n <= model.MaxNodes; n++ {
 		s.ok(crash(n))

@@ -137,6 +137,10 @@ func TestElections(t *testing.T) {
 		begin(t, 1, 2, 3).ok(campaign(1, 1), campaign(2, 1), grant(3, 1, 1, 0, 0), grant(3, 1, 1, 0, 0)).
 			rejected("3.4", "in which it voted for node 1", grant(3, 2, 1, 0, 0))
 	})
+	t.Run("a vote stays when its voter hears of the leader", func(t *testing.T) {
+		begin(t, 1, 2, 3, 4, 5).ok(campaign(3, 1)).elect(1, 1, 0, 0, 4, 5).ok(grant(2, 3, 1, 0, 0), accept(2, 1, 1, 0, 0, 0)).
+			rejected("3.4", "in which it voted for node 3", grant(2, 1, 1, 0, 0))
+	})
 	t.Run("the vote goes to a candidate", func(t *testing.T) {
 		begin(t, 1, 2, 3).rejected("3.4", "no candidate", grant(3, 2, 1, 0, 0))
 	})
@@ -221,6 +225,9 @@ func TestReplication(t *testing.T) {
 		s := replicated(t).ok(write(1, 2, tail...), durable(1, 1, 1, 3, 1)).elect(2, 2, 1, 1, 3).ok(write(2, 2, command(2, 22)))
 		s.rejected("3.5", "should end at 2", accept(1, 2, 2, 1, 1, 3, command(2, 22)))
 	})
+}
+
+func TestCommit(t *testing.T) {
 	t.Run("entries of older terms do not commit by counting", figure8)
 	t.Run("what is committed is durable at a majority", func(t *testing.T) {
 		two := command(1, 12)
@@ -232,6 +239,20 @@ func TestReplication(t *testing.T) {
 		replicated(t).ok(write(1, 2, command(1, 12)), durable(1, 1, 1, 2, 1)).elect(3, 2, 1, 1, 2).
 			ok(write(3, 2, command(2, 32)), durable(3, 2, 3, 2, 2), accept(1, 3, 2, 1, 1, 2), durable(1, 2, 0, 2, 1)).
 			rejected("3.5", "durable at voters 100 of 111", commit(3, 2))
+	})
+	t.Run("an entry that its leader never made is refused", func(t *testing.T) {
+		replicated(t).rejected("3.5", "not the one", accept(2, 1, 1, 1, 1, 2, command(1, 12)))
+	})
+	t.Run("an entry on disk counts when it was compared in this term", func(t *testing.T) {
+		// Node 2 crashes when entry 2 is on its disk and before it could say so.
+		two := command(1, 12)
+		s := replicated(t).ok(write(1, 2, two), durable(1, 1, 1, 2, 1), accept(2, 1, 1, 1, 1, 2, two), crash(2), restart(2, 1, 1, 2, 1))
+		s.ok(accept(2, 1, 1, 2, 1, 2), commit(1, 2))
+	})
+	t.Run("and not before", func(t *testing.T) {
+		two := command(1, 12)
+		s := replicated(t).ok(write(1, 2, two), durable(1, 1, 1, 2, 1), accept(2, 1, 1, 1, 1, 2, two), crash(2), restart(2, 1, 1, 2, 1))
+		s.rejected("3.5", "durable at voters 1 of 111", commit(1, 2))
 	})
 	t.Run("a follower commits what it compared", func(t *testing.T) {
 		two := command(1, 12)

@@ -47,6 +47,30 @@ func TestTreeAgainstWholeLogs(t *testing.T) {
 	}
 }
 
+// TestAncestorsAreNear: no position of a long log is far from its end.
+func TestAncestorsAreNear(t *testing.T) {
+	const entries, far = 1 << 16, 4 * 16
+	var m tree
+	m.plant()
+	log := id(0)
+	for range entries {
+		log = m.grow(log, &Entry{Term: 1}, -1)
+	}
+	for i := raftpb.Index(0); i < entries; i += 97 {
+		steps := 0
+		for e := log; m.last(e) > i; steps++ {
+			if jump := m.entries[e].jump; m.last(jump) >= i {
+				e = jump
+			} else {
+				e = m.entries[e].parent
+			}
+		}
+		if steps > far {
+			t.Fatalf("position %d is %d steps from the end of a log of %d", i, steps, entries)
+		}
+	}
+}
+
 // TestQuorumAgainstCounting compares quorums of all small configurations with
 // counting by hand.
 func TestQuorumAgainstCounting(t *testing.T) {
