@@ -31,7 +31,6 @@ type Group struct {
 // first of them may begin before first; terms has a span that covers each live
 // position and its starts ascend; last >= first-1.
 type groupView struct {
-	exists   bool
 	first    uint64
 	last     uint64
 	prevTerm uint64 // of first-1
@@ -64,9 +63,13 @@ func freshView() groupView {
 	return v
 }
 
+// holds reports whether there is anything that a fresh group does not have.
+func (v *groupView) holds() bool {
+	return v.last > 0 || v.hard != HardState{} || v.snap.Index > 0 || len(v.snap.Data) > 0
+}
+
 // append adds a record of entries and drops what it overwrites.
 func (v *groupView) append(r run, term uint64) {
-	v.exists = true
 	v.truncate(r.first)
 	v.runs = append(v.runs, r)
 	if n := len(v.terms); n == 0 || v.terms[n-1].term != term {
@@ -131,7 +134,6 @@ func (v *groupView) empty(first, prevTerm uint64) {
 
 // install notes a snapshot; keep says that the entries behind it stay.
 func (v *groupView) install(s Snapshot, keep bool) {
-	v.exists = true
 	v.snap = s
 	if keep {
 		v.compact(uint64(s.Index)+1, uint64(s.Term))

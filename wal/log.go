@@ -117,7 +117,7 @@ func (l *Log) Groups() []raftpb.GroupID {
 	defer l.mu.Unlock()
 	ids := make([]raftpb.GroupID, 0, len(l.groups))
 	for id, g := range l.groups {
-		if g.view.exists {
+		if g.view.holds() {
 			ids = append(ids, id)
 		}
 	}

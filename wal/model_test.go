@@ -78,6 +78,9 @@ func (m *model) String() string {
 	var b strings.Builder
 	for _, id := range slices.Sorted(maps.Keys(m.groups)) {
 		g := m.groups[id]
+		if g.last() == 0 && g.hard == (HardState{}) && g.snap.Index == 0 && len(g.snap.Data) == 0 {
+			continue
+		}
 		describe(&b, id, g.first, g.prev, g.hard, g.snap, g.entries)
 	}
 	return b.String()

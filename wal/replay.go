@@ -24,7 +24,7 @@ func (v *groupView) replay(h recordHeader, rec []byte, lsn uint64, partial bool)
 		if !ok {
 			return "hard state of a wrong size"
 		}
-		v.exists, v.hard, v.hardLSN = true, hs, lsn
+		v.hard, v.hardLSN = hs, lsn
 	case recTruncate:
 		if h.index < v.first || h.index > v.last {
 			if !partial || h.index < v.base.first {
@@ -60,7 +60,7 @@ func (v *groupView) replayCompact(h recordHeader, lsn uint64, partial bool) stri
 	if !partial && (h.index <= v.first && h.flags&recRestated == 0 || h.index > v.last+1) {
 		return fmt.Sprintf("compact to %d, log is [%d, %d]", h.index, v.first, v.last)
 	}
-	v.exists, v.baseLSN = true, lsn
+	v.baseLSN = lsn
 	v.base.first, v.base.prevTerm = h.index, h.term
 	v.compact(h.index, h.term)
 	return ""
@@ -72,7 +72,7 @@ func (v *groupView) replaySnapshot(h recordHeader, rec []byte, lsn uint64, parti
 		Data: slices.Clone(rec[recordHeaderBytes:]),
 	}
 	if h.flags&recRestated != 0 {
-		v.exists, v.snap, v.snapLSN = true, s, lsn
+		v.snap, v.snapLSN = s, lsn
 		return ""
 	}
 	if !partial && h.index+1 < v.first {
@@ -86,7 +86,6 @@ func (v *groupView) replaySnapshot(h recordHeader, rec []byte, lsn uint64, parti
 
 // restart forgets entries whose beginning is not known any more.
 func (v *groupView) restart(first uint64) {
-	v.exists = true
 	v.empty(first, 0)
 }
 

@@ -224,7 +224,7 @@ func (l *Log) apply(f *frame, o *op) {
 		f.frees = f.frees || uint64(o.index) <= v.last
 		l.appendEntries(f, v, o)
 	case opHardState:
-		v.exists, v.hard = true, o.hard
+		v.hard = o.hard
 		v.hardLSN = f.hardState(o.group, o.hard, 0)
 	case opTruncate:
 		if uint64(o.index) <= v.last {
