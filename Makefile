@@ -1,6 +1,6 @@
 # The work itself is in .ci/run and in Go; this file gives it short names.
 .DEFAULT_GOAL := help
-.PHONY: help verify fix test race fuzz bench generate ci
+.PHONY: help verify fix test clients race fuzz bench generate ci
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,9 @@ fix: ## format, modernise, tidy: everything that a tool can put right
 
 test: ## every test; needs nothing but Go
 	go test ./...
+
+clients: ## the programs in examples/clients against a running cluster (needs Thrift and five languages)
+	@.ci/run clients
 
 race: ## the packages that have goroutines, under the race detector (needs a C compiler)
 	@.ci/run race
