@@ -52,6 +52,7 @@ func TestRepository(t *testing.T) {
 		"links":        checkLinks,
 		"dependencies": checkDependencies,
 		"records":      checkRecords,
+		"securitydoc":  func(t *Tree) []Fault { return checkSecurity(t, limited) },
 	} {
 		t.Run(name, func(t *testing.T) { report(t, check(tree)) })
 	}
