@@ -44,6 +44,7 @@ const (
 	opTruncate
 	opCompact
 	opDestroy
+	opRepair  // the log's own: a copy of one entry
 	opRestate // the log's own: write down what the group's view says besides entries
 )
 

@@ -75,6 +75,7 @@ func (l *Log) prepareStep() (bool, error) {
 	s.counter++
 	s.prep.Unlock()
 	if err := l.fill(name); err != nil {
+		l.spaceFound(err)
 		_ = l.fs.Remove(name)
 		return false, err
 	}
@@ -92,6 +93,7 @@ func (l *Log) prepareNext() (bool, error) {
 		return false, nil
 	}
 	seg, err := l.prepare(l.activeSeq() + 1)
+	l.spaceFound(err)
 	if err != nil {
 		return false, err
 	}

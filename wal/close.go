@@ -29,6 +29,7 @@ func (l *Log) Close() error {
 	l.mu.Unlock()
 
 	l.timer.Stop()
+	l.watchdog.Stop()
 	close(l.stop)
 	l.done.Wait()
 	if err == nil {

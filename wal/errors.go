@@ -20,6 +20,10 @@ var (
 	ErrFatal = errors.New("wal: failed")
 	// ErrTooLarge means that a batch exceeds Options.MaxQueuedBytes: nothing was done.
 	ErrTooLarge = errors.New("wal: batch too large")
+	// ErrNoSpace means that the disk is full and the batch had entries or a snapshot:
+	// nothing was done. What is left is kept for terms, votes and compactions. It can
+	// be tried again when something was compacted or space was made.
+	ErrNoSpace = errors.New("wal: no space left for entries")
 	// ErrLocked means that another Log, maybe of another process, has the directory open.
 	ErrLocked = errors.New("wal: directory is locked")
 	// ErrBadBatch is matched by answers to batches that break a rule of Batch: nothing was done.

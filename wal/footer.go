@@ -223,8 +223,13 @@ func (l *Log) readFooted(seg *segment) (footer, error) {
 		if err != nil {
 			return footer{}, err
 		}
-		if v != frameWhole || !fr.verifyBodies() {
-			return footer{}, &CorruptError{Segment: seg.seq, Offset: at, Reason: "frame is damaged"}
+		if v != frameWhole {
+			e := &CorruptError{Segment: seg.seq, Offset: at, Reason: "frame is damaged"}
+			l.reportDamage(e)
+			return footer{}, e
+		}
+		for _, e := range l.damagedBodies(seg, &fr) {
+			l.reportDamage(e) // the footer does without bodies
 		}
 		w.frame++
 		fr.walk(func(h recordHeader, rec []byte, lsn uint64) bool {

@@ -52,6 +52,7 @@ const (
 const (
 	recStripped uint8 = 1 << 1 // entries without bodies: lengths and checksums only
 	recRestated uint8 = 1 << 2 // repeats state of a segment that goes away; changes nothing else
+	recRepair   uint8 = 1 << 3 // one entry that stands in for the same one, whose bytes are damaged
 )
 
 // Only read. A local array instead of noBytes would be an allocation per use.

@@ -83,7 +83,9 @@ func (f *frame) seal(b []byte, covered int, lsn uint64) {
 
 // entries encodes entries of one term, all with bodies or all without, and
 // returns where the record stands and its length.
-func (f *frame) entries(g raftpb.GroupID, first raftpb.Index, entries []raftpb.Entry) (lsn uint64, length uint32) {
+func (f *frame) entries(
+	g raftpb.GroupID, first raftpb.Index, entries []raftpb.Entry, flags uint8,
+) (lsn uint64, length uint32) {
 	n := recordHeaderBytes + len(entries)*entrySlotBytes
 	table := n
 	for i := range entries {
@@ -91,7 +93,7 @@ func (f *frame) entries(g raftpb.GroupID, first raftpb.Index, entries []raftpb.E
 	}
 	b, lsn := f.record(n)
 	h := recordHeader{
-		typ: recEntries, length: uint32(n), group: g, count: uint32(len(entries)),
+		typ: recEntries, flags: flags, length: uint32(n), group: g, count: uint32(len(entries)),
 		index: uint64(first), term: uint64(entries[0].Term),
 	}
 	if entries[0].StrippedBytes.Set {

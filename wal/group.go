@@ -36,6 +36,7 @@ type groupView struct {
 	prevTerm uint64 // of first-1
 	terms    []termSpan
 	runs     []run
+	repairs  map[uint64]run // copies of single entries that stand in for damaged ones; nil mostly
 	hard     HardState
 	snap     Snapshot
 	base     struct{ first, prevTerm uint64 } // what the newest compaction or snapshot said; see replay
@@ -83,6 +84,7 @@ func (v *groupView) truncate(from uint64) {
 	if from > v.last {
 		return
 	}
+	defer v.forget()
 	if from <= v.first {
 		v.runs, v.terms = v.runs[:0], v.terms[:0]
 		v.last = v.first - 1
@@ -124,12 +126,14 @@ func (v *groupView) compact(to, prevTerm uint64) {
 	}
 	v.terms = v.terms[t:]
 	v.first, v.prevTerm = to, prevTerm
+	v.forget()
 }
 
 // empty makes the log begin, without entries, at the position first.
 func (v *groupView) empty(first, prevTerm uint64) {
 	v.runs, v.terms = v.runs[:0], v.terms[:0]
 	v.first, v.last, v.prevTerm = first, first-1, prevTerm
+	v.forget()
 }
 
 // install notes a snapshot; keep says that the entries behind it stay.

@@ -56,10 +56,19 @@ type Log struct {
 	timerSet    bool
 	idleDue     bool // the timer fired: write what waits without urgency, or a mark
 	lastWrite   time.Time
+	watchdog    Timer
+	watchSet    bool
+	flushBegan  time.Time     // of the frame in flight
+	stallNext   time.Duration // the age at which it is reported next
 	counts      counters
 	pin         *Group // has entries in the oldest segment, when last asked
 	restate     Batch  // owned by the housekeeper
+	noSpace     bool   // the next segment could not be made
+	haveNext    bool   // the segment after the active one is ready
+	limitLSN    uint64 // where the active segment is full
 	clean       bool   // nothing was written since a clean frame, or since the log was made
+
+	suspects []suspect // during an Open with Verify
 
 	meta catalogMeta // what the catalog says; owned by Open, then the housekeeper, then Close
 

@@ -10,6 +10,7 @@ type Metrics struct {
 	Batches    int64 // handed over; Batches/Frames is what group commit saves
 	Bytes      int64 // written in frames, padding included
 	Stalls     int64 // times that Submit or Write waited for MaxQueuedBytes
+	SyncStalls int64 // reports of a write or sync that took longer than Options.StallAfter
 	Recycled   int64 // segments of which nothing counted any more
 
 	Segments    int   // files that hold frames
@@ -21,7 +22,7 @@ type Metrics struct {
 
 // counters are guarded by Log.mu.
 type counters struct {
-	frameSyncs, frames, records, entries, batches, bytes, stalls, recycled int64
+	frameSyncs, frames, records, entries, batches, bytes, stalls, syncStalls, recycled int64
 }
 
 // Metrics returns the current figures.
@@ -46,6 +47,7 @@ func (l *Log) Metrics() Metrics {
 		Batches:     l.counts.batches,
 		Bytes:       l.counts.bytes,
 		Stalls:      l.counts.stalls,
+		SyncStalls:  l.counts.syncStalls,
 		Recycled:    l.counts.recycled,
 		Segments:    segments,
 		Spares:      spares,

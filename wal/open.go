@@ -62,6 +62,7 @@ func newLog(dir string, o Options) *Log {
 	}
 	l.work.L, l.room.L, l.idle.L = &l.mu, &l.mu, &l.mu
 	l.timer = o.Clock.NewTimer(l.onTimer)
+	l.watchdog = o.Clock.NewTimer(l.onWatch)
 	return l
 }
 
@@ -297,6 +298,8 @@ func (l *Log) begin(seg *segment, lsn uint64, chain uint32) {
 	if !seg.begun {
 		seg.base = lsn
 	}
+	l.setLimit(seg.base)
+	l.haveNext = l.segs.next != nil
 	l.nextLSN, l.written, l.durable, l.promised = lsn, lsn, lsn, lsn
 }
 

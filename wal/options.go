@@ -112,6 +112,26 @@ type Options struct {
 	// hold it back. Default 4 GiB.
 	BudgetBytes int64
 
+	// OnStall is told how long a write or sync has taken while it still hangs, first
+	// after StallAfter, then whenever that has doubled. It is called from a goroutine
+	// of the clock and must be quick. Default: nobody is told.
+	OnStall func(age time.Duration)
+	// StallAfter: see OnStall. Default 100 ms.
+	StallAfter time.Duration
+	// StallFatal is when a write or sync that hangs counts as failed (see OnFatal):
+	// what waits for it cannot be answered, so the process should not live on.
+	// Negative: never. Default 20 s.
+	StallFatal time.Duration
+
+	// OnDamage is told of damage that the log finds in the background, when it reads
+	// a segment back that was just filled. It is called from a goroutine of the log
+	// and must not call into it. Default: an error in Logger, as always.
+	OnDamage func(*CorruptError)
+
+	// Verify makes Open read every segment, whether the catalog has its footer or
+	// not, and check every entry's body. For tools, and for those who mistrust a disk.
+	Verify bool
+
 	// OnFatal is told the first write or sync that failed, once, from a goroutine
 	// of the log. Everything is refused from then on, so a process can do no better
 	// than to stop. Default: an error in Logger.
@@ -142,6 +162,8 @@ func (o Options) withDefaults() Options {
 	}
 	setDefault(&o.SegmentBytes, 64<<20)
 	setDefault(&o.BudgetBytes, 4<<30)
+	setDefault(&o.StallAfter, 100*time.Millisecond)
+	setDefault(&o.StallFatal, 20*time.Second)
 	setDefault(&o.Spares, 1)
 	setDefault(&o.MaxFrameBytes, 4<<20)
 	setDefault(&o.MaxQueuedBytes, 64<<20)
@@ -149,7 +171,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func setDefault[T int | int64](field *T, value T) {
+func setDefault[T int | int64 | time.Duration](field *T, value T) {
 	if *field == 0 {
 		*field = value
 	}
@@ -173,6 +195,7 @@ func (o *Options) validate() error {
 	check(o.Spares <= 64, "Spares: %d, at most 64", o.Spares)
 	check(o.MaxFrameBytes >= alignBytes && o.MaxFrameBytes <= o.MaxQueuedBytes,
 		"MaxFrameBytes: %d is not between %d and MaxQueuedBytes", o.MaxFrameBytes, alignBytes)
+	check(o.StallAfter > 0, "StallAfter: %v is negative", o.StallAfter)
 	check(o.BudgetBytes > 0, "BudgetBytes: %d is negative", o.BudgetBytes)
 	check(o.MaxQueuedBytes <= 1<<30, "MaxQueuedBytes: %d, at most 1 GiB", o.MaxQueuedBytes)
 	return errors.Join(faults...)

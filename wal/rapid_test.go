@@ -47,7 +47,9 @@ func (x *modelMachine) write(t *rapid.T, fill func(b *Batch)) {
 	}
 }
 
-func drawGroup(t *rapid.T) raftpb.GroupID { return raftpb.GroupID(rapid.IntRange(1, 3).Draw(t, "group")) }
+func drawGroup(t *rapid.T) raftpb.GroupID {
+	return raftpb.GroupID(rapid.IntRange(1, 3).Draw(t, "group"))
+}
 
 func drawIndex(t *rapid.T, lo, hi raftpb.Index) raftpb.Index {
 	return raftpb.Index(rapid.IntRange(int(lo), int(hi)).Draw(t, "index"))

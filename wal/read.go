@@ -29,13 +29,13 @@ func (g *Group) Entries(dst []raftpb.Entry, lo, hi raftpb.Index, maxBytes int) (
 	moved := uint64(0)
 	for pos := uint64(lo); pos < uint64(hi); {
 		var runs [readRuns]run
-		n, err := g.locate(runs[:], pos, uint64(hi))
+		n, end, err := g.locate(runs[:], pos, uint64(hi))
 		if err != nil {
 			return dst, err
 		}
-		next, err := r.read(runs[:n], pos, min(uint64(hi), runs[n-1].end()))
-		if errors.Is(err, errMoved) && moved != runs[0].lsn {
-			moved = runs[0].lsn
+		pos, err = r.read(runs[:n], pos, end)
+		if errors.Is(err, errMoved) && moved != pos {
+			moved = pos
 			continue // overwritten or compacted meanwhile: look again
 		}
 		if err != nil {
@@ -44,7 +44,6 @@ func (g *Group) Entries(dst []raftpb.Entry, lo, hi raftpb.Index, maxBytes int) (
 		if r.full {
 			break
 		}
-		pos = next
 	}
 	return r.dst, nil
 }
@@ -52,24 +51,30 @@ func (g *Group) Entries(dst []raftpb.Entry, lo, hi raftpb.Index, maxBytes int) (
 // errMoved means that the log changed while it was read.
 var errMoved = errors.New("wal: read: moved")
 
-// locate copies the runs that cover [lo, hi), at most len(runs).
-func (g *Group) locate(runs []run, lo, hi uint64) (n int, err error) {
+// locate copies the runs that cover [lo, end), at most len(runs) and at most up to
+// hi. A repaired entry comes alone.
+func (g *Group) locate(runs []run, lo, hi uint64) (n int, end uint64, err error) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
 	v := &g.view
 	if lo < v.first {
-		return 0, ErrCompacted
+		return 0, 0, ErrCompacted
 	}
 	if hi > v.last+1 {
-		return 0, ErrUnavailable
+		return 0, 0, ErrUnavailable
 	}
+	if r, ok := v.repairs[lo]; ok {
+		runs[0] = r
+		return 1, lo + 1, nil
+	}
+	hi = v.nextRepair(lo, hi)
 	k := v.runAt(lo)
 	for n < len(runs) && k < len(v.runs) && v.runs[k].first < hi {
 		runs[n] = v.runs[k]
 		n++
 		k++
 	}
-	return n, nil
+	return n, min(hi, runs[n-1].end()), nil
 }
 
 // reader collects the entries of one call.
@@ -284,7 +289,7 @@ func (r *reader) add(h *recordHeader, slot entrySlot, body []byte, seg *segment,
 }
 
 func (r *reader) damaged(seg *segment, run run, i uint64) error {
-	e := r.corrupt(seg, run.lsn, "body does not match its checksum")
+	e := r.corrupt(seg, run.lsn, damagedBody)
 	e.Lo, e.Hi = raftpb.Index(i), raftpb.Index(i)+1
 	return e
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 )
 
 // segFile is a segment as it was found.
@@ -81,6 +83,9 @@ func (l *Log) recover(files []segFile, rec *Recovery) error {
 				"group %d begins at entry %d, not at %d", g.id, v.first, v.base.first)}
 		}
 	}
+	if err := l.convict(); err != nil {
+		return err
+	}
 	rec.Segments, rec.Torn = len(begun), t.torn
 	if err := l.resume(begun, prepared, t); err != nil {
 		return err
@@ -147,9 +152,11 @@ func (l *Log) openScan(f *segFile) (*scanner, error) {
 // replaySegment replays a segment that another one follows. All of it was durable
 // before the next one began, so whatever is wrong with it is damage.
 func (l *Log) replaySegment(f *segFile, end uint64, chain uint32, partial bool, rec *Recovery) error {
-	if ft, ok := l.loadFooter(f, end, chain); ok {
-		f.footed = true
-		return l.replayFooter(f.seq, &ft, partial, rec)
+	if !l.o.Verify {
+		if ft, ok := l.loadFooter(f, end, chain); ok {
+			f.footed = true
+			return l.replayFooter(f.seq, &ft, partial, rec)
+		}
 	}
 	s, err := l.openScan(f)
 	if err != nil {
@@ -183,6 +190,9 @@ func (l *Log) replayFooter(seq uint64, ft *footer, partial bool, rec *Recovery) 
 
 func (l *Log) replayFrame(seq uint64, fr *scannedFrame, partial bool, rec *Recovery) error {
 	rec.Frames++
+	if l.o.Verify {
+		l.suspects = append(l.suspects, suspects(seq, fr)...)
+	}
 	return l.replayRecords(seq, fr.walk, partial, rec)
 }
 
@@ -205,6 +215,39 @@ func (l *Log) replayRecords(
 		return &CorruptError{Segment: seq, Reason: reason}
 	}
 	return nil
+}
+
+// suspect is an entry with a damaged body that may have been replaced since.
+type suspect struct {
+	CorruptError
+	lsn uint64
+}
+
+func suspects(seq uint64, fr *scannedFrame) (found []suspect) {
+	fr.walk(func(h recordHeader, rec []byte, lsn uint64) bool {
+		if h.typ != recEntries || verifyEntries(&h, rec) < 0 {
+			return true
+		}
+		for _, i := range badEntries(&h, rec) {
+			found = append(found, suspect{lsn: lsn, CorruptError: CorruptError{
+				Segment: seq, Group: h.group, Lo: raftpb.Index(i), Hi: raftpb.Index(i) + 1, Reason: damagedBody,
+			}})
+		}
+		return true
+	})
+	return found
+}
+
+// convict names the suspects that still count, at most a hundred of them.
+func (l *Log) convict() error {
+	var found []error
+	for i := range l.suspects {
+		if s := &l.suspects[i]; len(found) < 100 && l.isCurrent(s.Group, uint64(s.Lo), s.lsn) {
+			found = append(found, &s.CorruptError)
+		}
+	}
+	l.suspects = nil
+	return errors.Join(found...)
 }
 
 // tailState is where the log ends.

@@ -45,6 +45,15 @@ func (v *groupView) replay(h recordHeader, rec []byte, lsn uint64, partial bool)
 }
 
 func (v *groupView) replayEntries(h recordHeader, lsn uint64, partial bool) string {
+	if h.flags&recRepair != 0 {
+		term, ok := v.termAt(h.index)
+		if ok && h.index >= v.first && term == h.term && h.count == 1 {
+			v.repair(run{first: h.index, lsn: lsn, count: 1, bytes: h.length})
+		} else if !partial {
+			return fmt.Sprintf("repair of entry %d of term %d, log is [%d, %d]", h.index, h.term, v.first, v.last)
+		}
+		return ""
+	}
 	if h.index < v.first || h.index > v.last+1 {
 		// A gap, or an overwrite of what came before the oldest segment.
 		if !partial || h.index < v.base.first {

@@ -190,12 +190,38 @@ func (l *Log) rotate(lsn uint64) error {
 	l.segs.mu.Lock()
 	l.segs.tail = l.active.seq
 	l.segs.mu.Unlock()
+	l.setLimit(lsn)
 	if err := old.w.Close(); err != nil {
 		return fmt.Errorf("close segment %d: %w", old.seq, err)
 	}
 	old.w = nil
 	l.wakeHousekeeper()
 	return nil
+}
+
+// setLimit notes where a segment that begins at base is full, and that the one
+// after it is still to be made.
+func (l *Log) setLimit(base uint64) {
+	l.mu.Lock()
+	l.limitLSN = base + uint64(l.o.SegmentBytes) - segHeaderBytes
+	l.haveNext = false
+	l.mu.Unlock()
+}
+
+// spaceFound notes how an attempt to make the next segment ended.
+func (l *Log) spaceFound(err error) {
+	l.mu.Lock()
+	l.haveNext = l.haveNext || err == nil
+	l.noSpace = err != nil && noSpaceError(err)
+	l.mu.Unlock()
+}
+
+// reserveBytes of the last segment on a full disk are kept for what is no entry.
+func (l *Log) reserveBytes() uint64 { return uint64(min(1<<20, l.o.SegmentBytes/4)) }
+
+// spaceFor reports whether a batch of size bytes with entries may be taken.
+func (l *Log) spaceFor(size int) bool {
+	return !l.noSpace || l.haveNext || l.endLSN()+uint64(alignUp(size))+alignBytes+l.reserveBytes() <= l.limitLSN
 }
 
 // prepare turns a spare, or an empty file when there is none, into the segment

@@ -138,8 +138,12 @@ func (l *Log) closeFrame() {
 // groups. It changes no view.
 func (l *Log) check(b *Batch) error {
 	l.round++
+	space := !l.noSpace || l.spaceFor(b.size)
 	for i := range b.ops {
 		o := &b.ops[i]
+		if !space && (o.kind == opAppend || o.kind == opSnapshot || o.kind == opRepair) {
+			return ErrNoSpace
+		}
 		g := l.group(o.group)
 		o.state = g
 		if g.check.round != l.round {
@@ -181,6 +185,8 @@ func checkOp(o *op, first, last *uint64, matches func(raftpb.Index) bool) error 
 			*last = at
 		}
 		*first = at + 1
+	case opRepair:
+		return checkRepair(o)
 	case opDestroy:
 		*first, *last = 1, 0
 	}
@@ -250,6 +256,9 @@ func (l *Log) apply(f *frame, o *op) {
 	case opDestroy:
 		f.plain(recordHeader{typ: recDestroy, group: o.group}, nil)
 		*v = freshView()
+	case opRepair:
+		lsn, length := f.entries(o.group, o.index, o.entries, recRepair)
+		v.repair(run{first: uint64(o.index), lsn: lsn, count: 1, bytes: length})
 	case opRestate:
 		l.restated(f, o.group, v)
 	}
@@ -265,7 +274,7 @@ func (l *Log) appendEntries(f *frame, v *groupView, o *op) {
 			rest[n].StrippedBytes.Set == rest[0].StrippedBytes.Set {
 			n++
 		}
-		lsn, length := f.entries(o.group, first, rest[:n])
+		lsn, length := f.entries(o.group, first, rest[:n], 0)
 		v.append(run{first: uint64(first), lsn: lsn, count: uint32(n), bytes: length}, uint64(rest[0].Term))
 		first += raftpb.Index(n)
 		rest = rest[n:]

@@ -36,6 +36,9 @@ func onlyInMemory(fs FS) bool {
 	return ok
 }
 
+// noSpaceError reports whether a disk is full.
+func noSpaceError(err error) bool { return vfs.IsNoSpaceError(err) }
+
 // syncCounter counts the calls of fsync and fdatasync that reach the kernel.
 type syncCounter struct{ calls atomic.Int64 }
 

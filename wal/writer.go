@@ -52,9 +52,10 @@ func (l *Log) flush() {
 	l.flushing++
 	l.inFlight = f
 	durable, err := l.durable, l.err
+	now := l.o.Clock.Now()
+	l.watch(now)
 	l.mu.Unlock()
 
-	now := l.o.Clock.Now()
 	var synced bool
 	if err == nil && (f.records > 0 || kind != frameData) {
 		synced, err = l.writeFrame(f, kind, durable, now)
@@ -206,6 +207,13 @@ func (l *Log) fail(cause error) error {
 		}
 	}
 	return err
+}
+
+// failure is the first failure, nil while there is none.
+func (l *Log) failure() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
 }
 
 // armTimer makes sure that batches without urgency, and the promise about the

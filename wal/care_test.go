@@ -1,0 +1,249 @@
+package wal
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+	"github.com/seed-814fcd60/raftwire/wal/internal/crashfs"
+)
+
+// damagedLog is a log of several segments, with one flipped bit in the body of
+// entry 3 of group 1, in a closed segment that has its footer.
+func damagedLog(t *testing.T) (*crashfs.FS, Options, []raftpb.Entry) {
+	t.Helper()
+	fs := crashfs.New()
+	o := manual(fs)
+	o.SegmentBytes, o.CacheBytes = 16<<10, -1
+	l, _ := mustOpen(t, "wal", o)
+	es := entriesOf(1, 1, 30, 2000)
+	for i := range es {
+		mustWrite(t, l, func(b *Batch) {
+			b.Append(1, raftpb.Index(i+1), es[i:i+1])
+			b.Append(2, raftpb.Index(i+1), entriesOf(1, raftpb.Index(i+1), 1, 10))
+		})
+		for l.Step() {
+		}
+	}
+	mustClose(t, l)
+	spoilBody(t, fs, "3@1|")
+	return fs, o, es
+}
+
+// spoilBody flips a bit in the body that begins with text.
+func spoilBody(t *testing.T, fs *crashfs.FS, text string) {
+	t.Helper()
+	names, _ := fs.List("wal/seg")
+	for _, name := range names {
+		if at := strings.Index(string(fs.Bytes("wal/seg/"+name)), text+"xxxx"); at >= 0 {
+			fs.Spoil("wal/seg/"+name, at+50, 0x04)
+			return
+		}
+	}
+	t.Fatalf("no body begins with %s", text)
+}
+
+func isEntry3(err error) bool {
+	e, ok := errors.AsType[*CorruptError](err)
+	return ok && e.Group == 1 && e.Lo == 3 && e.Hi == 4 && e.Segment == 1
+}
+
+// A flipped bit in a closed segment is found when the entry is read, by a scrub and
+// by an Open that verifies; each names it. Repair makes all three content, for good.
+func TestDamageFoundAndRepaired(t *testing.T) {
+	_, o, es := damagedLog(t)
+	verify := o
+	verify.Verify = true
+	if _, _, err := Open("wal", verify); !isEntry3(err) {
+		t.Errorf("verifying open: %v", err)
+	}
+	l, rec := mustOpen(t, "wal", o)
+	if rec.Footers == 0 {
+		t.Error("the damaged segment was read although it has a footer")
+	}
+	if _, err := l.Group(1).Entries(nil, 1, 31, 1<<20); !isEntry3(err) {
+		t.Errorf("read: %v", err)
+	}
+	rep, err := l.Scrub(t.Context(), 0)
+	if err != nil || len(rep.Damage) != 1 || !isEntry3(rep.Damage[0]) || rep.Segments < 4 || rep.Bytes < 60000 {
+		t.Errorf("scrub: %+v, %v", rep, err)
+	}
+	wrong := es[2]
+	wrong.Term = 2
+	if err := l.Repair(1, 3, wrong); !errors.Is(err, ErrBadBatch) {
+		t.Errorf("repair with another term: %v", err)
+	}
+	wrong = es[2]
+	wrong.Body = []byte("something else")
+	if err := l.Repair(1, 3, wrong); !errors.Is(err, ErrBadBatch) {
+		t.Errorf("repair with another body: %v", err)
+	}
+	if err := l.Repair(1, 31, es[2]); !errors.Is(err, ErrBadBatch) {
+		t.Errorf("repair behind the end: %v", err)
+	}
+	if err := l.Repair(1, 3, es[2]); err != nil {
+		t.Fatal(err)
+	}
+	check := func() {
+		t.Helper()
+		checkEntries(t, l.Group(1), 1, es)
+		got, err := l.Group(1).Entries(nil, 3, 4, 1)
+		if err != nil || diffEntries(got, es[2:3]) != "" {
+			t.Errorf("repaired entry: %v", err)
+		}
+		if rep, err := l.Scrub(t.Context(), 0); err != nil || len(rep.Damage) != 0 {
+			t.Errorf("scrub after repair: %+v, %v", rep, err)
+		}
+	}
+	check()
+	for range 2 {
+		mustClose(t, l)
+		l, _ = mustOpen(t, "wal", verify)
+		check()
+	}
+	// Overwriting makes the repair void like the entry.
+	mustWrite(t, l, func(b *Batch) { b.Append(1, 3, entriesOf(2, 3, 2, 5)) })
+	es = append(es[:2:2], entriesOf(2, 3, 2, 5)...)
+	checkEntries(t, l.Group(1), 1, es)
+	mustWrite(t, l, func(b *Batch) { b.Compact(1, 5) })
+	for l.Step() {
+	}
+	mustClose(t, l)
+	l, _ = mustOpen(t, "wal", verify)
+	checkEntries(t, l.Group(1), 5, nil)
+	mustClose(t, l)
+}
+
+// A scrub names the entries behind a damaged frame header, which nobody can read
+// any more, and goes on behind it.
+func TestScrubDamagedFrame(t *testing.T) {
+	fs, o, _ := damagedLog(t)
+	l, _ := mustOpen(t, "wal", o)
+	lsn := l.Group(1).view.runs[1].lsn &^ (alignBytes - 1)
+	fs.Spoil("wal/seg/"+segName(1), int(lsn-firstLSN)+segHeaderBytes+20, 1)
+	rep, err := l.Scrub(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var named []raftpb.GroupID
+	for _, e := range rep.Damage {
+		if e.Lo == 2 && e.Hi == 3 {
+			named = append(named, e.Group)
+		}
+	}
+	if len(named) != 2 || len(rep.Damage) != 3 {
+		t.Errorf("damage: %v", rep.Damage)
+	}
+	mustClose(t, l)
+}
+
+// A scrub keeps to its rate, ends with its context and with the log.
+func TestScrubPace(t *testing.T) {
+	_, o, _ := damagedLog(t)
+	clock := &handClock{now: time.Unix(1e9, 0)}
+	o.Clock = clock
+	l, _ := mustOpen(t, "wal", o)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.Scrub(ctx, 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
+	}
+	mustClose(t, l)
+	if _, err := l.Scrub(t.Context(), 0); !errors.Is(err, ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+// A sync that hangs is reported while it hangs, and counts as failed in the end.
+func TestWatchdog(t *testing.T) {
+	fs := crashfs.New()
+	clock := &handClock{now: time.Unix(1e9, 0)}
+	o := manual(fs)
+	o.Clock = clock
+	var ages []time.Duration
+	var fatal error
+	o.OnStall = func(age time.Duration) { ages = append(ages, age) }
+	o.OnFatal = func(err error) { fatal = err }
+	l, _ := mustOpen(t, "wal", o)
+	hang := 350 * time.Millisecond
+	fs.OnOp = func(op crashfs.Op) error {
+		if op.Kind == crashfs.Sync {
+			for range hang / (50 * time.Millisecond) {
+				clock.advance(50 * time.Millisecond)
+			}
+		}
+		return nil
+	}
+	mustWrite(t, l, func(b *Batch) { b.HardState(1, HardState{Term: 1}) })
+	if len(ages) != 2 || ages[0] != 100*time.Millisecond || ages[1] != 200*time.Millisecond || fatal != nil {
+		t.Errorf("stalls reported at %v, fatal %v", ages, fatal)
+	}
+	if n := l.Metrics().SyncStalls; n != 2 {
+		t.Errorf("%d stalls counted", n)
+	}
+	hang = 30 * time.Second
+	var b Batch
+	b.HardState(1, HardState{Term: 2})
+	_ = l.Write(&b)
+	if !errors.Is(fatal, ErrFatal) {
+		t.Errorf("after 30 s: %v", fatal)
+	}
+	if err := l.Write(&b); !errors.Is(err, ErrFatal) {
+		t.Errorf("write after that: %v", err)
+	}
+	fs.OnOp = nil
+	_ = l.Close()
+}
+
+// On a full disk entries are refused in time; terms, votes and compactions still
+// fit, and make room.
+func TestNoSpace(t *testing.T) {
+	fs := crashfs.New()
+	o := manual(fs)
+	l, _ := mustOpen(t, "wal", o)
+	for l.Step() {
+	}
+	full := true
+	fs.OnOp = func(op crashfs.Op) error {
+		if full && (op.Kind == crashfs.Create || op.Kind == crashfs.Write && strings.Contains(op.Path, spareDir)) {
+			return syscall.ENOSPC
+		}
+		return nil
+	}
+	var b Batch
+	next := raftpb.Index(1)
+	var err error
+	for range 200 {
+		b.Reset()
+		b.Append(1, next, entriesOf(1, next, 1, 3000))
+		if err = l.Write(&b); err != nil {
+			break
+		}
+		next++
+		for l.Step() {
+		}
+	}
+	if !errors.Is(err, ErrNoSpace) || next < 10 {
+		t.Fatalf("after %d entries: %v", next-1, err)
+	}
+	mustWrite(t, l, func(b *Batch) { b.HardState(1, HardState{Term: 2, Vote: 1}) })
+	mustWrite(t, l, func(b *Batch) { b.Compact(1, next) })
+	for l.Step() {
+	}
+	full = false
+	l.wakeHousekeeper()
+	for l.Step() {
+	}
+	mustWrite(t, l, func(b *Batch) { b.Append(1, next, entriesOf(2, next, 1, 3000)) })
+	mustClose(t, l)
+	l, _ = mustOpen(t, "wal", o)
+	checkEntries(t, l.Group(1), next, entriesOf(2, next, 1, 3000))
+	if hs := l.Group(1).HardState(); hs.Term != 2 || hs.Vote != 1 {
+		t.Errorf("hard state is %v", hs)
+	}
+	mustClose(t, l)
+}

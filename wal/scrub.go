@@ -1,0 +1,213 @@
+package wal
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+)
+
+// ScrubReport is what a scrub has read and what it found.
+type ScrubReport struct {
+	Segments int
+	Frames   int64
+	Bytes    int64
+	// Damage names what is damaged and still counts: one error per entry with a bad
+	// body, one per stretch of entries in a damaged frame, and one without a group for
+	// a damaged frame in which no entry counts.
+	Damage []*CorruptError
+}
+
+// Scrub reads the whole log as it is now and checks every byte that has a
+// checksum. It reads at most bytesPerSecond, 0 being no limit. It ends early, with
+// ctx's error or ErrClosed and what it has so far, when ctx ends or the log closes.
+// Entries that were repaired count as whole.
+func (l *Log) Scrub(ctx context.Context, bytesPerSecond int64) (ScrubReport, error) {
+	var rep ScrubReport
+	pace := newPacer(l, bytesPerSecond)
+	defer pace.stop()
+	l.segs.mu.RLock()
+	list := slices.Clone(l.segs.list)
+	for _, seg := range list {
+		seg.refs.Add(1)
+	}
+	closed := l.segs.closed
+	l.segs.mu.RUnlock()
+	var err error
+	if closed {
+		err = ErrClosed
+	}
+	for _, seg := range list {
+		if err == nil {
+			err = l.scrubSegment(ctx, seg, pace, &rep)
+		}
+		_ = seg.release() // opened for reading
+	}
+	return rep, err
+}
+
+func (l *Log) scrubSegment(ctx context.Context, seg *segment, pace *pacer, rep *ScrubReport) error {
+	s, err := newScanner(seg.r, &segmentHeader{seq: seg.seq, base: seg.base, salt: seg.salt, chainIn: seg.chainIn})
+	if err != nil {
+		return err
+	}
+	rep.Segments++
+	for end := seg.end.Load(); s.lsn < end; {
+		at := s.lsn
+		fr, v, err := s.next()
+		if err != nil {
+			return err
+		}
+		if v != frameWhole {
+			if err := s.skip(end); err != nil {
+				return err
+			}
+			rep.Damage = append(rep.Damage, l.damagedFrames(seg, at, s.lsn)...)
+		} else {
+			rep.Frames++
+			rep.Damage = append(rep.Damage, l.damagedBodies(seg, &fr)...)
+		}
+		rep.Bytes += int64(s.lsn - at)
+		if err := pace.spend(ctx, int64(s.lsn-at)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// skip moves to the next place before end where a frame begins.
+func (s *scanner) skip(end uint64) error {
+	for s.lsn += alignBytes; s.lsn < end; s.lsn += alignBytes {
+		b, err := s.read(s.offset(), frameHeaderBytes)
+		if err != nil {
+			return err
+		}
+		if h, _, ok := decodeFrameHeader(b, s.salt, s.lsn, s.seq); ok {
+			s.chain = h.chain
+			return nil
+		}
+	}
+	return nil
+}
+
+// damagedBodies checks the entries of a frame whose structure is whole.
+func (l *Log) damagedBodies(seg *segment, fr *scannedFrame) (found []*CorruptError) {
+	fr.walk(func(h recordHeader, rec []byte, lsn uint64) bool {
+		if h.typ != recEntries || verifyEntries(&h, rec) < 0 {
+			return true
+		}
+		for _, i := range badEntries(&h, rec) {
+			if l.isCurrent(h.group, i, lsn) {
+				found = append(found, &CorruptError{
+					Segment: seg.seq, Offset: seg.offset(lsn), Group: h.group,
+					Lo: raftpb.Index(i), Hi: raftpb.Index(i) + 1, Reason: damagedBody,
+				})
+			}
+		}
+		return true
+	})
+	return found
+}
+
+const damagedBody = "body does not match its checksum"
+
+// badEntries lists the positions of the entries whose bodies do not match.
+func badEntries(h *recordHeader, rec []byte) (bad []uint64) {
+	at := h.covered()
+	for i := range int(h.count) {
+		slot := decodeSlot(rec[recordHeaderBytes+i*entrySlotBytes:])
+		end := at + int(slot.bytes)
+		if end > len(rec) || entryCRC(slot.kind, rec[at:end]) != slot.crc {
+			bad = append(bad, h.index+uint64(i))
+		}
+		at = min(end, len(rec))
+	}
+	return bad
+}
+
+// reportDamage tells of damage that nobody was reading for.
+func (l *Log) reportDamage(e *CorruptError) {
+	l.o.Logger.Error("wal: damage found", "dir", l.dir, "err", e)
+	if l.o.OnDamage != nil {
+		l.o.OnDamage(e)
+	}
+}
+
+// isCurrent reports whether the entry of group at i is the one in the record at lsn.
+func (l *Log) isCurrent(group raftpb.GroupID, i, lsn uint64) bool {
+	g := l.Group(group)
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	v := &g.view
+	if i < v.first || i > v.last {
+		return false
+	}
+	if r, ok := v.repairs[i]; ok {
+		return r.lsn == lsn
+	}
+	return v.runs[v.runAt(i)].lsn == lsn
+}
+
+// damagedFrames names what counts between two LSNs.
+func (l *Log) damagedFrames(seg *segment, from, to uint64) (found []*CorruptError) {
+	const reason = "frame is damaged"
+	l.mu.Lock()
+	ids := l.sortedGroups()
+	l.mu.Unlock()
+	for _, id := range ids {
+		g := l.Group(id)
+		g.mu.RLock()
+		for _, r := range g.view.runs {
+			if r.lsn >= from && r.lsn < to {
+				found = append(found, &CorruptError{
+					Segment: seg.seq, Offset: seg.offset(from), Group: id,
+					Lo: raftpb.Index(max(r.first, g.view.first)), Hi: raftpb.Index(r.end()), Reason: reason,
+				})
+			}
+		}
+		g.mu.RUnlock()
+	}
+	if len(found) == 0 {
+		found = append(found, &CorruptError{Segment: seg.seq, Offset: seg.offset(from), Reason: reason})
+	}
+	return found
+}
+
+// pacer spreads reading over time.
+type pacer struct {
+	l     *Log
+	rate  int64
+	debt  int64 // bytes read since the last pause
+	timer Timer
+	rung  chan struct{}
+}
+
+func newPacer(l *Log, rate int64) *pacer {
+	p := &pacer{l: l, rate: rate, rung: make(chan struct{}, 1)}
+	p.timer = l.o.Clock.NewTimer(func() { p.rung <- struct{}{} })
+	return p
+}
+
+func (p *pacer) stop() { p.timer.Stop() }
+
+// spend accounts for n bytes and waits when they came too fast.
+func (p *pacer) spend(ctx context.Context, n int64) error {
+	p.debt += n
+	if p.rate > 0 && p.debt >= max(1, p.rate/20) {
+		p.timer.Reset(time.Duration(float64(p.debt) / float64(p.rate) * float64(time.Second)))
+		p.debt = 0
+		select {
+		case <-p.rung:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.l.stop:
+			return ErrClosed
+		}
+	}
+	if p.l.stopping() {
+		return errors.Join(ErrClosed, p.l.failure())
+	}
+	return ctx.Err()
+}
