@@ -45,6 +45,43 @@ func TestReadsAreConfirmed(t *testing.T) {
 			round(s, 1, 2)
 			s.node(1).ReadConfirmed(7, 1)
 		}},
+	})
+}
+
+func TestRoundsOfAnotherTerm(t *testing.T) {
+	play(t, []story{
+		{name: "a round of another term is another round", wrong: invariant.I13, by: 1, play: func(s *stage) {
+			round(s, 1, 2)
+			s.lead(1, 2, 2)
+			s.append(1, command(2, 12))
+			s.append(2, command(2, 12))
+			s.commit(1, 2)
+			s.g.ReadAsked(7)
+			s.node(1).RoundSent(1, 1) // a message of the past is sent again
+			s.tell(2, claim{Kind: invariant.Beat, To: 1, Term: 2, Round: 1})
+			s.node(1).ReadConfirmed(7, 2)
+		}},
+		{name: "rounds of a new term may be numbered from the beginning", play: func(s *stage) {
+			round(s, 1, 2)
+			s.lead(1, 2, 2)
+			s.append(1, command(2, 12))
+			s.append(2, command(2, 12))
+			s.commit(1, 2)
+			s.g.ReadAsked(7)
+			s.node(1).RoundSent(2, 1)
+			s.tell(2, claim{Kind: invariant.Beat, To: 1, Term: 2, Round: 1})
+			s.node(1).ReadConfirmed(7, 2)
+		}},
+	})
+}
+
+func TestReadsAreNotConfirmed(t *testing.T) {
+	play(t, []story{
+		{name: "a round that was never sent", wrong: invariant.I13, by: 1, play: func(s *stage) {
+			s.g.ReadAsked(7)
+			s.tell(2, claim{Kind: invariant.Beat, To: 1, Term: 1, Round: 4})
+			s.node(1).ReadConfirmed(7, 1)
+		}},
 		{name: "nobody answers", wrong: invariant.I13, by: 1, play: func(s *stage) {
 			s.g.ReadAsked(7)
 			round(s, 1)
@@ -86,6 +123,11 @@ func TestReadsAreServed(t *testing.T) {
 			s.node(2).ReadServed(7, 0, false)
 			s.node(2).ReadServed(7, 0, false)
 		}},
+		{name: "served after it was given up", wrong: invariant.I13, by: 2, play: func(s *stage) {
+			s.g.ReadAsked(7)
+			s.g.ReadDropped(7)
+			s.node(2).ReadServed(7, 0, false)
+		}},
 		{name: "confirmed for nobody", wrong: invariant.I13, by: 1, play: func(s *stage) {
 			s.g.ReadAsked(7)
 			s.g.ReadDropped(7)
@@ -105,6 +147,10 @@ func TestLeases(t *testing.T) {
 			s.node(1).Lease(0, 100)
 			s.lead(2, 2, 3)
 			s.node(2).Lease(99, 200)
+		}},
+		{name: "over at the moment it is told of", play: func(s *stage) {
+			s.node(1).Lease(0, 100)
+			s.node(2).Lease(50, 50)
 		}},
 		{name: "given back", play: func(s *stage) {
 			s.node(1).Lease(0, 100)
@@ -344,6 +390,7 @@ func TestFilesAndResources(t *testing.T) {
 		}},
 		{name: "no limit, no complaint", play: func(s *stage) { s.node(1).Uses(invariant.Resources{Uncommitted: 1 << 40}) }},
 		{name: "an efficient catch-up", play: func(s *stage) { s.node(2).CaughtUp(3, 11, 2, 1000, 100) }},
+		{name: "as many appends as allowed", play: func(s *stage) { s.node(2).CaughtUp(3, 12, 2, 1000, 100) }},
 		{name: "a probe for every entry", wrong: invariant.I22, by: 2, play: func(s *stage) { s.node(2).CaughtUp(4, 11, 2, 1000, 100) }},
 		{name: "an append for every entry", wrong: invariant.I22, by: 2, play: func(s *stage) { s.node(2).CaughtUp(3, 100, 2, 1000, 100) }},
 	})

@@ -116,6 +116,10 @@ func TestDisruption(t *testing.T) {
 			s.node(3).Outcast(true)
 			s.campaign(3, 2)
 		}},
+		{name: "a candidate that nobody saw makes a term", play: func(s *stage) {
+			s.durably(3, write{Term: 2, Vote: 3}) // it crashes behind its request
+			s.observe(2, func(v *view) { v.Term, v.Vote = 2, 0 })
+		}},
 		{name: "a pre-vote makes a term", wrong: invariant.I12, by: 2, play: func(s *stage) {
 			s.observe(2, func(v *view) { v.Term, v.Vote = 2, 0 })
 		}},

@@ -65,6 +65,14 @@ func TestLogs(t *testing.T) {
 			s.durably(2, write{Term: 2, TruncateFrom: 2})
 			s.observe(2, func(v *view) { v.Term, v.Vote, v.Last = 2, 0, 1 })
 		}},
+		{name: "a committed entry is dropped, and behind it one that is not", wrong: invariant.I6, by: 1, play: func(s *stage) {
+			overtaken(s) // node 1 ends with entry 3 of term 1
+			s.append(3, command(2, 22))
+			s.commit(2, 2)
+			s.write(1, write{TruncateFrom: 1})
+		}},
+		{name: "a log of another end than its writes made", wrong: invariant.I3, by: 2, play: func(s *stage) { s.log(2, 0, 0) }},
+		{name: "a log of another term at its end", wrong: invariant.I3, by: 2, play: func(s *stage) { s.log(2, 1, 7) }},
 		{name: "a committed entry is dropped", wrong: invariant.I6, by: 3, play: func(s *stage) {
 			s.lead(2, 2, 3)
 			s.write(3, write{TruncateFrom: 1})
@@ -167,6 +175,18 @@ func TestStateMachines(t *testing.T) {
 			s.node(3).Applied(1, []entry{noop})
 			s.observe(3, func(v *view) { v.Commit, v.Applied = 1, 1 })
 		}},
+		{name: "nothing at all", play: func(s *stage) { s.node(2).Applied(9, nil) }},
+		{name: "entry 0", wrong: invariant.I5, by: 2, play: func(s *stage) { s.node(2).Applied(0, []entry{noop}) }},
+		{name: "what it has where another entry is committed", wrong: invariant.I5, by: 1, play: func(s *stage) {
+			overtaken(s)
+			s.append(3, command(2, 22))
+			s.commit(2, 2)
+			s.node(1).Applied(1, []entry{noop, command(1, 12)})
+		}},
+		{name: "the same snapshot again", play: func(s *stage) {
+			s.node(2).Restored(1)
+			s.node(2).Restored(1)
+		}},
 		{name: "twice", wrong: invariant.I5, by: 2, play: func(s *stage) {
 			s.node(2).Applied(1, []entry{noop})
 			s.node(2).Applied(1, []entry{noop})
@@ -236,6 +256,18 @@ func TestSnapshots(t *testing.T) {
 			s.commit(2, 2)
 			s.durably(1, write{Snapshot: mark{2, 2}, TruncateFrom: 3})
 			s.observe(1, func(v *view) { v.Last, v.LastTerm, v.Commit, v.Snapshot, v.First, v.Restoring = 2, 2, 2, 2, 3, true })
+		}},
+		{name: "one snapshot after the other, each with a tail", play: func(s *stage) {
+			three := []entry{command(1, 12), command(1, 13)}
+			s.append(1, three...)
+			s.append(2, three...)
+			s.ack(2, 1, 3)
+			s.commit(1, 3)
+			s.durably(2, write{Snapshot: mark{1, 1}})
+			s.durably(2, write{Snapshot: mark{2, 1}})
+			s.observe(2, func(v *view) { v.Commit, v.Snapshot, v.First, v.Restoring = 3, 2, 3, true })
+			s.back(2, image{Term: 1, Vote: 1, Snapshot: mark{2, 1}, Entries: three[1:]})
+			s.node(2).Compacted(2)
 		}},
 		{name: "a tail that differs stays behind it", wrong: invariant.I3, by: 1, play: func(s *stage) {
 			overtaken(s)

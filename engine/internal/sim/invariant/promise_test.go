@@ -20,6 +20,14 @@ func TestPromises(t *testing.T) {
 		{name: "a vote that no write holds", wrong: invariant.I9, by: 2, play: func(s *stage) {
 			s.tell(2, claim{Kind: invariant.Vote, To: 3, Term: 2})
 		}},
+		{name: "a vote in the term on the disk, but not with it", wrong: invariant.I9, by: 2, play: func(s *stage) {
+			s.durably(2, write{Term: 2})
+			s.tell(2, claim{Kind: invariant.Vote, To: 3, Term: 2})
+		}},
+		{name: "a vote is taken back on the disk", wrong: invariant.I7, by: 2, play: func(s *stage) {
+			s.durably(2, write{Term: 1, Vote: 0})
+			s.durably(2, write{Term: 1})
+		}},
 		{name: "a vote for another node than the one on the disk", wrong: invariant.I9, by: 2, play: func(s *stage) {
 			s.tell(2, claim{Kind: invariant.Vote, To: 3, Term: 1})
 		}},
@@ -38,11 +46,30 @@ func TestPromises(t *testing.T) {
 			s.tell(2, claim{Kind: invariant.VoteAsk, To: 3, Term: 2})
 			s.tell(3, claim{Kind: invariant.PreVote, To: 2, Term: 3})
 		}},
+	})
+}
+
+func TestAcknowledgements(t *testing.T) {
+	play(t, []story{
 		{name: "more acknowledged than the disk holds", wrong: invariant.I9, by: 2, play: func(s *stage) {
 			s.append(1, command(1, 12))
 			s.write(2, write{From: 2, Entries: []entry{command(1, 12)}})
 			s.log(2, 2, 1)
 			s.ack(2, 1, 2)
+		}},
+		{name: "an entry acknowledged that its disk has dropped", wrong: invariant.I9, by: 1, play: func(s *stage) {
+			overtaken(s)
+			s.durably(1, write{Term: 2, TruncateFrom: 2})
+			s.log(1, 1, 1)
+			s.ack(1, 3, 2)
+		}},
+		{name: "an entry that a leader of the past does not have", play: func(s *stage) {
+			s.append(1, command(1, 12))
+			s.append(2, command(1, 12))
+			s.lead(3, 2, 1) // by a mistake of node 1, which has more
+			s.durably(1, write{Term: 2, Vote: 3, TruncateFrom: 2})
+			s.observe(1, func(v *view) { v.Role, v.Term, v.Vote, v.Last = raftpb.RoleFollower, 2, 3, 1 })
+			s.ack(2, 1, 2) // node 2 has not heard of it
 		}},
 		{name: "another entry acknowledged than the leader has", wrong: invariant.I9, by: 1, play: func(s *stage) {
 			overtaken(s)
@@ -78,9 +105,11 @@ func TestPromises(t *testing.T) {
 }
 
 // back restarts node 2 with what its disk gives.
-func back(s *stage, d image) {
-	s.node(2).Crashed()
-	s.node(2).Restarted(&d)
+func back(s *stage, d image) { s.back(2, d) }
+
+func (s *stage) back(id raftpb.NodeID, d image) {
+	s.node(id).Crashed()
+	s.node(id).Restarted(&d)
 }
 
 func TestRestarts(t *testing.T) {
@@ -111,13 +140,34 @@ func TestRestarts(t *testing.T) {
 			back(s, image{Term: 1, Vote: 1, Entries: []entry{noop}})
 		}},
 		{name: "a log that a snapshot under way was to replace", play: func(s *stage) {
-			s.append(2, entry{Term: 0, Kind: raftpb.EntryKindNoop})
+			overtaken(s)
+			s.append(3, command(2, 22))
+			s.commit(2, 2)
+			s.write(1, write{Snapshot: mark{2, 2}, TruncateFrom: 3})
+			s.back(1, image{Term: 2, Snapshot: mark{2, 2}})
+			s.node(1).Compacted(2)
+		}},
+		{name: "an entry is lost behind a snapshot under way", wrong: invariant.I9, by: 2, play: func(s *stage) {
 			s.append(1, two)
-			s.append(3, two)
-			s.ack(3, 1, 2)
-			s.commit(1, 2)
-			s.write(2, write{Snapshot: mark{2, 1}})
-			back(s, image{Term: 1, Vote: 1, Snapshot: mark{2, 1}})
+			s.append(2, two)
+			s.write(2, write{Snapshot: mark{1, 1}})
+			back(s, image{Term: 1, Vote: 1, Entries: []entry{noop}})
+		}},
+		{name: "an entry is lost while another is under way", wrong: invariant.I9, by: 2, play: func(s *stage) {
+			s.append(1, two)
+			s.write(2, write{From: 2, Entries: []entry{two}})
+			back(s, image{Term: 1, Vote: 1})
+		}},
+		{name: "a vote under way comes back, and is given", play: func(s *stage) {
+			s.campaign(3, 2)
+			s.write(2, write{Term: 2, Vote: 3})
+			back(s, image{Term: 2, Vote: 3, Entries: []entry{noop}})
+			s.tell(2, claim{Kind: invariant.Vote, To: 3, Term: 2})
+		}},
+		{name: "the term of a write under way comes back with another vote", wrong: invariant.I9, by: 2, play: func(s *stage) {
+			s.campaign(3, 2)
+			s.write(2, write{Term: 2, Vote: 3})
+			back(s, image{Term: 2, Vote: 1, Entries: []entry{noop}})
 		}},
 		{name: "the term is lost", wrong: invariant.I9, by: 2, play: func(s *stage) {
 			back(s, image{Term: 0, Vote: 1, Entries: []entry{noop}})
@@ -158,6 +208,8 @@ func TestDisksTellTheTruth(t *testing.T) {
 		s.append(1, command(2, 2))
 		s.commit(1, 2)
 		s.fine()
+		s.node(2).Restarted(&image{Term: 1, Entries: []entry{command(1, 1)}}) // another beginning
+		s.wrong(invariant.I20, 2)
 	})
 }
 
@@ -255,6 +307,10 @@ func TestProgress(t *testing.T) {
 		{name: "a leader believes what it was told", play: func(s *stage) {
 			s.node(1).Progressed(s.node(2), good)
 			s.node(1).Progressed(s.node(1), good)
+		}},
+		{name: "in whatever order it is told", play: func(s *stage) {
+			s.ack(2, 1, 0)
+			s.node(1).Progressed(s.node(2), invariant.Progress{Match: 1, Next: 2, InflightMessages: 1, InflightBytes: 1})
 		}},
 		{name: "and no more", wrong: invariant.I7, by: 1, play: func(s *stage) {
 			s.append(1, command(1, 12))

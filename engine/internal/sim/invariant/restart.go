@@ -33,14 +33,15 @@ func (n *Node) Crashed() {
 }
 
 // Restarted compares what a node found on its disk with what must be there. It is
-// also how a node begins that does not start with an empty log.
+// also how a node begins that does not start with an empty log. A node whose disk is
+// empty and that joins anew, as another member, is another node: give it another id.
 func (n *Node) Restarted(d *Image) {
 	n.tick()
 	log := n.recovered(d)
 	switch {
 	case d.Damaged:
 		if !n.doubt {
-			n.lost = lost{max(n.term, n.disk.term), n.disk.log}
+			n.lost = lost{n.disk.term, n.disk.log}
 		}
 		n.doubt, n.doubtFrom = true, d.DoubtFrom
 		n.losses++
@@ -59,9 +60,7 @@ func (n *Node) Restarted(d *Image) {
 	n.spare = append(n.spare, n.writes...)
 	n.writes = n.writes[:0]
 	n.disk.term, n.disk.vote = d.Term, d.Vote
-	if !d.Damaged {
-		n.voted(d.Term, d.Vote)
-	}
+	n.voted(d.Term, d.Vote)
 	n.disk.log = log
 	n.log = chain{log.base, log.behind, append(n.log.links[:0], log.links...)}
 	n.inForce = n.config().config
@@ -77,7 +76,7 @@ func (n *Node) recovered(d *Image) chain {
 	} else {
 		n.report(I20, i, d.Snapshot.Term, "its disk returns a snapshot up to %d of term %d, which was never committed", i, d.Snapshot.Term)
 	}
-	n.configs = append(n.configs[:0], g.configAtCommitted(min(log.base, g.end())))
+	n.configs = append(n.configs[:0], g.configAtCommitted(log.base))
 	at := log.behind
 	for k := range d.Entries {
 		e := &d.Entries[k]

@@ -140,8 +140,7 @@ func (n *Node) checkCommit(v *View) {
 	switch {
 	case v.Commit < n.commit:
 		n.report(I7, v.Commit, v.Term, "its commit index falls from %d to %d", n.commit, v.Commit)
-	case !ok:
-		n.report(I8, v.Commit, v.Term, "it commits %d and its log ends at %d", v.Commit, n.log.last())
+	case !ok: // checkOrder says what is wrong
 	case v.Role == raftpb.RoleLeader, n.role == raftpb.RoleLeader && n.term == v.Term: // it may have removed itself with that
 		n.checkLeaderCommit(v, at)
 	case v.Commit > g.end():

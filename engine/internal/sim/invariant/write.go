@@ -24,7 +24,6 @@ type write struct {
 	term     raftpb.Term
 	vote     raftpb.NodeID
 	truncate raftpb.Index
-	from     raftpb.Index
 	links    []link
 	snapshot raftpb.Index
 	behind   link
@@ -81,7 +80,7 @@ func (n *Node) Wrote(w *Write) {
 	n.writes = append(n.writes, wr)
 
 	if hadTop && !n.log.holds(g, top, g.committed[top]) || hadFirst && !n.log.holds(g, first, g.committed[first]) {
-		n.report(I6, max(first, 1), w.Term, "it drops committed entries: it truncates from %d on and %d is committed", w.TruncateFrom, g.end())
+		n.report(I6, first, w.Term, "it drops committed entries: it truncates from %d on and %d is committed", first, g.end())
 	}
 	if promised && !n.log.holds(g, n.promised.index, promise) {
 		n.report(I9, n.promised.index, w.Term, "it drops entry %d, which it acknowledged in this term", n.promised.index)
@@ -95,7 +94,7 @@ func (n *Node) newWrite(w *Write) *write {
 	}
 	wr := n.spare[k-1]
 	n.spare = n.spare[:k-1]
-	*wr = write{id: w.ID, term: w.Term, vote: w.Vote, truncate: w.TruncateFrom, from: w.From, links: wr.links[:0]}
+	*wr = write{id: w.ID, term: w.Term, vote: w.Vote, truncate: w.TruncateFrom, links: wr.links[:0]}
 	return wr
 }
 
@@ -193,8 +192,8 @@ func (n *Node) Persisted(id uint64) {
 
 func (n *Node) reachesDisk(w *write) {
 	g, d := n.group, &n.disk
-	if w.term == d.term && d.vote != 0 && w.vote != d.vote {
-		n.report(I7, 0, w.term, "its vote in term %d on disk changes from node %d to node %d", w.term, d.vote, w.vote)
+	if w.term == d.term && d.vote != 0 && w.vote == 0 {
+		n.report(I7, 0, w.term, "its disk forgets the vote for node %d in term %d", d.vote, w.term)
 	}
 	d.term, d.vote, d.wrote = w.term, w.vote, w.id
 	n.voted(w.term, w.vote)
@@ -204,10 +203,7 @@ func (n *Node) reachesDisk(w *write) {
 	if w.truncate > 0 {
 		d.log.cut(w.truncate)
 	}
-	if len(w.links) > 0 {
-		d.log.cut(w.from)
-		d.log.links = append(d.log.links, w.links...)
-	}
+	d.log.links = append(d.log.links, w.links...)
 	n.done[n.doneAt%len(n.done)] = written{w.id, w.term, d.log.last()}
 	n.doneAt++
 }

@@ -66,7 +66,7 @@ func (m *Model) restart(n *node, s *Step) *Rejection {
 	}
 	if s.Uncertain {
 		if !n.uncertain {
-			n.lost = image{n.term, 0, n.disk.log}
+			n.lost = n.disk
 		}
 		if s.Term > n.term {
 			return reject("3.8", "it restarts in term %d and was in term %d", s.Term, n.term)

@@ -25,6 +25,10 @@ func TestValuesInLists(t *testing.T) {
 		"a list grows": {history: []oracle.Op{
 			add(1, 1, 2, "l", "a;"), get(2, 3, 4, "l", "a;"), add(2, 5, 6, "l", "b;"), get(1, 7, 8, "l", "a;b;"), get(1, 9, 10, "empty", ""),
 		}},
+		"times that touch are concurrent": {history: []oracle.Op{
+			add(1, 1, 8, "l", "a;"), get(2, 5, 6, "l", ""), get(3, 6, 8, "l", "b;a;"), get(4, 8, 9, "l", "b;"), add(5, 5, 8, "l", "b;"),
+			add(6, 1, 5, "m", "c;"), add(7, 5, 9, "m", "d;"), get(8, 9, 10, "m", "d;c;"),
+		}},
 		"nobody wrote it": {want: []string{"phantom"}, history: []oracle.Op{
 			get(1, 1, 2, "l", "a;"),
 		}},

@@ -39,6 +39,13 @@ func TestHistoriesInFiles(t *testing.T) {
 		t.Errorf("the file begins with\n%s, want\n%s", b.String(), first)
 	}
 	file := b.String() + "\n" + b.String() // two histories, joined, with an empty line
+	long := put(1, 1, 2, "x", strings.Repeat("y", oracle.MaxLineBytes-100))
+	if err := oracle.WriteHistory(&b, []oracle.Op{long}); err != nil {
+		t.Fatal(err)
+	}
+	if back, err := oracle.ReadHistory(&b); err != nil || back[len(back)-1] != long {
+		t.Errorf("a long line: %v", err)
+	}
 	back, err := oracle.ReadHistory(strings.NewReader(file))
 	if err != nil {
 		t.Fatal(err)
@@ -158,6 +165,11 @@ func TestHunt(t *testing.T) {
 	if err := h.Enough(1, 0, 0); err != nil {
 		t.Error(err)
 	}
+	for what, err := range map[string]error{"reads": h.Enough(3, 0, 0), "changes": h.Enough(0, 2, 0), "pauses": h.Enough(0, 0, 2)} {
+		if err == nil || strings.Count(err.Error(), "oracle: hunt: ") != 3 {
+			t.Errorf("three modes lack %s: %v", what, err)
+		}
+	}
 	if err := h.Enough(1, 1, 1); err == nil || !strings.Contains(err.Error(), "leader read: 1 of 1 reads, during 0 of 1 changes") || strings.Contains(err.Error(), "follower") {
 		t.Errorf("got %v, want what leader and lease reads lack", err)
 	}
@@ -177,6 +189,7 @@ func TestOperationsCanBeRead(t *testing.T) {
 		`cas "k" nothing to "b" by process 1, from 1, no answer`:                   lost(cas(1, 1, 2, "k", "", "b", false)),
 		`append "k" "v" (session 3, serial 4) by process 1, 1 to 2, ok`:            in(3, 4, add(1, 1, 2, "k", "v")),
 		`put "k" "...` + strings.Repeat("x", 37) + `end" by process 1, 1 to 2, ok`: put(1, 1, 2, "k", long),
+		`put "k" "` + long[63:] + `" by process 1, 1 to 2, ok`:                     put(1, 1, 2, "k", long[63:]), // just short enough
 		`"del" of "k" by process 1, 1 to 2, ok`:                                    {Process: 1, Kind: "del", Key: "k", Start: 1, End: 2, Status: oracle.OK},
 	} {
 		if got := o.String(); got != want {

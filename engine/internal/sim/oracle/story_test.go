@@ -2,6 +2,7 @@ package oracle_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +123,21 @@ func TestRetriesAreOneOperation(t *testing.T) {
 		"a retried write is complete with its first answer": {words: "leaves out", history: []oracle.Op{
 			in(1, 1, add(1, 1, 2, "x", "a")), get(2, 3, 4, "x", ""), in(1, 1, add(1, 5, 6, "x", "a")),
 		}},
+		"a retried write is complete with the answer that came first": {words: "leaves out", history: []oracle.Op{
+			in(1, 1, add(1, 1, 9, "x", "a")), in(1, 1, add(1, 2, 3, "x", "a")), get(2, 5, 6, "x", ""),
+		}},
+		"a retried write whose later answer came later": {words: "leaves out", history: []oracle.Op{
+			in(1, 1, add(1, 1, 3, "x", "a")), in(1, 1, add(1, 2, 9, "x", "a")), get(2, 5, 6, "x", ""),
+		}},
+		"a write that is not known to have failed at every attempt": {history: []oracle.Op{
+			in(1, 1, lost(add(1, 1, 0, "x", "a"))), in(1, 1, failed(add(1, 3, 4, "x", "a"))), get(2, 8, 9, "x", "a"),
+		}},
+		"a write that failed at every attempt": {words: "leaves out", history: []oracle.Op{
+			in(1, 1, failed(add(1, 1, 2, "x", "a"))), in(1, 1, failed(add(1, 3, 4, "x", "a"))), get(2, 8, 9, "x", "a"),
+		}},
+		"a write that was answered and then refused": {words: "leaves out", history: []oracle.Op{
+			in(1, 1, add(1, 1, 2, "x", "a")), in(1, 1, failed(add(1, 3, 4, "x", "a"))), get(2, 8, 9, "x", ""),
+		}},
 		"a write whose first attempt failed": {history: []oracle.Op{
 			in(1, 1, failed(add(1, 1, 2, "x", "a"))), in(1, 1, lost(add(1, 3, 0, "x", "a"))), get(2, 8, 9, "x", "a"),
 		}},
@@ -161,6 +177,11 @@ func TestUndecided(t *testing.T) {
 		t.Errorf("%d operations on one key: %s, %v", len(many), report.Verdict, report.Violation)
 	}
 
+	report = oracle.Linearizable(many[1:], oracle.Options{})
+	if report.Verdict != oracle.Legal {
+		t.Errorf("%d operations on one key: %s, %v", len(many)-1, report.Verdict, report.Violation)
+	}
+
 	var hard []oracle.Op // 30 writes at once and a read that fits behind none of their orders
 	for p := range int64(30) {
 		hard = append(hard, add(p, 0, 100, "x", string(rune('a'+p))))
@@ -169,6 +190,19 @@ func TestUndecided(t *testing.T) {
 	report = oracle.Linearizable(hard, oracle.Options{Timeout: time.Millisecond})
 	if report.Verdict != oracle.Unknown || !strings.Contains(report.Violation.Sentence, "could not be decided in 1ms") {
 		t.Errorf("a hard history: %s, %v", report.Verdict, report.Violation)
+	}
+}
+
+// TestWritesThatNobodyNoticed: any number of writes without an answer may be under
+// way; those that no read shows cost nothing.
+func TestWritesThatNobodyNoticed(t *testing.T) {
+	history := []oracle.Op{put(1, 1, 2, "x", "a")}
+	for p := range int64(200) {
+		history = append(history, lost(put(10+p, 3, 0, "x", fmt.Sprint("lost ", p))), get(1, 10*p+10, 10*p+11, "x", "a"))
+	}
+	history = append(history, get(1, 5000, 5001, "x", "never written"))
+	if report := oracle.Linearizable(history, oracle.Options{Timeout: time.Minute}); report.Verdict != oracle.Illegal {
+		t.Errorf("%s, %v", report.Verdict, report.Violation)
 	}
 }
 
