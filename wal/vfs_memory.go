@@ -1,8 +1,10 @@
 package wal
 
 import (
+	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -14,7 +16,8 @@ func NewMemFS() FS { return vfs.NewMem() }
 // what is left after a power loss. Safe for concurrent use.
 type CrashFS struct {
 	*vfs.MemFS
-	power sync.RWMutex // held shared by every sync
+	power  sync.RWMutex // held shared by every sync
+	broken atomic.Bool
 }
 
 // NewCrashFS returns an empty one.
@@ -32,6 +35,18 @@ func (c *CrashFS) Freeze() (thaw func()) {
 	return c.power.Unlock
 }
 
+// Break makes every write and every sync fail from now on.
+func (c *CrashFS) Break() { c.broken.Store(true) }
+
+func (c *CrashFS) fault() error {
+	if c.broken.Load() {
+		return errBroken
+	}
+	return nil
+}
+
+var errBroken = errors.New("wal: crash file system: broken on purpose") //nolint:gochecknoglobals // a constant
+
 // Crash returns the file system as a power loss at this moment would leave it:
 // everything synced, and of the rest each 4 KiB block and each directory entry with
 // a chance of unsyncedPercent, drawn from seed. The original goes on undisturbed.
@@ -46,7 +61,7 @@ func (c *CrashFS) wrap(f File, err error) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return crashFile{f, &c.power}, nil
+	return crashFile{f, c}, nil
 }
 
 // Create implements FS.
@@ -72,20 +87,40 @@ func (c *CrashFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteC
 	return c.wrap(c.MemFS.ReuseForWrite(oldname, newname, category))
 }
 
-// crashFile syncs only while the power is on.
+// crashFile syncs only while the power is on, and fails when the disk is broken.
 type crashFile struct {
 	File
-	power *sync.RWMutex
+	disk *CrashFS
+}
+
+func (f crashFile) Write(p []byte) (int, error) {
+	if err := f.disk.fault(); err != nil {
+		return 0, err
+	}
+	return f.File.Write(p)
+}
+
+func (f crashFile) WriteAt(p []byte, at int64) (int, error) {
+	if err := f.disk.fault(); err != nil {
+		return 0, err
+	}
+	return f.File.WriteAt(p, at)
 }
 
 func (f crashFile) Sync() error {
-	f.power.RLock()
-	defer f.power.RUnlock()
+	f.disk.power.RLock()
+	defer f.disk.power.RUnlock()
+	if err := f.disk.fault(); err != nil {
+		return err
+	}
 	return f.File.Sync()
 }
 
 func (f crashFile) SyncData() error {
-	f.power.RLock()
-	defer f.power.RUnlock()
+	f.disk.power.RLock()
+	defer f.disk.power.RUnlock()
+	if err := f.disk.fault(); err != nil {
+		return err
+	}
 	return f.File.SyncData()
 }
