@@ -83,8 +83,8 @@ func (m *Model) restart(n *node, s *Step) *Rejection {
 }
 
 // repaired: a leader has brought back what the node forgot. Its term is not below
-// any that it was in, and what was committed by its help is on its disk again. What
-// it had acknowledged and nobody committed is gone: no leader may count it any more.
+// the one that was on its disk, and what was committed by its help is there again.
+// What it had acknowledged and nobody committed is gone: no leader may count it.
 func (m *Model) repaired(n *node, _ *Step) *Rejection {
 	owed := m.fork(n.lost.log, m.committed)
 	switch {
