@@ -2,6 +2,7 @@ package wal
 
 import (
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
@@ -56,6 +57,13 @@ func drawIndex(t *rapid.T, lo, hi raftpb.Index) raftpb.Index {
 }
 
 func (x *modelMachine) actions() map[string]func(*rapid.T) {
+	all := x.changes()
+	maps.Copy(all, x.lives())
+	return all
+}
+
+// changes are what a batch can do.
+func (x *modelMachine) changes() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
 		"append": func(t *rapid.T) {
 			id := drawGroup(t)
@@ -107,6 +115,12 @@ func (x *modelMachine) actions() map[string]func(*rapid.T) {
 			x.write(t, func(b *Batch) { b.Destroy(id) })
 			delete(x.m.groups, id)
 		},
+	}
+}
+
+// lives are what can happen to the log as a whole, and the comparison.
+func (x *modelMachine) lives() map[string]func(*rapid.T) {
+	return map[string]func(*rapid.T){
 		"idle": func(*rapid.T) {
 			x.clock.advance(10 * time.Millisecond)
 			for x.l.Step() {
