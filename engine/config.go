@@ -77,11 +77,11 @@ type Config struct {
 
 	// MaxCommandBytes bounds a command. Default and maximum: MaxFrameBytes - 64 KiB.
 	MaxCommandBytes int
-	// MaxInboxBytes bounds what waits for a worker: proposals and messages. Over
-	// it, Propose returns ErrBusy. Default 64 MiB.
+	// MaxInboxBytes bounds what waits for one worker: proposals and reads, and as
+	// much again of messages. Over it, Propose returns ErrBusy. 1 MiB to 1 GiB, default 64 MiB.
 	MaxInboxBytes int
 	// MaxUncommittedBytes bounds the entries of a group that are not committed yet;
-	// over it, Propose returns ErrBusy. Default 64 MiB.
+	// over it, Propose returns ErrBusy. 1 MiB to 1 GiB, default 64 MiB.
 	MaxUncommittedBytes int
 	// SegmentBytes is the size of a log segment file. Default 64 MiB.
 	SegmentBytes int64
@@ -91,8 +91,8 @@ type Config struct {
 
 	// Logger hears what an operator should know. Default slog.Default().
 	Logger *slog.Logger
-	// OnFatal is called once when the log has failed: nothing is acknowledged from
-	// then on and the process should exit and be restarted. Default: a log line.
+	// OnFatal is called once, on a goroutine of its own, when the log has failed: all
+	// groups have ended, and the process should exit and be restarted. Default: a log line.
 	OnFatal func(error)
 	// Network makes the network of this host. Default: TCP. For tests: transport.NewMemory's Listen.
 	Network func(transport.Config) (transport.Network, error)
@@ -154,8 +154,9 @@ func (c *Config) validate() error {
 		"HeartbeatInterval: %v, want at most a third of ElectionTimeout %v", c.HeartbeatInterval, c.ElectionTimeout)
 	check(c.MaxCommandBytes > 0 && c.MaxCommandBytes <= maxFrameBytes-64<<10,
 		"MaxCommandBytes: %d, want 1 to %d", c.MaxCommandBytes, maxFrameBytes-64<<10)
-	check(c.MaxInboxBytes >= 1<<20, "MaxInboxBytes: %d, want at least 1 MiB", c.MaxInboxBytes)
-	check(c.MaxUncommittedBytes >= 1<<20, "MaxUncommittedBytes: %d, want at least 1 MiB", c.MaxUncommittedBytes)
+	check(1<<20 <= c.MaxInboxBytes && c.MaxInboxBytes <= 1<<30, "MaxInboxBytes: %d, want 1 MiB to 1 GiB", c.MaxInboxBytes)
+	check(1<<20 <= c.MaxUncommittedBytes && c.MaxUncommittedBytes <= 1<<30,
+		"MaxUncommittedBytes: %d, want 1 MiB to 1 GiB", c.MaxUncommittedBytes)
 	check(c.Workers >= 1 && c.Workers <= 256, "Workers: %d, want 1 to 256", c.Workers)
 	for id, addr := range c.Dial {
 		check(id >= 1 && addr != "", "Dial: node %d at %q", id, addr)

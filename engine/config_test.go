@@ -46,7 +46,9 @@ func TestAGroupStartsOnceAndAgainAfterStop(t *testing.T) {
 		t.Fatalf("second start: %v, want ErrExists", err)
 	}
 	c.propose("kept")
-	c.group(1).Stop()
+	if err := c.group(1).Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	l := &ledger{}
 	again.Machine = l
 	g, err := c.hosts[1].Start(t.Context(), again)

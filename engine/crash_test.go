@@ -12,8 +12,8 @@ import (
 
 // The power fails everywhere while clients write: all that was never synced is
 // gone on every node. What had been acknowledged before must be there afterwards,
-// once, and the nodes must agree. A node that promised before its write was
-// durable loses here: see the mutant in the runtime's tests.
+// once, and the nodes must agree. A runtime that sends what is gated at once
+// loses here.
 func TestAPowerLossOfAllNodesLosesNothingAcknowledged(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { powerLoss(t, seed) })

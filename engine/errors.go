@@ -23,7 +23,7 @@ var (
 )
 
 // NotLeaderError says that this member does not lead the group: nothing was
-// appended. Retry at Leader; when it is 0, an election is under way.
+// appended, no error that matches ErrIndeterminate matches it. Retry at Leader; when it is 0, an election is under way.
 type NotLeaderError struct {
 	Group  GroupID
 	Leader NodeID // 0: unknown
@@ -35,6 +35,19 @@ func (e *NotLeaderError) Error() string {
 		return fmt.Sprintf("engine: group %d: not leader, no leader known", e.Group)
 	}
 	return fmt.Sprintf("engine: group %d: not leader, node %d at %q leads", e.Group, e.Leader, e.Addr)
+}
+
+// LeadershipLostError says that this member stopped leading while a command or a
+// read waited. Of a command the outcome is open (the error matches ErrIndeterminate
+// too); a read may be asked again, of Leader.
+type LeadershipLostError struct {
+	Group  GroupID
+	Leader NodeID // 0: unknown
+	Addr   string // of Leader; "": unknown
+}
+
+func (e *LeadershipLostError) Error() string {
+	return fmt.Sprintf("engine: group %d: leadership lost, node %d at %q may lead", e.Group, e.Leader, e.Addr)
 }
 
 // FailedError says that the group has stopped for good in this process, and why:
@@ -61,8 +74,10 @@ func (e *indeterminate) Unwrap() []error { return []error{ErrIndeterminate, e.ca
 func (g *Group) rejected(r runtime.Rejection) error {
 	var err error
 	switch r.Reason {
-	case runtime.NotLeader, runtime.LeadershipLost:
+	case runtime.NotLeader:
 		err = &NotLeaderError{Group: g.id, Leader: r.Leader, Addr: g.address(r.Leader)}
+	case runtime.LeadershipLost:
+		err = &LeadershipLostError{Group: g.id, Leader: r.Leader, Addr: g.address(r.Leader)}
 	case runtime.Busy:
 		err = ErrBusy
 	case runtime.Failed:

@@ -139,7 +139,9 @@ func ExampleGroup_Status() {
 func ExampleGroup_Stop() {
 	_, group, closeAll := open(&adder{})
 	defer closeAll()
-	group.Stop()
+	if err := group.Stop(context.Background()); err != nil {
+		panic(err)
+	}
 	_, err := group.Propose(context.Background(), []byte("1"))
 	fmt.Println(errors.Is(err, engine.ErrClosed))
 	// Output: true

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
@@ -43,6 +45,8 @@ type Status struct {
 	Commit  Index
 	Applied Index
 	Members []Member
+	// Err is why the group has ended on this member; nil while it runs.
+	Err error
 	// Peers is what the leader knows of the others; empty on other members.
 	Peers []PeerStatus
 }
@@ -59,7 +63,7 @@ type PeerStatus struct {
 
 // Status returns the state of the group. It waits for the group's worker.
 func (g *Group) Status() (Status, error) {
-	s, now, err := g.group.Status()
+	s, err := g.group.Status()
 	if err != nil {
 		return Status{}, ErrClosed
 	}
@@ -70,28 +74,38 @@ func (g *Group) Status() (Status, error) {
 	for _, m := range s.Configuration.Incoming {
 		out.Members = append(out.Members, Member{m.ID, m.Address})
 	}
-	if s.Role != raftpb.RoleLeader {
+	if s.End != nil {
+		out.Role, out.Leader, out.Err = raftpb.RoleUnknown, 0, g.rejected(*s.End)
+	}
+	if out.Role != raftpb.RoleLeader {
 		return out, nil
 	}
 	for _, m := range s.Members {
 		if m.ID != out.Node {
 			out.Peers = append(out.Peers, PeerStatus{
 				ID: m.ID, State: m.State, Match: m.Match, Next: m.Next,
-				Lag: s.Last - m.Match, LastContact: time.Duration(now - m.Contact),
+				Lag: s.Last - m.Match, LastContact: time.Duration(s.Now - m.Contact),
 			})
 		}
 	}
 	return out, nil
 }
 
-// Stop ends the group on this host. The log keeps its entries: Start brings it back.
-func (g *Group) Stop() {
-	g.group.Stop()
-	g.host.mu.Lock()
-	defer g.host.mu.Unlock()
-	if g.host.groups[g.id] == g {
-		delete(g.host.groups, g.id)
+// Stop ends the group on this host: what waits fails with ErrClosed, and once Stop
+// has returned nil the machine is left alone. The log keeps its entries: Start
+// brings the group back. It waits for an Apply under way, at most until ctx ends; the
+// group stops all the same. Do not call it from Apply or from a function that the
+// engine runs.
+func (g *Group) Stop(ctx context.Context) error {
+	stopping := g.group.Stop()
+	select {
+	case <-stopping:
+	case <-g.group.Stopped():
+	case <-ctx.Done():
+		return fmt.Errorf("engine: stop group %d: %w", g.id, ctx.Err())
 	}
+	g.host.forget(g)
+	return nil
 }
 
 func (g *Group) address(id NodeID) string { return g.addresses[id] }

@@ -25,11 +25,17 @@ type Host struct {
 	rt       *runtime.Host
 	counters counters
 	memory   memory
-	boot     int64 // differs from one start of the process to the next
 
-	mu     sync.Mutex
+	closing sync.Once
+	closed  chan struct{} // closed when Close begins
+	ended   chan struct{} // closed when Close has ended
+	err     error         // of Close
+	watcher sync.WaitGroup
+
+	mu     sync.RWMutex // held for a look at the maps, never over I/O
 	groups map[GroupID]*Group
-	closed bool
+	taken  map[GroupID]bool // running, or being started
+	lived  map[GroupID]bool // has run in this process: its log may hold what is not durable yet
 }
 
 // Open opens the data directory and the listener. What the directory holds must
@@ -42,7 +48,8 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("engine: open: %w", err)
 	}
-	log, recovery, err := wal.Open(cfg.Dir, walOptions(cfg))
+	failed := make(chan error, 1) // the log tells its first failure, once
+	log, recovery, err := wal.Open(cfg.Dir, walOptions(cfg, func(err error) { failed <- err }))
 	if err != nil {
 		return nil, fmt.Errorf("engine: open: %w", err)
 	}
@@ -50,14 +57,16 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 		cfg.Logger.Info("log recovered", "node", cfg.Node, "frames", recovery.Frames, "segments", recovery.Segments,
 			"torn", recovery.Torn, "catalog_rebuilt", recovery.CatalogRebuilt, "dur", recovery.Elapsed)
 	}
-	h := &Host{cfg: cfg, log: log, boot: bootID(), groups: map[GroupID]*Group{}}
-	identity := log.Identity()
+	h := &Host{
+		cfg: cfg, log: log, groups: map[GroupID]*Group{}, taken: map[GroupID]bool{}, lived: map[GroupID]bool{},
+		closed: make(chan struct{}), ended: make(chan struct{}),
+	}
 	h.rt = runtime.New(runtime.Config{
 		Node: cfg.Node, Workers: cfg.Workers, MaxInboxBytes: cfg.MaxInboxBytes, Logger: cfg.Logger, OnFatal: h.fatal,
-	}, log, h.boot)
+	}, log, unique())
 	used, _ := codec.ByName(cfg.Codec)
 	h.network, err = cfg.Network(transport.Config{
-		Cluster: cfg.Cluster, Node: cfg.Node, Incarnation: identity.Incarnation, Listen: cfg.Listen,
+		Cluster: cfg.Cluster, Node: cfg.Node, Incarnation: log.Identity().Incarnation, Listen: cfg.Listen,
 		Codec: used, Handler: h, Methods: peerMethods(), ClientMethods: clientMethods(), Logger: cfg.Logger,
 		CloseTimeout: closeTimeout,
 	})
@@ -65,6 +74,13 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 		return nil, errors.Join(fmt.Errorf("engine: open: %w", err), log.Close())
 	}
 	h.rt.Run(h.network)
+	h.watcher.Go(func() {
+		select {
+		case err := <-failed:
+			h.rt.Fail(err)
+		case <-h.closed:
+		}
+	})
 	return h, nil
 }
 
@@ -77,17 +93,57 @@ func (h *Host) Start(ctx context.Context, c GroupConfig) (*Group, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("engine: start group %d: %w", c.ID, err)
 	}
+	lived, err := h.take(c.ID)
+	if err != nil {
+		return nil, err
+	}
+	g, err := h.start(ctx, c, lived)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
-		return nil, ErrClosed
+	if err != nil {
+		delete(h.taken, c.ID)
+		return nil, fmt.Errorf("engine: start group %d: %w", c.ID, err)
 	}
-	if h.groups[c.ID] != nil {
-		return nil, fmt.Errorf("engine: start group %d: %w", c.ID, ErrExists)
+	h.groups[c.ID], h.lived[c.ID] = g, true
+	return g, nil
+}
+
+// take reserves a group's id for the caller and tells whether the group has run
+// here before.
+func (h *Host) take(id GroupID) (lived bool, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	select {
+	case <-h.closed:
+		return false, ErrClosed
+	default:
 	}
+	if h.taken[id] {
+		return false, fmt.Errorf("engine: start group %d: %w", id, ErrExists)
+	}
+	h.taken[id] = true
+	return h.lived[id], nil
+}
+
+// forget makes room for another start of a group that has stopped.
+func (h *Host) forget(g *Group) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.groups[g.id] == g {
+		delete(h.groups, g.id)
+		delete(h.taken, g.id)
+	}
+}
+
+func (h *Host) start(ctx context.Context, c GroupConfig, lived bool) (*Group, error) {
 	conf, err := h.configuration(c)
 	if err != nil {
-		return nil, fmt.Errorf("engine: start group %d: %w", c.ID, err)
+		return nil, err
+	}
+	if lived {
+		if err := h.settle(ctx, c.ID); err != nil {
+			return nil, err
+		}
 	}
 	g := &Group{host: h, id: c.ID, machine: c.Machine, addresses: map[NodeID]string{}}
 	for _, m := range conf.Incoming {
@@ -104,11 +160,26 @@ func (h *Host) Start(ctx context.Context, c GroupConfig) (*Group, error) {
 		Machine:  &machine{sm: c.Machine},
 		Observer: observer{h},
 	})
-	if err != nil {
-		return nil, fmt.Errorf("engine: start group %d: %w", c.ID, err)
+	return g, err
+}
+
+// settle waits until all that a group's earlier life in this process handed to the
+// log is durable. The log shows what was handed over; a core that starts takes what
+// it sees for durable and promises it. Writing the state once more, with a sync, is
+// the barrier: the log completes writes in order.
+func (h *Host) settle(ctx context.Context, id GroupID) error {
+	written := make(chan error, 1)
+	go func() {
+		var b wal.Batch
+		b.HardState(id, h.log.Group(id).HardState())
+		written <- h.log.Write(&b)
+	}()
+	select {
+	case err := <-written:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	h.groups[c.ID] = g
-	return g, nil
 }
 
 // configuration returns the stored configuration of a group; on its first start
@@ -134,7 +205,7 @@ func (h *Host) coreConfig(id GroupID, conf raftpb.Configuration) raft.Config {
 		ElectionTimeout:     raft.Time(h.cfg.ElectionTimeout),
 		Heartbeat:           raft.Time(h.cfg.HeartbeatInterval),
 		Seed:                seed(h.cfg.Node, id, h.log.Identity().Incarnation),
-		Boot:                uint64(h.boot),
+		Boot:                uint64(unique()),
 		MaxUncommittedBytes: h.cfg.MaxUncommittedBytes,
 	}
 }
@@ -148,8 +219,8 @@ func (h *Host) dialAddress(m raftpb.Member) string {
 
 // Group returns the running group of that id, or nil.
 func (h *Host) Group(id GroupID) *Group {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.mu.RLock()
+	defer h.mu.RUnlock()
 	return h.groups[id]
 }
 
@@ -174,17 +245,21 @@ func (h *Host) SetCodec(name string) error {
 func (h *Host) Durability() string { return h.log.Durability() }
 
 // Close stops all groups, then the network, then the log. What waits ends with
-// ErrClosed (and ErrIndeterminate where it may still happen). Idempotent.
+// ErrClosed (and ErrIndeterminate where it may still happen). Idempotent: a second
+// call waits for the first. Do not call it from Apply or from a function that the
+// engine runs, but for OnFatal.
 func (h *Host) Close() error {
-	h.mu.Lock()
-	if h.closed {
+	h.closing.Do(func() {
+		h.mu.Lock()
+		close(h.closed) // under the lock: no Start gets past it
 		h.mu.Unlock()
-		return nil
-	}
-	h.closed = true
-	h.mu.Unlock()
-	h.rt.Close()
-	return errors.Join(h.network.Close(), h.log.Close())
+		h.watcher.Wait()
+		h.rt.Close()
+		h.err = errors.Join(h.network.Close(), h.log.Close())
+		close(h.ended)
+	})
+	<-h.ended
+	return h.err
 }
 
 func (h *Host) fatal(err error) {

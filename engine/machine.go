@@ -84,12 +84,18 @@ func (m *machine) Apply(entries []raft.Entry, first raft.Index, done []runtime.C
 	if err := m.sm.Apply(Batch{m.commands}, results); err != nil {
 		return fmt.Errorf("state machine: apply %d..%d: %w", first, first+raft.Index(len(entries))-1, err)
 	}
+	return nil
+}
+
+// Complete implements runtime.Machine.
+func (m *machine) Complete() {
 	for i, c := range m.waiting {
 		if c != nil {
-			results[i].Index, results[i].Term = m.commands[i].Index, m.commands[i].Term
-			c.(*proposal).complete(results[i], nil)
+			r := m.results[i]
+			r.Index, r.Term = m.commands[i].Index, m.commands[i].Term
+			c.(*proposal).complete(r, nil)
 		}
 	}
 	clear(m.waiting)
-	return nil
+	m.waiting = m.waiting[:0]
 }

@@ -54,8 +54,9 @@ func (o observer) Fact(group GroupID, f raft.Fact) {
 	}
 }
 
-// bootID returns a number that differs from one start of a process to the next.
-func bootID() int64 {
+// unique returns a number that differs from one start, of a process or a group, to
+// the next.
+func unique() int64 {
 	var b [8]byte
 	if _, err := rand.Read(b[:]); err != nil {
 		panic(fmt.Sprintf("engine: no randomness: %v", err)) // crypto/rand never fails on supported systems
@@ -71,15 +72,16 @@ func seed(node NodeID, group GroupID, incarnation int64) uint64 {
 	return x * 0xff51afd7ed558ccd
 }
 
-func walOptions(c Config) wal.Options {
+func walOptions(c Config, onFatal func(error)) wal.Options {
 	o := wal.Options{
 		Identity:     wal.Identity{Cluster: c.Cluster, Node: c.Node},
 		SegmentBytes: c.SegmentBytes,
 		Logger:       c.Logger,
+		OnFatal:      onFatal,
 	}
 	// A worker must never wait for room in the log's queue: it holds all that the
 	// engine's own limits let in.
-	o.MaxQueuedBytes = min(1<<30, 4*(c.MaxInboxBytes+c.MaxUncommittedBytes))
+	o.MaxQueuedBytes = int(min(1<<30, 4*int64(c.MaxInboxBytes)+4*int64(c.MaxUncommittedBytes)))
 	o.FS = c.fs
 	switch c.Durability {
 	case Fsync:

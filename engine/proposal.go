@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
@@ -15,6 +16,9 @@ import (
 // comment). cmd is copied. Cancelling ctx ends the wait, not the proposal. Safe
 // for concurrent use; concurrent proposals share messages and disk writes.
 func (g *Group) Propose(ctx context.Context, cmd []byte) (Result, error) {
+	if err := ctx.Err(); err != nil {
+		return Result{}, fmt.Errorf("engine: propose: %w", err)
+	}
 	p := g.host.memory.proposal()
 	p.group = g
 	if err := g.propose(cmd, p); err != nil {

@@ -2,8 +2,8 @@ package engine
 
 import (
 	"errors"
-	goruntime "runtime"
-	"sync/atomic"
+	"runtime/metrics"
+	"sync"
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/codec"
@@ -43,39 +43,53 @@ func (h *Host) ServeCall(c *transport.Call) {
 }
 
 // answer is a call that is answered once: by its outcome or by its time limit.
+// Once it is answered the request is gone: whoever needs a part of it has taken it
+// before the limit was set.
 type answer struct {
 	call  *transport.Call
 	group GroupID
+
+	mu    sync.Mutex
+	given bool
 	timer *time.Timer
-	given atomic.Bool
 }
 
-// newAnswer starts the time limit of a call, when it has one.
-func newAnswer(c *transport.Call, group GroupID, timeoutMs int32, late error) *answer {
-	a := &answer{call: c, group: group}
-	if timeoutMs > 0 {
+// limit ends the call with late after timeoutMs, if that is positive and nothing
+// else has answered it.
+func (a *answer) limit(timeoutMs int32, late error) {
+	if timeoutMs <= 0 {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.given {
 		a.timer = time.AfterFunc(time.Duration(timeoutMs)*time.Millisecond, func() { a.fail(late) })
 	}
-	return a
+}
+
+// claim reports whether the caller is the one to answer.
+func (a *answer) claim() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.given {
+		return false
+	}
+	a.given = true
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	return true
 }
 
 func (a *answer) reply(m codec.Message) {
-	if a.given.CompareAndSwap(false, true) {
-		a.stop()
+	if a.claim() {
 		a.call.Reply(m)
 	}
 }
 
 func (a *answer) fail(err error) {
-	if a.given.CompareAndSwap(false, true) {
-		a.stop()
+	if a.claim() {
 		a.call.Fail(a.exception(err))
-	}
-}
-
-func (a *answer) stop() {
-	if a.timer != nil {
-		a.timer.Stop()
 	}
 }
 
@@ -83,6 +97,7 @@ func (a *answer) stop() {
 // tells a client the same.
 func (a *answer) exception(err error) error {
 	var notLeader *NotLeaderError
+	var lost *LeadershipLostError
 	var declared codec.Exception
 	switch {
 	case errors.As(err, &declared):
@@ -90,11 +105,9 @@ func (a *answer) exception(err error) error {
 	case errors.Is(err, ErrIndeterminate):
 		return &raftpb.Unavailable{Group: a.group, Reason: err.Error(), MaybeApplied: true}
 	case errors.As(err, &notLeader):
-		e := &raftpb.NotLeader{Group: a.group}
-		if notLeader.Leader != 0 {
-			e.Leader, e.LeaderAddress = codec.Some(notLeader.Leader), codec.Some(notLeader.Addr)
-		}
-		return e
+		return redirect(a.group, notLeader.Leader, notLeader.Addr)
+	case errors.As(err, &lost): // a read: a command's outcome is open
+		return redirect(a.group, lost.Leader, lost.Addr)
 	case errors.Is(err, ErrTooLarge):
 		return &raftpb.Rejected{Group: a.group, Code: raftpb.RejectCodeTooLarge, Reason: err.Error()}
 	case errors.Is(err, ErrBusy):
@@ -103,7 +116,15 @@ func (a *answer) exception(err error) error {
 	return &raftpb.Unavailable{Group: a.group, Reason: err.Error()}
 }
 
-// group finds the group of a call or answers that there is none.
+func redirect(group GroupID, leader NodeID, addr string) *raftpb.NotLeader {
+	e := &raftpb.NotLeader{Group: group}
+	if leader != 0 {
+		e.Leader, e.LeaderAddress = codec.Some(leader), codec.Some(addr)
+	}
+	return e
+}
+
+// groupOf finds the group of a call or answers that there is none.
 func (h *Host) groupOf(c *transport.Call, id GroupID) *Group {
 	g := h.Group(id)
 	if g == nil {
@@ -121,8 +142,8 @@ func (h *Host) servePropose(c *transport.Call, req *raftpb.ProposeRequest) {
 		c.Fail(&raftpb.Rejected{Group: req.Group, Code: raftpb.RejectCodeNotAllowed, Reason: "sessions are not served by this version"})
 		return
 	}
-	late := &raftpb.Unavailable{Group: req.Group, Reason: "timed out", MaybeApplied: true}
-	a := newAnswer(c, req.Group, req.TimeoutMs, late)
+	a := &answer{call: c, group: g.id}
+	timeoutMs := req.TimeoutMs // the request is gone once it is answered
 	err := g.ProposeAsync(req.Command, func(r Result, err error) {
 		if err != nil {
 			a.fail(err)
@@ -132,7 +153,9 @@ func (h *Host) servePropose(c *transport.Call, req *raftpb.ProposeRequest) {
 	})
 	if err != nil {
 		a.fail(err)
+		return
 	}
+	a.limit(timeoutMs, &raftpb.Unavailable{Group: g.id, Reason: "timed out", MaybeApplied: true})
 }
 
 func (h *Host) serveRead(c *transport.Call, req *raftpb.ReadRequest) {
@@ -151,11 +174,13 @@ func (h *Host) serveRead(c *transport.Call, req *raftpb.ReadRequest) {
 		c.Fail(&raftpb.Rejected{Group: req.Group, Code: raftpb.RejectCodeNotAllowed, Reason: "minIndex and maxStaleMs are not served by this version"})
 		return
 	}
-	late := &raftpb.Unavailable{Group: req.Group, Reason: "timed out"}
-	q := &remoteQuery{group: g, query: req.Query, answer: newAnswer(c, req.Group, req.TimeoutMs, late)}
+	q := &remoteQuery{group: g, query: req.Query, answer: &answer{call: c, group: g.id}}
+	timeoutMs := req.TimeoutMs
 	if err := g.read(mode, q); err != nil {
 		q.answer.fail(err)
+		return
 	}
+	q.answer.limit(timeoutMs, &raftpb.Unavailable{Group: g.id, Reason: "timed out"})
 }
 
 // remoteQuery is a read of a client on the network.
@@ -187,7 +212,7 @@ func (h *Host) serveStatus(c *transport.Call, req *raftpb.StatusRequest) {
 	go func() {
 		s, err := g.Status()
 		if err != nil {
-			c.Fail(&raftpb.NoSuchGroup{Group: req.Group})
+			c.Fail(&raftpb.NoSuchGroup{Group: g.id})
 			return
 		}
 		r := statusResponse(&s)
@@ -200,6 +225,9 @@ func statusResponse(s *Status) *raftpb.StatusResponse {
 	r := &raftpb.StatusResponse{
 		Group: s.Group, Node: s.Node, Role: s.Role, Term: s.Term, Vote: s.Vote, Leader: s.Leader,
 		FirstIndex: s.First, LastIndex: s.Last, Commit: s.Commit, Applied: s.Applied, Health: raftpb.HealthOk,
+	}
+	if s.Err != nil {
+		r.Health = raftpb.HealthStopped
 	}
 	for _, m := range s.Members {
 		r.Config.Incoming = append(r.Config.Incoming, raftpb.Member{ID: m.ID, Address: m.Address, Suffrage: raftpb.SuffrageVoter})
@@ -215,8 +243,8 @@ func statusResponse(s *Status) *raftpb.StatusResponse {
 // statusCounters are the host's counters as RaftClient.Status tells them.
 func (h *Host) statusCounters() []raftpb.Counter {
 	m := h.Metrics()
-	var memory goruntime.MemStats
-	goruntime.ReadMemStats(&memory)
+	mallocs := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}} // read without stopping the world
+	metrics.Read(mallocs)
 	return []raftpb.Counter{
 		{Name: "syncs", Value: m.Log.Syncs},
 		{Name: "log_bytes", Value: m.Log.Bytes},
@@ -224,6 +252,6 @@ func (h *Host) statusCounters() []raftpb.Counter {
 		{Name: "wire_bytes_in", Value: int64(m.Network.BytesIn)},
 		{Name: "elections", Value: int64(m.Elections)},
 		{Name: "leaderships", Value: int64(m.Leaderships)},
-		{Name: "mallocs", Value: int64(memory.Mallocs)},
+		{Name: "mallocs", Value: int64(mallocs[0].Value.Uint64())},
 	}
 }

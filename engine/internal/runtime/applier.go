@@ -26,6 +26,7 @@ type job struct {
 	entries []raft.Entry
 	done    []Completion // done[i] waits for entries[i]; shorter when nobody does
 	reads   []read
+	run     func() // for Stop: everything before it is applied
 	bytes   int
 	wake    bool // the worker waits for the end of this job
 	pooled  *job
@@ -95,20 +96,28 @@ func (a *applier) run() {
 	}
 }
 
-// apply runs one job. A machine that fails stops its group: nothing is applied after it.
+// apply runs one job. A machine that fails stops its group: nothing is applied
+// after it, and no read sees what it left behind.
 func (a *applier) apply(j *job) {
 	g := j.group
+	if j.run != nil {
+		j.run()
+	}
 	if len(j.entries) > 0 {
 		for len(j.done) < len(j.entries) {
 			j.done = append(j.done, nil)
 		}
-		if err := a.applyEntries(j); err != nil {
-			g.machine = failedMachine{err}
+		if err := a.applyEntries(j); err != nil && g.failed == nil {
+			g.failed = err
 			a.w.inbox.notify(notice{group: g, err: err}, false)
 		}
 		a.w.inbox.notify(notice{group: g, applied: g.Applied(), bytes: j.bytes}, !j.wake)
 	}
 	for _, r := range j.reads {
+		if g.failed != nil {
+			r.run.Fail(Rejection{Reason: Failed, Err: g.failed})
+			continue
+		}
 		r.run.Run(g.Applied())
 	}
 	a.put(j)
@@ -116,7 +125,11 @@ func (a *applier) apply(j *job) {
 
 func (a *applier) applyEntries(j *job) error {
 	g := j.group
-	if err := g.machine.Apply(j.entries, j.first, j.done); err != nil {
+	err := g.failed
+	if err == nil {
+		err = g.machine.Apply(j.entries, j.first, j.done)
+	}
+	if err != nil {
 		for _, d := range j.done {
 			if d != nil {
 				d.Fail(Rejection{Reason: Failed, Err: err, MayHappen: true})
@@ -130,6 +143,7 @@ func (a *applier) applyEntries(j *job) error {
 	}
 	g.chain.Store(chain)
 	g.applied.Store(uint64(j.first) + uint64(len(j.entries)) - 1)
+	g.machine.Complete() // who sees a result finds it applied
 	return nil
 }
 
@@ -143,8 +157,3 @@ func chainHash(chain uint64, e *raft.Entry) uint64 {
 	x *= 0xc4ceb9fe1a85ec53
 	return x ^ x>>33
 }
-
-// failedMachine stands in for a machine that failed: it applies nothing more.
-type failedMachine struct{ err error }
-
-func (m failedMachine) Apply([]raft.Entry, raft.Index, []Completion) error { return m.err }

@@ -39,10 +39,12 @@ type LogStore interface {
 // Machine is a state machine as the runtime sees it: it gets entries of all
 // kinds, in order, each exactly once per life of the process.
 type Machine interface {
-	// Apply applies entries and completes done[i], where it is not nil, with the
-	// result of entries[i]. What it returns stops the group. Bodies are valid
-	// until Apply returns; they alias the log's memory and must not be written.
+	// Apply applies entries; done[i], where it is not nil, waits for the result of
+	// entries[i]. What it returns stops the group. Bodies are valid until Apply
+	// returns; they alias the log's memory and must not be written.
 	Apply(entries []raft.Entry, first raft.Index, done []Completion) error
+	// Complete completes what waited for the entries just applied.
+	Complete()
 }
 
 // Clock tells the time.
@@ -57,7 +59,7 @@ type Reason uint8
 // The reasons of a Rejection.
 const (
 	NotLeader      Reason = iota + 1 // this node does not lead; nothing was appended
-	LeadershipLost                   // appended, then leadership was lost: it may still happen
+	LeadershipLost                   // leadership was lost after it was appended, which MayHappen says, or while a read waited
 	Busy                             // a queue is full; nothing was appended
 	Stopped                          // the group or host stopped
 	Failed                           // the group died of Err

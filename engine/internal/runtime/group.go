@@ -16,6 +16,7 @@ type Group struct {
 	node    *raft.Node
 	log     *wal.Group
 	machine Machine // the applier's
+	failed  error   // the applier's: the machine's fault, after which nothing is applied or read
 	observe Observer
 
 	hardState raft.HardState // the newest; may be ahead of the log by a commit
@@ -41,6 +42,7 @@ type Group struct {
 	batch   []proposal // of the drain under way
 	reading []read     // likewise
 	dead    bool
+	end     Rejection // what it died of
 
 	leader  atomic.Int64  // NodeID; read by anyone
 	applied atomic.Uint64 // Index; written by the applier, read by anyone
@@ -104,36 +106,57 @@ func (g *Group) Read(mode ReadMode, r Reader) error {
 	return g.w.inbox.read(read{group: g, run: r, local: mode == ReadLocal, any: mode == ReadAnywhere})
 }
 
-// Status asks the worker for the state of the group and the time it was taken
-// at. It waits for the worker.
-func (g *Group) Status() (raft.Status, raft.Time, error) {
-	type view struct {
-		status raft.Status
-		now    raft.Time
+// View is the state of a group at one moment.
+type View struct {
+	raft.Status
+	Now raft.Time
+	End *Rejection // not nil: the group has ended, of this
+}
+
+// Status asks the worker for the state of the group. It waits for the worker.
+func (g *Group) Status() (View, error) {
+	got := make(chan View, 1)
+	look := func() {
+		v := View{Status: g.node.Status(), Now: g.w.now}
+		if g.dead {
+			end := g.end
+			v.End = &end
+		}
+		got <- v
 	}
-	got := make(chan view, 1)
-	if err := g.w.inbox.do(func() { got <- view{g.node.Status(), g.w.now} }); err != nil {
-		return raft.Status{}, 0, err
+	if err := g.w.inbox.do(look); err != nil {
+		return View{}, err
 	}
 	select {
 	case v := <-got:
-		return v.status, v.now, nil
+		return v, nil
 	case <-g.w.stopped:
-		return raft.Status{}, 0, ErrStopped
+		return View{}, ErrStopped
 	}
 }
 
-// Stop ends the group: what waits fails, the host forgets it. The log keeps its entries.
-func (g *Group) Stop() {
+// Stop ends the group: what waits fails, the host forgets it. When the channel
+// that it returns is closed the group has handed its last write to the log (which
+// may not be durable yet) and its machine is left alone.
+func (g *Group) Stop() <-chan struct{} {
 	done := make(chan struct{})
-	if g.w.inbox.do(func() { g.w.retire(g, Rejection{Reason: Stopped}); close(done) }) != nil {
-		return
+	applied := func() { g.w.applier.push(job{group: g, run: func() { close(done) }}) }
+	// The first runs within a drain, whose batch is handed over at its end; the
+	// second therefore in a later one.
+	retired := func() {
+		g.w.retire(g, Rejection{Reason: Stopped})
+		if g.w.inbox.do(applied) != nil {
+			close(done)
+		}
 	}
-	select {
-	case <-done:
-	case <-g.w.stopped:
+	if g.w.inbox.do(retired) != nil {
+		close(done)
 	}
+	return done
 }
+
+// Stopped is closed when the worker of the group has ended.
+func (g *Group) Stopped() <-chan struct{} { return g.w.stopped }
 
 // failWaiting ends all proposals and reads that wait.
 func (g *Group) failWaiting(r Rejection) {

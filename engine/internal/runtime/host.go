@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +21,7 @@ type Config struct {
 	MaxInboxBytes int
 	Logger        *slog.Logger
 	Clock         Clock // nil: the machine's
-	// OnFatal is told once when the log has failed: nothing is durable from then on.
+	// OnFatal is told once, on a goroutine of its own, when the log has failed.
 	OnFatal func(error)
 }
 
@@ -96,6 +97,9 @@ func (h *Host) Start(c GroupConfig) (*Group, error) {
 		return nil, err
 	}
 	started := func() {
+		if g.dead {
+			return // the log has failed meanwhile
+		}
 		w.groups = append(w.groups, g)
 		w.stepCore(g, raft.Event{Kind: raft.EventTimer})
 	}
@@ -140,11 +144,19 @@ func (h *Host) find(id GroupID) *Group { return (*h.groups.Load())[id] }
 // Find returns the running group of that id, or nil. Safe for concurrent use.
 func (h *Host) Find(id GroupID) *Group { return h.find(id) }
 
-// fatal reports, once, that the log has failed.
-func (h *Host) fatal(err error) {
+// Fail ends all groups, because the log has failed: a leader that can write
+// nothing must not go on beating and serving reads. The first call counts.
+func (h *Host) Fail(err error) {
 	h.failed.Do(func() {
+		for _, w := range h.workers {
+			_ = w.inbox.do(func() { // stopped: its groups have ended
+				for _, g := range slices.Clone(w.groups) {
+					w.fail(g, fmt.Errorf("log: %w", err))
+				}
+			})
+		}
 		if h.cfg.OnFatal != nil {
-			h.cfg.OnFatal(err)
+			go h.cfg.OnFatal(err)
 		}
 	})
 }

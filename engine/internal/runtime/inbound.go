@@ -15,6 +15,13 @@ import (
 // proposer computed. The leader sends it again.
 var errDamaged = errors.New("runtime: append: entry checksum mismatch")
 
+// errUnknownEntry says that an entry is of a kind that the log cannot hold, or
+// without its body: this version is no witness. It stays with its leader.
+var errUnknownEntry = errors.New("runtime: append: entry of an unknown kind")
+
+// maxEntryKind is the last kind that the log has room for.
+const maxEntryKind = 15
+
 // ServePeer serves a call of another node. It runs on the connection's reader
 // and never blocks: the request goes to the inbox of its group's worker. It
 // reports false when the method is none of the runtime's.
@@ -45,6 +52,12 @@ func (h *Host) serveAppend(c *transport.Call, req *raftpb.AppendRequest) {
 	size := 0
 	for i := range req.Entries {
 		e := &req.Entries[i]
+		if e.Kind <= raftpb.EntryKindUnspecified || e.Kind > maxEntryKind || e.StrippedBytes.Set {
+			h.cfg.Logger.Warn("unknown entry refused", "node", h.cfg.Node, "group", req.Group, "peer", c.From,
+				"index", req.PrevIndex+raft.Index(i)+1, "kind", int32(e.Kind))
+			c.Fail(errUnknownEntry)
+			return
+		}
 		if wal.EntryChecksum(e.Kind, e.Body) != e.Crc32c {
 			h.cfg.Logger.Warn("damaged entry refused", "node", h.cfg.Node, "group", req.Group, "peer", c.From,
 				"index", req.PrevIndex+raft.Index(i)+1)

@@ -88,13 +88,14 @@ func (k *work) reset() {
 }
 
 // inbox is the only way into a worker. Its bounds are bytes of proposals and
-// bytes of messages; reads count as 64 bytes. What a worker reports to itself
+// bytes of messages, apart; a read counts as 64 bytes of proposals. What a worker reports to itself
 // (notices, durable writes, control) is bounded by what it gave out before.
 type inbox struct {
 	mu       sync.Mutex
 	in       work
-	bytes    int
-	max      int
+	clients  int // bytes of proposals and reads
+	messages int // bytes of messages: clients cannot crowd them out
+	max      int // for each of the two
 	signaled bool
 	stopped  bool
 	wake     chan struct{}
@@ -110,7 +111,7 @@ const queueOverhead = 64 // bytes counted for each item beside its body
 func (q *inbox) propose(p proposal) error {
 	size := len(p.entry.Body) + queueOverhead
 	q.mu.Lock()
-	if err := q.room(size); err != nil {
+	if err := q.room(&q.clients, size); err != nil {
 		q.mu.Unlock()
 		return err
 	}
@@ -121,7 +122,7 @@ func (q *inbox) propose(p proposal) error {
 
 func (q *inbox) read(r read) error {
 	q.mu.Lock()
-	if err := q.room(queueOverhead); err != nil {
+	if err := q.room(&q.clients, queueOverhead); err != nil {
 		q.mu.Unlock()
 		return err
 	}
@@ -133,7 +134,7 @@ func (q *inbox) read(r read) error {
 func (q *inbox) message(m inbound) error {
 	m.size += queueOverhead
 	q.mu.Lock()
-	if err := q.room(m.size); err != nil {
+	if err := q.room(&q.messages, m.size); err != nil {
 		q.mu.Unlock()
 		return err
 	}
@@ -192,15 +193,15 @@ func (q *inbox) do(f func()) error {
 	return nil
 }
 
-// room reserves size bytes. The caller holds the lock.
-func (q *inbox) room(size int) error {
+// room reserves size bytes of a budget. The caller holds the lock.
+func (q *inbox) room(used *int, size int) error {
 	if q.stopped {
 		return ErrStopped
 	}
-	if q.bytes > 0 && q.bytes+size > q.max {
+	if *used > 0 && *used+size > q.max {
 		return ErrFull
 	}
-	q.bytes += size
+	*used += size
 	return nil
 }
 
@@ -220,7 +221,7 @@ func (q *inbox) unlockAndWake() {
 func (q *inbox) take(k *work) {
 	q.mu.Lock()
 	q.in, *k = *k, q.in
-	q.bytes = 0
+	q.clients, q.messages = 0, 0
 	q.signaled = false
 	q.mu.Unlock()
 }

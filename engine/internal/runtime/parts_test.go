@@ -80,13 +80,16 @@ func TestInboxRefusesOverItsBytesAndNeverQueuesARefusal(t *testing.T) {
 	if err := q.propose(proposal{entry: raft.Entry{Body: body}}); !errors.Is(err, ErrFull) {
 		t.Fatalf("second proposal: %v, want ErrFull", err)
 	}
+	if err := q.message(inbound{size: 600}); err != nil {
+		t.Fatalf("message: %v: proposals must not crowd messages out", err)
+	}
 	if err := q.message(inbound{size: 600}); !errors.Is(err, ErrFull) {
-		t.Fatalf("message: %v, want ErrFull", err)
+		t.Fatalf("second message: %v, want ErrFull", err)
 	}
 	var k work
 	q.take(&k)
-	if len(k.proposals) != 1 || len(k.messages) != 0 {
-		t.Fatalf("took %d proposals and %d messages, want 1 and 0", len(k.proposals), len(k.messages))
+	if len(k.proposals) != 1 || len(k.messages) != 1 {
+		t.Fatalf("took %d proposals and %d messages, want 1 and 1", len(k.proposals), len(k.messages))
 	}
 	k.reset()
 	if err := q.propose(proposal{entry: raft.Entry{Body: make([]byte, 5000)}}); err != nil {

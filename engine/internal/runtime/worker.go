@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	goruntime "runtime"
+	"slices"
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
@@ -121,7 +122,7 @@ func (w *worker) durable(x *write) {
 		if g.dead {
 			continue
 		}
-		if x.err != nil {
+		if x.err != nil { // what else depends on the log ends through Host.Fail
 			w.fail(g, fmt.Errorf("log write: %w", x.err))
 			continue
 		}
@@ -132,7 +133,7 @@ func (w *worker) durable(x *write) {
 		w.stepCore(g, raft.Event{Kind: raft.EventPersisted, WriteID: p.writeID, Epoch: p.epoch})
 	}
 	if x.err != nil {
-		w.host.fatal(x.err)
+		w.host.Fail(x.err)
 	}
 	w.spare.put(x)
 }
@@ -227,9 +228,11 @@ func (w *worker) stepSome(g *Group, batch []proposal) {
 		case i < n && !g.dead:
 			g.waiting.push(waiter{accepted.Lo + raft.Index(i), batch[i].done})
 		case i < n:
-			batch[i].done.Fail(Rejection{Reason: Stopped, MayHappen: true})
+			end := g.end
+			end.MayHappen = true
+			batch[i].done.Fail(end)
 		case g.dead:
-			batch[i].done.Fail(Rejection{Reason: Stopped})
+			batch[i].done.Fail(g.end)
 		case g.role.leader:
 			batch[i].done.Fail(Rejection{Reason: Busy, Leader: g.self})
 		default:
@@ -246,7 +249,7 @@ func (w *worker) stepReads(g *Group) {
 	for _, r := range g.reading {
 		switch {
 		case g.dead:
-			r.run.Fail(Rejection{Reason: Stopped})
+			r.run.Fail(g.end)
 		case r.local:
 			local = append(local, r)
 		case !r.any && !g.role.leader:
@@ -309,8 +312,11 @@ func (w *worker) retire(g *Group, r Rejection) {
 	if g.dead {
 		return
 	}
-	g.dead = true
+	g.dead, g.end = true, r
+	g.role = roleView{}
+	g.leader.Store(0)
 	w.host.forget(g)
+	w.groups = slices.DeleteFunc(w.groups, func(other *Group) bool { return other == g })
 	w.timers.remove(g)
 	g.failWaiting(r)
 	for g.granted.size > 0 {
@@ -326,10 +332,7 @@ func (w *worker) retire(g *Group, r Rejection) {
 func (w *worker) shutdown() {
 	w.inbox.stop()
 	w.step(w.host.clock.Now())
-	for _, g := range w.groups {
-		if g.dead {
-			continue
-		}
+	for _, g := range slices.Clone(w.groups) {
 		if g.hardDirty {
 			w.stageHardState(g)
 			w.batch.NoSync()
