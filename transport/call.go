@@ -3,6 +3,7 @@ package transport
 import (
 	"encoding/binary"
 	"errors"
+	"strings"
 	"sync/atomic"
 
 	"github.com/seed-814fcd60/raftwire/codec"
@@ -132,7 +133,7 @@ const maxErrorText = 4 << 10
 // encodeError puts an error frame or a TApplicationException into f.
 func (c *Call) encodeError(f *frame, e *RemoteError) {
 	if len(e.Message) > maxErrorText {
-		e = &RemoteError{Type: e.Type, Message: e.Message[:maxErrorText]}
+		e = &RemoteError{Type: e.Type, Message: strings.ToValidUTF8(e.Message[:maxErrorText], "")}
 	}
 	if c.proto == protoNative {
 		f.head = c.head(kindError)
