@@ -1,9 +1,10 @@
 // Command raftgen writes Go from Thrift IDL: types, three codecs, services.
 //
-//	raftgen -out DIR [-I DIR]... FILE...
+//	raftgen -out DIR [-I DIR]... [-allow-reserved] FILE...
 //
 // A file with "namespace go a.b" is written to DIR/a/b. DIR must be inside a Go module: the import paths of included
 // files follow from it. Included files are read, not written; name them too if their code is wanted.
+// -allow-reserved accepts names that official compilers up to 0.17 refuse.
 package main
 
 import (
@@ -20,7 +21,7 @@ import (
 	"github.com/seed-814fcd60/raftwire/tools/raftgen/emit"
 )
 
-const usage = "usage: raftgen -out DIR [-I DIR]... FILE..."
+const usage = "usage: raftgen -out DIR [-I DIR]... [-allow-reserved] FILE..."
 
 func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
 
@@ -47,6 +48,7 @@ type options struct {
 	out      string
 	includes []string
 	files    []string
+	reserved bool // accept names that older official compilers refuse
 }
 
 func parseArgs(args []string) (options, error) {
@@ -54,6 +56,7 @@ func parseArgs(args []string) (options, error) {
 	fs := flag.NewFlagSet("raftgen", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.out, "out", "", "")
+	fs.BoolVar(&o.reserved, "allow-reserved", false, "")
 	fs.Func("I", "", func(dir string) error {
 		o.includes = append(o.includes, dir)
 		return nil
@@ -73,7 +76,8 @@ func parseArgs(args []string) (options, error) {
 
 // generate writes nothing unless everything could be generated.
 func generate(o options) error {
-	set, err := check.Load(o.files, o.includes, os.ReadFile)
+	config := check.Config{IncludeDirs: o.includes, ReadFile: os.ReadFile, AllowReserved: o.reserved}
+	set, err := config.Load(o.files)
 	if err != nil {
 		return err
 	}
