@@ -154,7 +154,7 @@ func TestFlips(t *testing.T) {
 		for _, name := range c.names {
 			size := len(c.fs.Bytes("wal/seg/" + name))
 			for at := 0; at < size; at++ {
-				if *torture == 1 && rng.IntN(16) != 0 {
+				if rng.IntN(thinly(16)) != 0 {
 					continue
 				}
 				bit := byte(1) << rng.IntN(8)
@@ -175,6 +175,9 @@ func TestSectors(t *testing.T) {
 		rng := rand.New(rand.NewPCG(5, 6))
 		y := newTally(t, c)
 		for _, unit := range []int{512, 4096} {
+			if testing.Short() && unit == 512 {
+				continue
+			}
 			for _, name := range c.names {
 				size := len(c.fs.Bytes("wal/seg/" + name))
 				for at := 0; at+unit <= size; at += unit {
@@ -208,12 +211,9 @@ func TestShortFiles(t *testing.T) {
 		c := flipCorpus(t, closed)
 		y := newTally(t, c)
 		for i, name := range c.names {
-			step := 512
+			step := thinly(512)
 			if i >= len(c.names)-2 {
-				step = 29
-			}
-			if *torture > 1 {
-				step = 1
+				step = thinly(29)
 			}
 			for n := 0; n < len(c.fs.Bytes("wal/seg/"+name)); n += step {
 				y.damage(fmt.Sprintf("%s, cut at %d", name, n), c.with(name, func(b []byte) []byte { return b[:n] }))

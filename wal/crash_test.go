@@ -15,7 +15,19 @@ import (
 	"github.com/seed-814fcd60/raftwire/wal/internal/crashfs"
 )
 
-var torture = flag.Int("torture", 1, "factor on the number of crash images")
+var torture = flag.Int("torture", 1, "factor on the number of crash images; above 1, every byte is damaged")
+
+// thinly is how many cases out of n a test takes: all under -torture, fewer in
+// short mode, where the race detector runs and looks for other things.
+func thinly(n int) int {
+	switch {
+	case *torture > 1:
+		return 1
+	case testing.Short():
+		return 8 * n
+	}
+	return n
+}
 
 // crashRun is one workload on a crashing disk, with everything that is needed to
 // judge an image of it.
@@ -66,7 +78,7 @@ func TestCrash(t *testing.T) {
 				}
 			})
 		}
-		c.run(40)
+		c.run(max(6, 40/thinly(1)))
 		close(c.work)
 		c.workers.Wait()
 		images, nested = images+c.images.Load(), nested+c.nested.Load()

@@ -97,7 +97,7 @@ func (r *faultRun) run(fs *crashfs.FS, gen *generator, states *[]string, clock *
 func TestFaults(t *testing.T) {
 	faults := 0
 	for mode := range 3 {
-		for k := 1; ; k++ {
+		for k := 1 + mode%thinly(1); ; k += thinly(1) {
 			fs := crashfs.New()
 			fs.ShortWrites, fs.LoseOnFailedSync = mode == 1, mode == 2
 			r := &faultRun{t: t, failAt: k, synced: map[string]bool{}}
