@@ -26,9 +26,9 @@ func (m *Payload) AppendBinary(b []byte) []byte {
 func (m *Payload) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = binary.NextBytes(b, p, last, 1, &m.Command)
-	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = binary.NextBytes(b, p, 1, &m.Command)
+	for f := d.Resume(b, p, 1); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.Binary | 1:
 			m.Command = d.Bytes()
@@ -69,12 +69,12 @@ func (m *Entry) AppendBinary(b []byte) []byte {
 func (m *Entry) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Term))
-	p, last = binary.NextI32(b, p, last, 2, (*int32)(&m.Kind))
-	p, last = binary.NextBytes(b, p, last, 3, &m.Body)
-	p, last = binary.NextI64(b, p, last, 4, &m.Crc32c)
-	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = binary.NextI64(b, p, 1, (*int64)(&m.Term))
+	p = binary.NextI32(b, p, 2, (*int32)(&m.Kind))
+	p = binary.NextBytes(b, p, 3, &m.Body)
+	p = binary.NextI64(b, p, 4, &m.Crc32c)
+	for f := d.Resume(b, p, 4); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Term = Term(d.I64())
@@ -311,14 +311,14 @@ func (m *AppendRequest) AppendBinary(b []byte) []byte {
 func (m *AppendRequest) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = binary.NextI64(b, p, last, 2, (*int64)(&m.Term))
-	p, last = binary.NextI64(b, p, last, 3, (*int64)(&m.Leader))
-	p, last = binary.NextI64(b, p, last, 4, (*int64)(&m.PrevIndex))
-	p, last = binary.NextI64(b, p, last, 5, (*int64)(&m.PrevTerm))
-	p, last = binary.NextI64(b, p, last, 6, (*int64)(&m.Commit))
-	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = binary.NextI64(b, p, 1, (*int64)(&m.Group))
+	p = binary.NextI64(b, p, 2, (*int64)(&m.Term))
+	p = binary.NextI64(b, p, 3, (*int64)(&m.Leader))
+	p = binary.NextI64(b, p, 4, (*int64)(&m.PrevIndex))
+	p = binary.NextI64(b, p, 5, (*int64)(&m.PrevTerm))
+	p = binary.NextI64(b, p, 6, (*int64)(&m.Commit))
+	for f := d.Resume(b, p, 6); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -381,14 +381,14 @@ func (m *AppendResponse) AppendBinary(b []byte) []byte {
 func (m *AppendResponse) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = binary.NextI64(b, p, last, 2, (*int64)(&m.Term))
-	p, last = binary.NextI32(b, p, last, 3, (*int32)(&m.Status))
-	p, last = binary.NextI64(b, p, last, 4, (*int64)(&m.PrevIndex))
-	p, last = binary.NextI64(b, p, last, 5, (*int64)(&m.Matched))
-	p, last = binary.NextI64(b, p, last, 6, &m.Round)
-	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = binary.NextI64(b, p, 1, (*int64)(&m.Group))
+	p = binary.NextI64(b, p, 2, (*int64)(&m.Term))
+	p = binary.NextI32(b, p, 3, (*int32)(&m.Status))
+	p = binary.NextI64(b, p, 4, (*int64)(&m.PrevIndex))
+	p = binary.NextI64(b, p, 5, (*int64)(&m.Matched))
+	p = binary.NextI64(b, p, 6, &m.Round)
+	for f := d.Resume(b, p, 6); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -437,13 +437,13 @@ func (m *Beat) AppendBinary(b []byte) []byte {
 func (m *Beat) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = binary.NextI64(b, p, last, 2, (*int64)(&m.Term))
-	p, last = binary.NextI64(b, p, last, 3, (*int64)(&m.Commit))
-	p, last = binary.NextI64(b, p, last, 4, &m.Round)
-	p, last = binary.NextBool(b, p, last, 5, &m.Quiesce)
-	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = binary.NextI64(b, p, 1, (*int64)(&m.Group))
+	p = binary.NextI64(b, p, 2, (*int64)(&m.Term))
+	p = binary.NextI64(b, p, 3, (*int64)(&m.Commit))
+	p = binary.NextI64(b, p, 4, &m.Round)
+	p = binary.NextBool(b, p, 5, &m.Quiesce)
+	for f := d.Resume(b, p, 5); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -485,9 +485,9 @@ func (m *HeartbeatRequest) AppendBinary(b []byte) []byte {
 func (m *HeartbeatRequest) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Leader))
-	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = binary.NextI64(b, p, 1, (*int64)(&m.Leader))
+	for f := d.Resume(b, p, 1); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Leader = NodeID(d.I64())
@@ -529,12 +529,12 @@ func (m *BeatAck) AppendBinary(b []byte) []byte {
 func (m *BeatAck) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = binary.NextI64(b, p, last, 2, (*int64)(&m.Term))
-	p, last = binary.NextI64(b, p, last, 3, &m.Round)
-	p, last = binary.NextBool(b, p, last, 4, &m.Wake)
-	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = binary.NextI64(b, p, 1, (*int64)(&m.Group))
+	p = binary.NextI64(b, p, 2, (*int64)(&m.Term))
+	p = binary.NextI64(b, p, 3, &m.Round)
+	p = binary.NextBool(b, p, 4, &m.Wake)
+	for f := d.Resume(b, p, 4); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -670,13 +670,13 @@ func (m *SnapshotChunk) AppendBinary(b []byte) []byte {
 func (m *SnapshotChunk) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = binary.NextI64(b, p, last, 2, (*int64)(&m.Term))
-	p, last = binary.NextI64(b, p, last, 3, (*int64)(&m.Leader))
-	p, last = binary.NextI64(b, p, last, 4, (*int64)(&m.Source))
-	p, last = binary.NextBytes(b, p, last, 5, &m.SnapshotID)
-	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = binary.NextI64(b, p, 1, (*int64)(&m.Group))
+	p = binary.NextI64(b, p, 2, (*int64)(&m.Term))
+	p = binary.NextI64(b, p, 3, (*int64)(&m.Leader))
+	p = binary.NextI64(b, p, 4, (*int64)(&m.Source))
+	p = binary.NextBytes(b, p, 5, &m.SnapshotID)
+	for f := d.Resume(b, p, 5); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -1103,10 +1103,10 @@ func (m *ProposeRequest) AppendBinary(b []byte) []byte {
 func (m *ProposeRequest) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = binary.NextBytes(b, p, last, 2, &m.Command)
-	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = binary.NextI64(b, p, 1, (*int64)(&m.Group))
+	p = binary.NextBytes(b, p, 2, &m.Command)
+	for f := d.Resume(b, p, 2); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -1148,12 +1148,12 @@ func (m *ProposeResponse) AppendBinary(b []byte) []byte {
 func (m *ProposeResponse) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = binary.NextI64(b, p, last, 2, (*int64)(&m.Index))
-	p, last = binary.NextI64(b, p, last, 3, (*int64)(&m.Term))
-	p, last = binary.NextBytes(b, p, last, 4, &m.Result)
-	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = binary.NextI64(b, p, 1, (*int64)(&m.Group))
+	p = binary.NextI64(b, p, 2, (*int64)(&m.Index))
+	p = binary.NextI64(b, p, 3, (*int64)(&m.Term))
+	p = binary.NextBytes(b, p, 4, &m.Result)
+	for f := d.Resume(b, p, 4); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -1328,12 +1328,12 @@ func (m *ReadRequest) AppendBinary(b []byte) []byte {
 func (m *ReadRequest) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = binary.NextBytes(b, p, last, 2, &m.Query)
-	p, last = binary.NextI32(b, p, last, 3, (*int32)(&m.Consistency))
-	p, last = binary.NextI32(b, p, last, 4, &m.TimeoutMs)
-	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = binary.NextI64(b, p, 1, (*int64)(&m.Group))
+	p = binary.NextBytes(b, p, 2, &m.Query)
+	p = binary.NextI32(b, p, 3, (*int32)(&m.Consistency))
+	p = binary.NextI32(b, p, 4, &m.TimeoutMs)
+	for f := d.Resume(b, p, 4); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -1374,11 +1374,11 @@ func (m *ReadResponse) AppendBinary(b []byte) []byte {
 func (m *ReadResponse) ScanBinary(d *binary.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = binary.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = binary.NextI64(b, p, last, 2, (*int64)(&m.Index))
-	p, last = binary.NextBytes(b, p, last, 3, &m.Result)
-	for f := d.Resume(p, last); f != binary.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = binary.NextI64(b, p, 1, (*int64)(&m.Group))
+	p = binary.NextI64(b, p, 2, (*int64)(&m.Index))
+	p = binary.NextBytes(b, p, 3, &m.Result)
+	for f := d.Resume(b, p, 3); f != binary.Stop; f = d.Field(f) {
 		switch f {
 		case binary.I64 | 1:
 			m.Group = GroupID(d.I64())

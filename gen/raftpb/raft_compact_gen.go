@@ -9,9 +9,7 @@ import (
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *Payload) AppendCompact(b []byte) []byte {
-	b, p := compact.Room(b, 1, len(m.Command))
-	p = compact.PutBinary(b, p, 1, m.Command)
-	b = b[:p]
+	b = compact.PutBinary(b, m.Command)
 	last := int16(1)
 	if m.Session.Set {
 		b = compact.AppendI64Field(b, last, 2, m.Session.Value)
@@ -31,9 +29,9 @@ func (m *Payload) AppendCompact(b []byte) []byte {
 func (m *Payload) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = compact.NextBytes(b, p, last, 1, &m.Command)
-	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = compact.NextBytes(b, p, &m.Command)
+	for f := d.Resume(b, p, 1); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.Binary | 1:
 			m.Command = d.Bytes()
@@ -60,12 +58,10 @@ func (m *Payload) ParseCompact(b []byte, l *codec.Limits) (int, error) {
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *Entry) AppendCompact(b []byte) []byte {
-	b, p := compact.Room(b, 4, len(m.Body))
-	p = compact.PutI64(b, p, 1, int64(m.Term))
-	p = compact.PutI32(b, p, 1, int32(m.Kind))
-	p = compact.PutBinary(b, p, 1, m.Body)
-	p = compact.PutI64(b, p, 1, m.Crc32c)
-	b = b[:p]
+	b = compact.PutI64(b, int64(m.Term))
+	b = compact.PutI32(b, int32(m.Kind))
+	b = compact.PutBinary(b, m.Body)
+	b = compact.PutI64(b, m.Crc32c)
 	if m.StrippedBytes.Set {
 		b = compact.AppendI32Field(b, 4, 5, m.StrippedBytes.Value)
 	}
@@ -76,12 +72,12 @@ func (m *Entry) AppendCompact(b []byte) []byte {
 func (m *Entry) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Term))
-	p, last = compact.NextI32(b, p, last, 2, (*int32)(&m.Kind))
-	p, last = compact.NextBytes(b, p, last, 3, &m.Body)
-	p, last = compact.NextI64(b, p, last, 4, &m.Crc32c)
-	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = compact.NextI64(b, p, (*int64)(&m.Term))
+	p = compact.NextI32(b, p, (*int32)(&m.Kind))
+	p = compact.NextBytes(b, p, &m.Body)
+	p = compact.NextI64(b, p, &m.Crc32c)
+	for f := d.Resume(b, p, 4); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Term = Term(d.I64())
@@ -300,19 +296,17 @@ func (m *VoteResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *AppendRequest) AppendCompact(b []byte) []byte {
-	b, p := compact.Room(b, 6, 0)
-	p = compact.PutI64(b, p, 1, int64(m.Group))
-	p = compact.PutI64(b, p, 1, int64(m.Term))
-	p = compact.PutI64(b, p, 1, int64(m.Leader))
-	p = compact.PutI64(b, p, 1, int64(m.PrevIndex))
-	p = compact.PutI64(b, p, 1, int64(m.PrevTerm))
-	p = compact.PutI64(b, p, 1, int64(m.Commit))
-	b = b[:p]
-	b = compact.AppendListField(b, 6, 7, compact.Struct, len(m.Entries))
+	b = compact.PutI64(b, int64(m.Group))
+	b = compact.PutI64(b, int64(m.Term))
+	b = compact.PutI64(b, int64(m.Leader))
+	b = compact.PutI64(b, int64(m.PrevIndex))
+	b = compact.PutI64(b, int64(m.PrevTerm))
+	b = compact.PutI64(b, int64(m.Commit))
+	b = compact.PutList(b, compact.Struct, len(m.Entries))
 	for i := range m.Entries {
 		b = m.Entries[i].AppendCompact(b)
 	}
-	b = compact.AppendI64Field(b, 7, 8, m.Round)
+	b = compact.PutI64(b, m.Round)
 	return compact.AppendStop(b)
 }
 
@@ -320,14 +314,14 @@ func (m *AppendRequest) AppendCompact(b []byte) []byte {
 func (m *AppendRequest) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = compact.NextI64(b, p, last, 2, (*int64)(&m.Term))
-	p, last = compact.NextI64(b, p, last, 3, (*int64)(&m.Leader))
-	p, last = compact.NextI64(b, p, last, 4, (*int64)(&m.PrevIndex))
-	p, last = compact.NextI64(b, p, last, 5, (*int64)(&m.PrevTerm))
-	p, last = compact.NextI64(b, p, last, 6, (*int64)(&m.Commit))
-	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = compact.NextI64(b, p, (*int64)(&m.Group))
+	p = compact.NextI64(b, p, (*int64)(&m.Term))
+	p = compact.NextI64(b, p, (*int64)(&m.Leader))
+	p = compact.NextI64(b, p, (*int64)(&m.PrevIndex))
+	p = compact.NextI64(b, p, (*int64)(&m.PrevTerm))
+	p = compact.NextI64(b, p, (*int64)(&m.Commit))
+	for f := d.Resume(b, p, 6); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -368,14 +362,12 @@ func (m *AppendRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *AppendResponse) AppendCompact(b []byte) []byte {
-	b, p := compact.Room(b, 6, 0)
-	p = compact.PutI64(b, p, 1, int64(m.Group))
-	p = compact.PutI64(b, p, 1, int64(m.Term))
-	p = compact.PutI32(b, p, 1, int32(m.Status))
-	p = compact.PutI64(b, p, 1, int64(m.PrevIndex))
-	p = compact.PutI64(b, p, 1, int64(m.Matched))
-	p = compact.PutI64(b, p, 1, m.Round)
-	b = b[:p]
+	b = compact.PutI64(b, int64(m.Group))
+	b = compact.PutI64(b, int64(m.Term))
+	b = compact.PutI32(b, int32(m.Status))
+	b = compact.PutI64(b, int64(m.PrevIndex))
+	b = compact.PutI64(b, int64(m.Matched))
+	b = compact.PutI64(b, m.Round)
 	last := int16(6)
 	if m.ConflictTerm.Set {
 		b = compact.AppendI64Field(b, last, 7, int64(m.ConflictTerm.Value))
@@ -395,14 +387,14 @@ func (m *AppendResponse) AppendCompact(b []byte) []byte {
 func (m *AppendResponse) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = compact.NextI64(b, p, last, 2, (*int64)(&m.Term))
-	p, last = compact.NextI32(b, p, last, 3, (*int32)(&m.Status))
-	p, last = compact.NextI64(b, p, last, 4, (*int64)(&m.PrevIndex))
-	p, last = compact.NextI64(b, p, last, 5, (*int64)(&m.Matched))
-	p, last = compact.NextI64(b, p, last, 6, &m.Round)
-	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = compact.NextI64(b, p, (*int64)(&m.Group))
+	p = compact.NextI64(b, p, (*int64)(&m.Term))
+	p = compact.NextI32(b, p, (*int32)(&m.Status))
+	p = compact.NextI64(b, p, (*int64)(&m.PrevIndex))
+	p = compact.NextI64(b, p, (*int64)(&m.Matched))
+	p = compact.NextI64(b, p, &m.Round)
+	for f := d.Resume(b, p, 6); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -439,13 +431,11 @@ func (m *AppendResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *Beat) AppendCompact(b []byte) []byte {
-	b, p := compact.Room(b, 5, 0)
-	p = compact.PutI64(b, p, 1, int64(m.Group))
-	p = compact.PutI64(b, p, 1, int64(m.Term))
-	p = compact.PutI64(b, p, 1, int64(m.Commit))
-	p = compact.PutI64(b, p, 1, m.Round)
-	p = compact.PutBool(b, p, 1, m.Quiesce)
-	b = b[:p]
+	b = compact.PutI64(b, int64(m.Group))
+	b = compact.PutI64(b, int64(m.Term))
+	b = compact.PutI64(b, int64(m.Commit))
+	b = compact.PutI64(b, m.Round)
+	b = compact.PutBool(b, m.Quiesce)
 	return compact.AppendStop(b)
 }
 
@@ -453,13 +443,13 @@ func (m *Beat) AppendCompact(b []byte) []byte {
 func (m *Beat) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = compact.NextI64(b, p, last, 2, (*int64)(&m.Term))
-	p, last = compact.NextI64(b, p, last, 3, (*int64)(&m.Commit))
-	p, last = compact.NextI64(b, p, last, 4, &m.Round)
-	p, last = compact.NextBool(b, p, last, 5, &m.Quiesce)
-	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = compact.NextI64(b, p, (*int64)(&m.Group))
+	p = compact.NextI64(b, p, (*int64)(&m.Term))
+	p = compact.NextI64(b, p, (*int64)(&m.Commit))
+	p = compact.NextI64(b, p, &m.Round)
+	p = compact.NextBool(b, p, &m.Quiesce)
+	for f := d.Resume(b, p, 5); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -488,14 +478,12 @@ func (m *Beat) ParseCompact(b []byte, l *codec.Limits) (int, error) {
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *HeartbeatRequest) AppendCompact(b []byte) []byte {
-	b, p := compact.Room(b, 1, 0)
-	p = compact.PutI64(b, p, 1, int64(m.Leader))
-	b = b[:p]
-	b = compact.AppendListField(b, 1, 2, compact.Struct, len(m.Beats))
+	b = compact.PutI64(b, int64(m.Leader))
+	b = compact.PutList(b, compact.Struct, len(m.Beats))
 	for i := range m.Beats {
 		b = m.Beats[i].AppendCompact(b)
 	}
-	b = compact.AppendI64Field(b, 2, 3, m.BootID)
+	b = compact.PutI64(b, m.BootID)
 	return compact.AppendStop(b)
 }
 
@@ -503,9 +491,9 @@ func (m *HeartbeatRequest) AppendCompact(b []byte) []byte {
 func (m *HeartbeatRequest) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Leader))
-	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = compact.NextI64(b, p, (*int64)(&m.Leader))
+	for f := d.Resume(b, p, 1); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Leader = NodeID(d.I64())
@@ -536,12 +524,10 @@ func (m *HeartbeatRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) 
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *BeatAck) AppendCompact(b []byte) []byte {
-	b, p := compact.Room(b, 4, 0)
-	p = compact.PutI64(b, p, 1, int64(m.Group))
-	p = compact.PutI64(b, p, 1, int64(m.Term))
-	p = compact.PutI64(b, p, 1, m.Round)
-	p = compact.PutBool(b, p, 1, m.Wake)
-	b = b[:p]
+	b = compact.PutI64(b, int64(m.Group))
+	b = compact.PutI64(b, int64(m.Term))
+	b = compact.PutI64(b, m.Round)
+	b = compact.PutBool(b, m.Wake)
 	return compact.AppendStop(b)
 }
 
@@ -549,12 +535,12 @@ func (m *BeatAck) AppendCompact(b []byte) []byte {
 func (m *BeatAck) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = compact.NextI64(b, p, last, 2, (*int64)(&m.Term))
-	p, last = compact.NextI64(b, p, last, 3, &m.Round)
-	p, last = compact.NextBool(b, p, last, 4, &m.Wake)
-	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = compact.NextI64(b, p, (*int64)(&m.Group))
+	p = compact.NextI64(b, p, (*int64)(&m.Term))
+	p = compact.NextI64(b, p, &m.Round)
+	p = compact.NextBool(b, p, &m.Wake)
+	for f := d.Resume(b, p, 4); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -670,13 +656,11 @@ func (m *SnapshotMeta) ParseCompact(b []byte, l *codec.Limits) (int, error) {
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *SnapshotChunk) AppendCompact(b []byte) []byte {
-	b, p := compact.Room(b, 5, len(m.SnapshotID))
-	p = compact.PutI64(b, p, 1, int64(m.Group))
-	p = compact.PutI64(b, p, 1, int64(m.Term))
-	p = compact.PutI64(b, p, 1, int64(m.Leader))
-	p = compact.PutI64(b, p, 1, int64(m.Source))
-	p = compact.PutBinary(b, p, 1, m.SnapshotID)
-	b = b[:p]
+	b = compact.PutI64(b, int64(m.Group))
+	b = compact.PutI64(b, int64(m.Term))
+	b = compact.PutI64(b, int64(m.Leader))
+	b = compact.PutI64(b, int64(m.Source))
+	b = compact.PutBinary(b, m.SnapshotID)
 	last := int16(5)
 	if m.Meta != nil {
 		b = compact.AppendField(b, last, 6, compact.Struct)
@@ -684,9 +668,9 @@ func (m *SnapshotChunk) AppendCompact(b []byte) []byte {
 		last = 6
 	}
 	b = compact.AppendI64Field(b, last, 7, m.Offset)
-	b = compact.AppendBinaryField(b, 7, 8, m.Data)
-	b = compact.AppendI64Field(b, 8, 9, m.ChunkCrc32c)
-	b = compact.AppendBoolField(b, 9, 10, m.Done)
+	b = compact.PutBinary(b, m.Data)
+	b = compact.PutI64(b, m.ChunkCrc32c)
+	b = compact.PutBool(b, m.Done)
 	return compact.AppendStop(b)
 }
 
@@ -694,13 +678,13 @@ func (m *SnapshotChunk) AppendCompact(b []byte) []byte {
 func (m *SnapshotChunk) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = compact.NextI64(b, p, last, 2, (*int64)(&m.Term))
-	p, last = compact.NextI64(b, p, last, 3, (*int64)(&m.Leader))
-	p, last = compact.NextI64(b, p, last, 4, (*int64)(&m.Source))
-	p, last = compact.NextBytes(b, p, last, 5, &m.SnapshotID)
-	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = compact.NextI64(b, p, (*int64)(&m.Group))
+	p = compact.NextI64(b, p, (*int64)(&m.Term))
+	p = compact.NextI64(b, p, (*int64)(&m.Leader))
+	p = compact.NextI64(b, p, (*int64)(&m.Source))
+	p = compact.NextBytes(b, p, &m.SnapshotID)
+	for f := d.Resume(b, p, 5); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -1110,10 +1094,8 @@ func (m *Hello) ParseCompact(b []byte, l *codec.Limits) (int, error) {
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *ProposeRequest) AppendCompact(b []byte) []byte {
-	b, p := compact.Room(b, 2, len(m.Command))
-	p = compact.PutI64(b, p, 1, int64(m.Group))
-	p = compact.PutBinary(b, p, 1, m.Command)
-	b = b[:p]
+	b = compact.PutI64(b, int64(m.Group))
+	b = compact.PutBinary(b, m.Command)
 	last := int16(2)
 	if m.Session.Set {
 		b = compact.AppendI64Field(b, last, 3, m.Session.Value)
@@ -1135,10 +1117,10 @@ func (m *ProposeRequest) AppendCompact(b []byte) []byte {
 func (m *ProposeRequest) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = compact.NextBytes(b, p, last, 2, &m.Command)
-	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = compact.NextI64(b, p, (*int64)(&m.Group))
+	p = compact.NextBytes(b, p, &m.Command)
+	for f := d.Resume(b, p, 2); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -1169,12 +1151,10 @@ func (m *ProposeRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *ProposeResponse) AppendCompact(b []byte) []byte {
-	b, p := compact.Room(b, 4, len(m.Result))
-	p = compact.PutI64(b, p, 1, int64(m.Group))
-	p = compact.PutI64(b, p, 1, int64(m.Index))
-	p = compact.PutI64(b, p, 1, int64(m.Term))
-	p = compact.PutBinary(b, p, 1, m.Result)
-	b = b[:p]
+	b = compact.PutI64(b, int64(m.Group))
+	b = compact.PutI64(b, int64(m.Index))
+	b = compact.PutI64(b, int64(m.Term))
+	b = compact.PutBinary(b, m.Result)
 	return compact.AppendStop(b)
 }
 
@@ -1182,12 +1162,12 @@ func (m *ProposeResponse) AppendCompact(b []byte) []byte {
 func (m *ProposeResponse) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = compact.NextI64(b, p, last, 2, (*int64)(&m.Index))
-	p, last = compact.NextI64(b, p, last, 3, (*int64)(&m.Term))
-	p, last = compact.NextBytes(b, p, last, 4, &m.Result)
-	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = compact.NextI64(b, p, (*int64)(&m.Group))
+	p = compact.NextI64(b, p, (*int64)(&m.Index))
+	p = compact.NextI64(b, p, (*int64)(&m.Term))
+	p = compact.NextBytes(b, p, &m.Result)
+	for f := d.Resume(b, p, 4); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -1345,12 +1325,10 @@ func (m *CloseSessionResponse) ParseCompact(b []byte, l *codec.Limits) (int, err
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *ReadRequest) AppendCompact(b []byte) []byte {
-	b, p := compact.Room(b, 4, len(m.Query))
-	p = compact.PutI64(b, p, 1, int64(m.Group))
-	p = compact.PutBinary(b, p, 1, m.Query)
-	p = compact.PutI32(b, p, 1, int32(m.Consistency))
-	p = compact.PutI32(b, p, 1, m.TimeoutMs)
-	b = b[:p]
+	b = compact.PutI64(b, int64(m.Group))
+	b = compact.PutBinary(b, m.Query)
+	b = compact.PutI32(b, int32(m.Consistency))
+	b = compact.PutI32(b, m.TimeoutMs)
 	last := int16(4)
 	if m.MaxStaleMs.Set {
 		b = compact.AppendI64Field(b, last, 5, m.MaxStaleMs.Value)
@@ -1366,12 +1344,12 @@ func (m *ReadRequest) AppendCompact(b []byte) []byte {
 func (m *ReadRequest) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = compact.NextBytes(b, p, last, 2, &m.Query)
-	p, last = compact.NextI32(b, p, last, 3, (*int32)(&m.Consistency))
-	p, last = compact.NextI32(b, p, last, 4, &m.TimeoutMs)
-	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = compact.NextI64(b, p, (*int64)(&m.Group))
+	p = compact.NextBytes(b, p, &m.Query)
+	p = compact.NextI32(b, p, (*int32)(&m.Consistency))
+	p = compact.NextI32(b, p, &m.TimeoutMs)
+	for f := d.Resume(b, p, 4); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())
@@ -1402,11 +1380,9 @@ func (m *ReadRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
 
 // AppendCompact appends m in Thrift Compact form.
 func (m *ReadResponse) AppendCompact(b []byte) []byte {
-	b, p := compact.Room(b, 3, len(m.Result))
-	p = compact.PutI64(b, p, 1, int64(m.Group))
-	p = compact.PutI64(b, p, 1, int64(m.Index))
-	p = compact.PutBinary(b, p, 1, m.Result)
-	b = b[:p]
+	b = compact.PutI64(b, int64(m.Group))
+	b = compact.PutI64(b, int64(m.Index))
+	b = compact.PutBinary(b, m.Result)
 	return compact.AppendStop(b)
 }
 
@@ -1414,11 +1390,11 @@ func (m *ReadResponse) AppendCompact(b []byte) []byte {
 func (m *ReadResponse) ScanCompact(d *compact.Decoder) {
 	m.Reset()
 	d.Enter()
-	b, p, last := d.Buf, d.Pos, 0
-	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Group))
-	p, last = compact.NextI64(b, p, last, 2, (*int64)(&m.Index))
-	p, last = compact.NextBytes(b, p, last, 3, &m.Result)
-	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
+	b, p := d.Buf, d.Pos
+	p = compact.NextI64(b, p, (*int64)(&m.Group))
+	p = compact.NextI64(b, p, (*int64)(&m.Index))
+	p = compact.NextBytes(b, p, &m.Result)
+	for f := d.Resume(b, p, 3); f != compact.Stop; f = d.Field(f) {
 		switch f {
 		case compact.I64 | 1:
 			m.Group = GroupID(d.I64())

@@ -36,14 +36,22 @@ func (d *Decoder) fieldSlow(prev uint32) uint32 {
 	return Stop
 }
 
-// Resume goes on at position p, behind the field last, as Field does.
-func (d *Decoder) Resume(p, last int) uint32 {
-	d.Pos = p
-	if p < len(d.Buf) && d.Buf[p] == 0 {
-		d.Pos++
+// Resume goes on as Field does: at position p of b, which is d.Buf, behind the field last; with a p of -1 at the
+// struct's start.
+func (d *Decoder) Resume(b []byte, p int, last uint32) uint32 {
+	if uint(p) < uint(len(b)) && b[p] == 0 {
+		d.Pos = p + 1
 		return Stop
 	}
-	return d.Field(uint32(last))
+	return d.resume(p, last)
+}
+
+func (d *Decoder) resume(p int, last uint32) uint32 {
+	if p < 0 {
+		return d.Field(0)
+	}
+	d.Pos = p
+	return d.Field(last)
 }
 
 // FieldBool reads the value of a field of type bool.

@@ -24,11 +24,11 @@ import (
 // After the first error every method returns a zero value at once. Done returns the error.
 //
 // For a struct that the IDL calls hot, the fields that are always there are first read in straight line, by the
-// Next functions, from registers: twice as fast. The loop takes over at the first byte that is not as expected.
+// Next functions, from registers: twice as fast. When one of them is not as expected, the loop reads them all.
 //
-//	b, p, last := d.Buf, d.Pos, 0
-//	p, last = compact.NextI64(b, p, last, 1, (*int64)(&m.Term))
-//	for f := d.Resume(p, last); f != compact.Stop; f = d.Field(f) {
+//	b, p := d.Buf, d.Pos
+//	p = compact.NextI64(b, p, (*int64)(&m.Term))
+//	for f := d.Resume(b, p, 1); f != compact.Stop; f = d.Field(f) {
 type Decoder struct {
 	cursor.Cursor
 }
@@ -125,14 +125,22 @@ func (d *Decoder) OptBytes() []byte {
 // Text reads a string, which must be UTF-8.
 func (d *Decoder) Text() string { return d.Cursor.Text(d.OptBytes()) }
 
-// Resume goes on at position p, behind the field last, as Field does.
-func (d *Decoder) Resume(p, last int) uint32 {
-	d.Pos = p
-	if p < len(d.Buf) && d.Buf[p] == 0 {
-		d.Pos++
+// Resume goes on as Field does: at position p of b, which is d.Buf, behind the field last; with a p of -1 at the
+// struct's start.
+func (d *Decoder) Resume(b []byte, p int, last uint32) uint32 {
+	if uint(p) < uint(len(b)) && b[p] == 0 {
+		d.Pos = p + 1
 		return Stop
 	}
-	return d.Field(uint32(last))
+	return d.resume(p, last)
+}
+
+func (d *Decoder) resume(p int, last uint32) uint32 {
+	if p < 0 {
+		return d.Field(0)
+	}
+	d.Pos = p
+	return d.Field(last)
 }
 
 // varint reads up to 10 bytes, 7 bits from each, lowest first.

@@ -2,70 +2,93 @@ package compact
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 )
 
-// The Next functions read the field id if it is what stands at position p of b: right behind the field last,
-// which is id-1, with the header that an encoder writes then. They return the position behind it, and id. Else
-// they change nothing, and so do all later calls, since last is not the field before theirs.
+// The Next functions read a field if it is what stands at position p of b with the header that an encoder writes for
+// a field whose id follows that of the field before. They return the position behind it. Else they return -1, which
+// all later calls hand on, and the struct is read from its start by the loop over its fields.
 
 // NextI64 reads a field of type i64.
-func NextI64(b []byte, p, last, id int, v *int64) (pos, now int) {
-	if last != id-1 || uint(p+1) >= uint(len(b)) || b[p] != 1<<4|typeI64 {
-		return p, last
+func NextI64(b []byte, p int, v *int64) int {
+	if uint(p) >= uint(len(b)) {
+		return -1
 	}
-	u, n := uint64(b[p+1]), 1
+	s := b[p:]
+	if len(s) < 2 || s[0] != 1<<4|typeI64 {
+		return -1
+	}
+	u, n := uint64(s[1]), 1
 	if u >= 0x80 {
-		if u, n = longVarint(b[p+1:]); n == 0 {
-			return p, last
+		if len(s) < 9 {
+			return -1
+		}
+		if u, n = gather(binary.LittleEndian.Uint64(s[1:])); n == 0 {
+			return -1
 		}
 	}
 	*v = int64(u>>1) ^ -int64(u&1)
-	return p + 1 + n, id
+	return p + 1 + n
 }
 
 // NextI32 reads a field of type i32, which enums are too.
-func NextI32(b []byte, p, last, id int, v *int32) (pos, now int) {
-	if last != id-1 || uint(p+1) >= uint(len(b)) || b[p] != 1<<4|typeI32 {
-		return p, last
+func NextI32(b []byte, p int, v *int32) int {
+	if uint(p) >= uint(len(b)) {
+		return -1
 	}
-	u, n := uint64(b[p+1]), 1
+	s := b[p:]
+	if len(s) < 2 || s[0] != 1<<4|typeI32 {
+		return -1
+	}
+	u, n := uint64(s[1]), 1
 	if u >= 0x80 {
-		if u, n = longVarint(b[p+1:]); n == 0 {
-			return p, last
+		if u, n = longVarint(s[1:]); n == 0 {
+			return -1
 		}
 	}
 	*v = int32(uint32(u)>>1) ^ -int32(u&1)
-	return p + 1 + n, id
+	return p + 1 + n
 }
 
 // NextBool reads a field of type bool.
-func NextBool(b []byte, p, last, id int, v *bool) (pos, now int) {
-	if last != id-1 || uint(p) >= uint(len(b)) || b[p] != 1<<4|typeTrue && b[p] != 1<<4|typeFalse {
-		return p, last
+func NextBool(b []byte, p int, v *bool) int {
+	if uint(p) >= uint(len(b)) || b[p] != 1<<4|typeTrue && b[p] != 1<<4|typeFalse {
+		return -1
 	}
 	*v = b[p] == 1<<4|typeTrue
-	return p + 1, id
+	return p + 1
 }
 
 // NextBytes reads a field of type binary as Bytes does.
-func NextBytes(b []byte, p, last, id int, v *[]byte) (pos, now int) {
-	if last != id-1 || uint(p+1) >= uint(len(b)) || b[p] != 1<<4|typeBinary {
-		return p, last
+func NextBytes(b []byte, p int, v *[]byte) int {
+	if uint(p) >= uint(len(b)) {
+		return -1
 	}
-	u, n := uint64(b[p+1]), 1
-	if u >= 0x80 {
-		if u, n = longVarint(b[p+1:]); n == 0 {
-			return p, last
+	s := b[p:]
+	if len(s) < 3 || s[0] != 1<<4|typeBinary {
+		return -1
+	}
+	n, at := uint(s[1]), 2
+	if n >= 0x80 {
+		if s[2] >= 0x80 {
+			u, size := longVarint(s[1:])
+			if n, at = uint(u), 1+size; size == 0 || u > math.MaxInt32 {
+				return -1
+			}
+		} else {
+			n, at = n&0x7f|uint(s[2])<<7, 3
 		}
 	}
-	p1 := p + 1 + n
-	if u-1 >= uint64(len(b)-p1) { // an empty one is left to the loop: nil there
-		return p, last
+	if s = s[at:]; n > uint(len(s)) {
+		return -1
 	}
-	p2 := p1 + int(u)
-	*v = b[p1:p2:p2]
-	return p2, id
+	if n == 0 {
+		*v = nil
+		return p + at
+	}
+	*v = s[:n:n]
+	return p + at + int(n)
 }
 
 // longVarint reads a varint of 2 to 8 bytes. n is 0 when there is none, and when it has more than 2 bytes and is
@@ -77,15 +100,18 @@ func longVarint(b []byte) (u uint64, n int) {
 	if len(b) < 8 {
 		return 0, 0
 	}
-	w := binary.LittleEndian.Uint64(b)
+	return gather(binary.LittleEndian.Uint64(b))
+}
+
+// gather returns the varint at the start of the 8 bytes of w, lowest first, and its length; 0 when it is longer.
+func gather(w uint64) (u uint64, n int) {
 	// Cut behind the first byte without the top bit, then close the gaps between the groups of 7 bits.
 	stop := ^w & 0x8080808080808080
 	if stop == 0 {
 		return 0, 0
 	}
-	at := bits.TrailingZeros64(stop)
-	w &= 2<<at - 1
+	w &= stop ^ (stop - 1)
 	w = w&0x007f007f007f007f | w&0x7f007f007f007f00>>1
 	w = w&0x00003fff00003fff | w&0x3fff00003fff0000>>2
-	return w&0x000000000fffffff | w&0x0fffffff00000000>>4, at>>3 + 1
+	return w&0x000000000fffffff | w&0x0fffffff00000000>>4, bits.TrailingZeros64(stop)>>3 + 1
 }

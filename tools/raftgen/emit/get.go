@@ -21,27 +21,6 @@ func (r *record) Cases() string {
 	return l.String()
 }
 
-// Straight returns the lines that read the fields at the start of a hot struct.
-func (r *record) Straight() string {
-	var l lines
-	for _, f := range r.straight() {
-		name, to := straightName(f), "&m."+f.Go
-		base := map[string]string{"Bool": "bool", "I32": "int32", "I64": "int64", "Binary": "[]byte"}[name]
-		if name == "Binary" {
-			name = "Bytes"
-		}
-		if r.g.goType(f.T) != base {
-			to = "(*" + base + ")(" + to + ")"
-		}
-		if r.g.format.typed {
-			l.add("p, last = %s.Next%s(b, p, last, %d, %s)", r.g.format.Pkg, name, f.ID, to)
-		} else {
-			l.add("p, f = msgpack.Next%s(b, p, f, %d, %s)", name, f.ID, to)
-		}
-	}
-	return l.String()
-}
-
 // caseLabel returns what the format's decoder says when it stands at the field.
 func (g *generator) caseLabel(f *field) string {
 	id := strconv.Itoa(int(f.ID))

@@ -37,18 +37,15 @@ func (r *record) guarded(l *lines, f *field, body func()) {
 // were written, a variable from the first optional field to the next field that is always there.
 func (r *record) putCompact(l *lines) {
 	last, declared := "0", false
-	first := len(r.straight())
-	if first > 0 {
-		r.putStraight(l)
-		last = fmt.Sprint(r.Sorted[first-1].ID)
-	}
-	for i, f := range r.Sorted[first:] {
+	for i, f := range r.Sorted {
 		if f.Presence() == "" {
-			r.putField(l, f, last)
+			if !r.Hot || last != fmt.Sprint(f.ID-1) || !r.putNext(l, f) {
+				r.putField(l, f, last)
+			}
 			last = fmt.Sprint(f.ID)
 			continue
 		}
-		needed := first+i+1 < len(r.Sorted) // somebody asks for the id before
+		needed := i+1 < len(r.Sorted) // somebody asks for the id before
 		if needed && last != "last" {
 			if declared {
 				l.add("last = %s", last)
@@ -64,48 +61,6 @@ func (r *record) putCompact(l *lines) {
 		}
 		l.add("}")
 	}
-}
-
-// straight returns the fields at the start of a hot struct that are read in straight line, and written so in
-// Compact: ids 1, 2, ... of types that have functions for it.
-func (r *record) straight() []*field {
-	n := 0
-	for n < len(r.Sorted) && r.Hot {
-		f := r.Sorted[n]
-		if int(f.ID) != n+1 || f.Form != plain || straightName(f) == "" {
-			break
-		}
-		n++
-	}
-	return r.Sorted[:n]
-}
-
-// straightName returns the runtime's name for the type of a field that can be read in straight line, or "".
-func straightName(f *field) string {
-	switch name := scalar(f.T); name {
-	case "Bool", "I32", "I64", "Binary":
-		if f.Max == 0 {
-			return name
-		}
-	}
-	return ""
-}
-
-func (r *record) putStraight(l *lines) {
-	room := ""
-	for _, f := range r.straight() {
-		if straightName(f) == "Binary" {
-			room += "+len(" + f.value() + ")"
-		}
-	}
-	if room == "" {
-		room = "+0"
-	}
-	l.add("b, p := compact.Room(b, %d, %s)", len(r.straight()), room[1:])
-	for _, f := range r.straight() {
-		l.add("p = compact.Put%s(b, p, 1, %s)", straightName(f), r.g.base(f.T, f.value()))
-	}
-	l.add("b = b[:p]")
 }
 
 // putField writes a field's header and value.
@@ -184,6 +139,10 @@ func (g *generator) putList(l *lines, t *ast.Type, x string, n nest, begin strin
 		x = n.name("set")
 	}
 	l.add("%s", g.format.put(begin, append(args, "len("+x+")")...))
+	g.putElements(l, t, x, n)
+}
+
+func (g *generator) putElements(l *lines, t *ast.Type, x string, n nest) {
 	if scalar(t.Elem) != "" {
 		l.add("for _, v%s := range %s {", n.suffix, x)
 		g.putValue(l, t.Elem, "v"+n.suffix, n.value(), nil, false)
