@@ -45,7 +45,7 @@ func (c *CrashFS) fault() error {
 	return nil
 }
 
-var errBroken = errors.New("wal: crash file system: broken on purpose") //nolint:gochecknoglobals // a constant
+var errBroken = errors.New("wal: crash file system: broken on purpose")
 
 // Crash returns the file system as a power loss at this moment would leave it:
 // everything synced, and of the rest each 4 KiB block and each directory entry with
