@@ -204,7 +204,13 @@ func (l *Log) footerStep() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return true, l.saveFooter(seg.seq, f.encode())
+	if err := l.saveFooter(seg.seq, f.encode()); err != nil {
+		return false, err
+	}
+	l.mu.Lock()
+	l.counts.footers++
+	l.mu.Unlock()
+	return true, nil
 }
 
 // readFooted makes the footer of a closed segment from its file.

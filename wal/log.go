@@ -82,6 +82,7 @@ type Log struct {
 	released chan struct{} // closed when Close has given everything back
 	done     sync.WaitGroup
 	failed   atomic.Bool
+	memLSN   atomic.Uint64 // no frame before it is in memory
 }
 
 // Identity says whose log this is; Incarnation is set.
@@ -217,6 +218,9 @@ func (c *frameCache) add(f *frame, limit int, drop func(*frame)) {
 
 // recent returns n bytes at lsn when they are still in memory. They never change.
 func (l *Log) recent(lsn uint64, n int) []byte {
+	if lsn < l.memLSN.Load() {
+		return nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.find(lsn)

@@ -11,6 +11,7 @@ type Metrics struct {
 	Bytes      int64 // written in frames, padding included
 	Stalls     int64 // times that Submit or Write waited for MaxQueuedBytes
 	SyncStalls int64 // reports of a write or sync that took longer than Options.StallAfter
+	Footers    int64 // of closed segments written to the catalog
 	Recycled   int64 // segments of which nothing counted any more
 
 	Segments    int   // files that hold frames
@@ -22,7 +23,7 @@ type Metrics struct {
 
 // counters are guarded by Log.mu.
 type counters struct {
-	frameSyncs, frames, records, entries, batches, bytes, stalls, syncStalls, recycled int64
+	frameSyncs, frames, records, entries, batches, bytes, stalls, syncStalls, footers, recycled int64
 }
 
 // Metrics returns the current figures.
@@ -48,6 +49,7 @@ func (l *Log) Metrics() Metrics {
 		Bytes:       l.counts.bytes,
 		Stalls:      l.counts.stalls,
 		SyncStalls:  l.counts.syncStalls,
+		Footers:     l.counts.footers,
 		Recycled:    l.counts.recycled,
 		Segments:    segments,
 		Spares:      spares,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/seed-814fcd60/raftwire/codec"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
@@ -25,7 +26,38 @@ const (
 // What was handed over and is not yet written can be read too. Bodies never
 // change and may be kept; those of one call may share memory.
 func (g *Group) Entries(dst []raftpb.Entry, lo, hi raftpb.Index, maxBytes int) ([]raftpb.Entry, error) {
-	r := reader{log: g.log, group: g.id, dst: dst, room: maxBytes, had: len(dst)}
+	return g.EntriesInto(nil, dst, lo, hi, maxBytes)
+}
+
+// ReadBuffer is memory that bodies are read into, call after call. The zero
+// ReadBuffer is ready; it grows to what one call needs. For one goroutine.
+type ReadBuffer struct {
+	mem  []byte
+	used int
+}
+
+// take returns n bytes. What was taken before stays as it is.
+func (b *ReadBuffer) take(n int) []byte {
+	if b == nil {
+		return make([]byte, n)
+	}
+	if len(b.mem)-b.used < n {
+		b.mem, b.used = make([]byte, max(n, 2*len(b.mem))), 0
+	}
+	p := b.mem[b.used : b.used+n : b.used+n]
+	b.used += n
+	return p
+}
+
+// EntriesInto is Entries with the bodies in buf, where they stay until its next
+// use: for those who read much and keep nothing.
+func (g *Group) EntriesInto(
+	buf *ReadBuffer, dst []raftpb.Entry, lo, hi raftpb.Index, maxBytes int,
+) ([]raftpb.Entry, error) {
+	if buf != nil {
+		buf.used = 0
+	}
+	r := reader{log: g.log, group: g.id, buf: buf, dst: dst, room: maxBytes, had: len(dst)}
 	moved := uint64(0)
 	for pos := uint64(lo); pos < uint64(hi); {
 		var runs [readRuns]run
@@ -81,6 +113,7 @@ func (g *Group) locate(runs []run, lo, hi uint64) (n int, end uint64, err error)
 type reader struct {
 	log   *Log
 	group raftpb.GroupID
+	buf   *ReadBuffer
 	dst   []raftpb.Entry
 	had   int // entries in dst that are not this call's
 	room  int // bytes of bodies that may still be added
@@ -112,7 +145,8 @@ func (r *reader) readSome(runs []run, lo, hi uint64) (n int, err error) {
 		return 0, err
 	}
 	defer seg.release() //nolint:errcheck // opened for reading
-	if part := min(hi, first.end()) - lo; first.bytes > readSplit && part <= uint64(first.count)/2 {
+	part := min(hi, first.end()) - lo
+	if first.bytes > readSplit && (part <= uint64(first.count)/2 || r.room < int(first.bytes)/2) {
 		return 1, r.readPart(seg, first, lo, hi)
 	}
 	n = r.together(seg, runs, hi)
@@ -149,18 +183,47 @@ func (r *reader) together(seg *segment, runs []run, hi uint64) int {
 	return n
 }
 
-// load reads n bytes at lsn into memory of their own.
+// load reads n bytes at lsn.
 func (r *reader) load(seg *segment, lsn uint64, n int) ([]byte, error) {
-	b := make([]byte, n)
+	b := r.buf.take(n)
+	return b, r.fill(seg, lsn, b)
+}
+
+func (r *reader) fill(seg *segment, lsn uint64, b []byte) error {
 	got, err := seg.r.ReadAt(b, seg.offset(lsn))
-	if got == n {
-		return b, nil
+	if got == len(b) {
+		return nil
 	}
 	if err == nil || errors.Is(err, io.EOF) {
-		return nil, r.corrupt(seg, lsn, "file ends early")
+		return r.corrupt(seg, lsn, "file ends early")
 	}
-	return nil, fmt.Errorf("wal: read: segment %d at %d: %w", seg.seq, seg.offset(lsn), err)
+	return fmt.Errorf("wal: read: segment %d at %d: %w", seg.seq, seg.offset(lsn), err)
 }
+
+// loadHead reads the header and the table of a run's record into h. It is one
+// read unless the record has more entries than count.
+func (r *reader) loadHead(seg *segment, run run, h *head) (recordHeader, error) {
+	n := min(recordHeaderBytes+int(run.count)*entrySlotBytes, int(run.bytes))
+	for {
+		if cap(h.b) < n {
+			h.b = make([]byte, n)
+		}
+		h.b = h.b[:n]
+		if err := r.fill(seg, run.lsn, h.b); err != nil {
+			return recordHeader{}, err
+		}
+		rh, ok := decodeRecordHeader(h.b)
+		if !ok || rh.typ != recEntries || rh.covered() <= n || uint32(rh.covered()) > run.bytes {
+			return r.head(run, h.b, seg) // which says what is wrong, if anything
+		}
+		n = rh.covered()
+	}
+}
+
+// head is memory for a record's header and table; it goes back to heads.
+type head struct{ b []byte }
+
+var heads = sync.Pool{New: func() any { return new(head) }} //nolint:gochecknoglobals // a cache of memory
 
 func (r *reader) corrupt(seg *segment, lsn uint64, reason string) *CorruptError {
 	e := &CorruptError{Group: r.group, Reason: reason}
@@ -221,27 +284,18 @@ func (r *reader) addRecord(run run, b []byte, seg *segment, lo, hi uint64) error
 // [lo, hi).
 func (r *reader) readPart(seg *segment, run run, lo, hi uint64) error {
 	hi = min(hi, run.end())
-	head, err := r.load(seg, run.lsn, recordHeaderBytes)
+	table := heads.Get().(*head) //nolint:forcetypeassert // nothing else is in there
+	defer heads.Put(table)
+	h, err := r.loadHead(seg, run, table)
 	if err != nil {
 		return err
 	}
-	h, ok := decodeRecordHeader(head)
-	if !ok || h.typ != recEntries || uint32(h.covered()) > run.bytes {
-		_, err := r.head(run, nil, seg)
-		return err
-	}
-	if head, err = r.load(seg, run.lsn, h.covered()); err != nil {
-		return err
-	}
-	if h, err = r.head(run, head, seg); err != nil {
-		return err
-	}
 	if h.flags&recStripped != 0 {
-		return r.addRecord(run, head, seg, lo, hi)
+		return r.addRecord(run, table.b, seg, lo, hi)
 	}
 	from, to := h.covered(), 0
 	slot := func(i uint64) entrySlot {
-		return decodeSlot(head[recordHeaderBytes+(i-run.first)*entrySlotBytes:])
+		return decodeSlot(table.b[recordHeaderBytes+(i-run.first)*entrySlotBytes:])
 	}
 	for i := run.first; i < lo; i++ {
 		from += int(slot(i).bytes)

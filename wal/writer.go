@@ -181,11 +181,16 @@ func (l *Log) tell(f *frame, err error) {
 		f.waiters = waiters[:0]
 	}
 	f.written = true
+	end := f.end()
 	if f.records > 0 && err == nil {
 		l.cache.add(f, l.o.CacheBytes, l.retire)
-		return
+	} else {
+		l.retire(f)
 	}
-	l.retire(f)
+	if len(l.cache.ring) > 0 {
+		end = l.cache.ring[0].lsn
+	}
+	l.memLSN.Store(end)
 }
 
 // fail makes the log refuse everything from now on. The first cause stays.
