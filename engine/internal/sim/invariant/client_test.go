@@ -77,6 +77,12 @@ func TestRoundsOfAnotherTerm(t *testing.T) {
 
 func TestReadsAreNotConfirmed(t *testing.T) {
 	play(t, []story{
+		{name: "a round of a number that was never sent", wrong: invariant.I13, by: 1, play: func(s *stage) {
+			s.g.ReadAsked(7)
+			s.node(1).RoundSent(1, 1)
+			s.tell(2, claim{Kind: invariant.Beat, To: 1, Term: 1, Round: 1 + invariant.MaxRounds})
+			s.node(1).ReadConfirmed(7, 1)
+		}},
 		{name: "a round that was never sent", wrong: invariant.I13, by: 1, play: func(s *stage) {
 			s.g.ReadAsked(7)
 			s.tell(2, claim{Kind: invariant.Beat, To: 1, Term: 1, Round: 4})
@@ -322,6 +328,9 @@ func TestConfigurationInForce(t *testing.T) {
 			s.observe(4, func(v *view) {
 				v.Last, v.LastTerm, v.Commit, v.Snapshot, v.First, v.Config, v.Restoring = 2, 1, 2, 2, 3, 2, true
 			})
+			s.durably(4, write{Term: 1})
+			s.observe(4, func(v *view) { v.Term = 1 })
+			s.ack(4, 1, 2)
 		}},
 		{name: "a snapshot comes without one", wrong: invariant.I10, by: 4, play: func(s *stage) {
 			settle(s, joint())

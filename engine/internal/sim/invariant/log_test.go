@@ -257,6 +257,17 @@ func TestSnapshots(t *testing.T) {
 			s.durably(1, write{Snapshot: mark{2, 2}, TruncateFrom: 3})
 			s.observe(1, func(v *view) { v.Last, v.LastTerm, v.Commit, v.Snapshot, v.First, v.Restoring = 2, 2, 2, 2, 3, true })
 		}},
+		{name: "a snapshot replaces a log that differs and is no longer", play: func(s *stage) {
+			s.append(1, command(1, 12))
+			s.lead(2, 2, 3)
+			s.append(2, command(2, 22))
+			s.append(3, command(2, 22))
+			s.commit(2, 2)
+			s.observe(1, func(v *view) { v.Role, v.Term, v.Vote = raftpb.RoleFollower, 2, 0 })
+			s.durably(1, write{Snapshot: mark{2, 2}})
+			s.observe(1, func(v *view) { v.LastTerm, v.Commit, v.Snapshot, v.First, v.Restoring = 2, 2, 2, 3, true })
+			s.ack(1, 2, 2)
+		}},
 		{name: "one snapshot after the other, each with a tail", play: func(s *stage) {
 			three := []entry{command(1, 12), command(1, 13)}
 			s.append(1, three...)
@@ -269,6 +280,11 @@ func TestSnapshots(t *testing.T) {
 			s.back(2, image{Term: 1, Vote: 1, Snapshot: mark{2, 1}, Entries: three[1:]})
 			s.node(2).Compacted(2)
 		}},
+	})
+}
+
+func TestTailsBehindSnapshots(t *testing.T) {
+	play(t, []story{
 		{name: "a tail that differs stays behind it", wrong: invariant.I3, by: 1, play: func(s *stage) {
 			overtaken(s)
 			s.append(3, command(2, 22))

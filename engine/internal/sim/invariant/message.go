@@ -95,7 +95,9 @@ func (n *Node) checkAck(c *Claim) {
 	switch {
 	case !ok:
 		n.report(I9, c.Index, c.Term, "it acknowledges %d and its disk holds %d", c.Index, d.log.last())
-	case leader != nil && leader.term == c.Term && leader.role == raftpb.RoleLeader && !leader.log.holds(g, c.Index, at):
+	case leader == nil:
+		n.report(I9, c.Index, c.Term, "it acknowledges in term %d, which nobody leads", c.Term)
+	case leader.term == c.Term && leader.role == raftpb.RoleLeader && !leader.log.holds(g, c.Index, at):
 		n.report(I9, c.Index, c.Term, "it acknowledges %d and its disk holds another entry there than its leader has", c.Index)
 	}
 	if n.promised.term != c.Term {

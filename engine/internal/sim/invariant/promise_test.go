@@ -70,6 +70,13 @@ func TestAcknowledgements(t *testing.T) {
 			s.durably(1, write{Term: 2, Vote: 3, TruncateFrom: 2})
 			s.observe(1, func(v *view) { v.Role, v.Term, v.Vote, v.Last = raftpb.RoleFollower, 2, 3, 1 })
 			s.ack(2, 1, 2) // node 2 has not heard of it
+			s.lead(1, 3, 3)
+			s.ack(2, 1, 2) // nor of that
+		}},
+		{name: "acknowledged to nobody", wrong: invariant.I9, by: 2, play: func(s *stage) {
+			s.campaign(3, 2)
+			s.vote(2, 3, 2)
+			s.ack(2, 3, 1)
 		}},
 		{name: "another entry acknowledged than the leader has", wrong: invariant.I9, by: 1, play: func(s *stage) {
 			overtaken(s)

@@ -106,9 +106,6 @@ func (n *Node) survives(d *Image, log *chain) {
 		if w.truncate > 0 {
 			upto = min(upto, w.truncate-1)
 		}
-		if w.snapshot > 0 && !n.disk.log.holds(g, w.snapshot, w.behind) {
-			upto = min(upto, w.snapshot)
-		}
 	}
 	if !fits {
 		n.report(I9, 0, d.Term, "it comes back in term %d with a vote for %d; its disk held term %d, vote %d", d.Term, d.Vote, n.disk.term, n.disk.vote)

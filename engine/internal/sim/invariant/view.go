@@ -209,7 +209,7 @@ func (n *Node) checkCreated(v *View) {
 			n.report(I10, c.at, v.Term, "it changes the configuration before it has committed in its own term")
 		}
 	}
-	if n.created == v.Term && n.role == raftpb.RoleLeader && n.term == v.Term && !g.configs[n.inForce].voter(n.slot) && n.knewRemoved() {
+	if n.created == v.Term && !g.configs[n.inForce].voter(n.slot) && n.knewRemoved() {
 		n.report(I11, v.Last, v.Term, "it appends entries after its removal was committed")
 	}
 	n.created, n.changes = 0, n.changes[:0]
