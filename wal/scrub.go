@@ -49,12 +49,13 @@ func (l *Log) Scrub(ctx context.Context, bytesPerSecond int64) (ScrubReport, err
 }
 
 func (l *Log) scrubSegment(ctx context.Context, seg *segment, pace *pacer, rep *ScrubReport) error {
+	end := seg.end.Load() // before the file's size: both may grow meanwhile
 	s, err := newScanner(seg.r, &segmentHeader{seq: seg.seq, base: seg.base, salt: seg.salt, chainIn: seg.chainIn})
 	if err != nil {
 		return err
 	}
 	rep.Segments++
-	for end := seg.end.Load(); s.lsn < end; {
+	for s.lsn < end {
 		at := s.lsn
 		fr, v, err := s.next()
 		if err != nil {
