@@ -117,23 +117,17 @@ func TestNonsenseOfAMemberStopsNobody(t *testing.T) {
 
 func sum(e *raftpb.Entry) int64 { return wal.EntryChecksum(e.Kind, e.Body) }
 
-// A leader that reaches nobody takes proposals up to MaxUncommittedBytes and refuses the
-// rest at once, as busy: nothing of them was appended.
+// A leader that can commit nothing, here because its disk hangs, takes proposals up to
+// MaxUncommittedBytes and refuses the rest at once, as busy: nothing of them was appended.
 func TestTheBacklogOfALeaderIsBounded(t *testing.T) {
 	const limit = 1 << 20
-	c := newCluster(t, 2, func(cfg *engine.Config) {
-		cfg.MaxUncommittedBytes, cfg.ElectionTimeout = limit, time.Minute
-		if cfg.Node == 1 {
-			cfg.ElectionTimeout = 2 * time.Second
-		}
+	disks, adjust := onDisks(1)
+	c := newCluster(t, 1, func(cfg *engine.Config) {
+		adjust(cfg)
+		cfg.MaxUncommittedBytes = limit
 	})
-	leader := c.leader()
-	g := c.group(leader)
-	for id := range c.hosts {
-		if id != leader {
-			c.stop(id)
-		}
-	}
+	g := c.group(c.leader())
+	defer disks[1].Freeze()()
 	outcomes := make(chan error, 100)
 	queued := 0
 	for range 64 {
