@@ -28,18 +28,20 @@ func (m *Payload) ScanBinary(d *binary.Decoder) {
 	d.Enter()
 	b, p := d.Buf, d.Pos
 	p = binary.NextBytes(b, p, 1, &m.Command)
-	for f := d.Resume(b, p, 1); f != binary.Stop; f = d.Field(f) {
-		switch f {
-		case binary.Binary | 1:
-			m.Command = d.Bytes()
-		case binary.I64 | 2:
-			m.Session = codec.Some(d.I64())
-		case binary.I64 | 3:
-			m.Serial = codec.Some(d.I64())
-		case binary.I64 | 4:
-			m.AckedBelow = codec.Some(d.I64())
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 1); f != binary.Stop; f = d.Field(f) {
+			switch f {
+			case binary.Binary | 1:
+				m.Command = d.Bytes()
+			case binary.I64 | 2:
+				m.Session = codec.Some(d.I64())
+			case binary.I64 | 3:
+				m.Serial = codec.Some(d.I64())
+			case binary.I64 | 4:
+				m.AckedBelow = codec.Some(d.I64())
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&payloadInfo)
@@ -74,20 +76,22 @@ func (m *Entry) ScanBinary(d *binary.Decoder) {
 	p = binary.NextI32(b, p, 2, (*int32)(&m.Kind))
 	p = binary.NextBytes(b, p, 3, &m.Body)
 	p = binary.NextI64(b, p, 4, &m.Crc32c)
-	for f := d.Resume(b, p, 4); f != binary.Stop; f = d.Field(f) {
-		switch f {
-		case binary.I64 | 1:
-			m.Term = Term(d.I64())
-		case binary.I32 | 2:
-			m.Kind = EntryKind(d.I32())
-		case binary.Binary | 3:
-			m.Body = d.Bytes()
-		case binary.I64 | 4:
-			m.Crc32c = d.I64()
-		case binary.I32 | 5:
-			m.StrippedBytes = codec.Some(d.I32())
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 4); f != binary.Stop; f = d.Field(f) {
+			switch f {
+			case binary.I64 | 1:
+				m.Term = Term(d.I64())
+			case binary.I32 | 2:
+				m.Kind = EntryKind(d.I32())
+			case binary.Binary | 3:
+				m.Body = d.Bytes()
+			case binary.I64 | 4:
+				m.Crc32c = d.I64()
+			case binary.I32 | 5:
+				m.StrippedBytes = codec.Some(d.I32())
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&entryInfo)
@@ -318,32 +322,47 @@ func (m *AppendRequest) ScanBinary(d *binary.Decoder) {
 	p = binary.NextI64(b, p, 4, (*int64)(&m.PrevIndex))
 	p = binary.NextI64(b, p, 5, (*int64)(&m.PrevTerm))
 	p = binary.NextI64(b, p, 6, (*int64)(&m.Commit))
-	for f := d.Resume(b, p, 6); f != binary.Stop; f = d.Field(f) {
-		switch f {
-		case binary.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case binary.I64 | 2:
-			m.Term = Term(d.I64())
-		case binary.I64 | 3:
-			m.Leader = NodeID(d.I64())
-		case binary.I64 | 4:
-			m.PrevIndex = Index(d.I64())
-		case binary.I64 | 5:
-			m.PrevTerm = Term(d.I64())
-		case binary.I64 | 6:
-			m.Commit = Index(d.I64())
-		case binary.List | 7:
-			m.Entries = binary.Slice(d, m.Entries, binary.Struct, 0)
-			for i := range m.Entries {
-				m.Entries[i].ScanBinary(d)
-				if d.Failed(i) {
-					break
-				}
+	from, last := uint32(0), uint32(6)
+	if n, at := binary.NextList(b, p, 7, binary.Struct); at > 0 {
+		d.Pos = at
+		m.Entries = binary.Resize(d, m.Entries, n)
+		for i := range m.Entries {
+			m.Entries[i].ScanBinary(d)
+			if d.Failed(i) {
+				break
 			}
-		case binary.I64 | 8:
-			m.Round = d.I64()
-		default:
-			d.Skip(f)
+		}
+		b, p, from, last = d.Buf, d.Pos, 7, 8
+		p = binary.NextI64(b, p, 8, &m.Round)
+	}
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, from, last); f != binary.Stop; f = d.Field(f) {
+			switch f {
+			case binary.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case binary.I64 | 2:
+				m.Term = Term(d.I64())
+			case binary.I64 | 3:
+				m.Leader = NodeID(d.I64())
+			case binary.I64 | 4:
+				m.PrevIndex = Index(d.I64())
+			case binary.I64 | 5:
+				m.PrevTerm = Term(d.I64())
+			case binary.I64 | 6:
+				m.Commit = Index(d.I64())
+			case binary.List | 7:
+				m.Entries = binary.Slice(d, m.Entries, binary.Struct, 0)
+				for i := range m.Entries {
+					m.Entries[i].ScanBinary(d)
+					if d.Failed(i) {
+						break
+					}
+				}
+			case binary.I64 | 8:
+				m.Round = d.I64()
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&appendRequestInfo)
@@ -388,28 +407,30 @@ func (m *AppendResponse) ScanBinary(d *binary.Decoder) {
 	p = binary.NextI64(b, p, 4, (*int64)(&m.PrevIndex))
 	p = binary.NextI64(b, p, 5, (*int64)(&m.Matched))
 	p = binary.NextI64(b, p, 6, &m.Round)
-	for f := d.Resume(b, p, 6); f != binary.Stop; f = d.Field(f) {
-		switch f {
-		case binary.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case binary.I64 | 2:
-			m.Term = Term(d.I64())
-		case binary.I32 | 3:
-			m.Status = AppendStatus(d.I32())
-		case binary.I64 | 4:
-			m.PrevIndex = Index(d.I64())
-		case binary.I64 | 5:
-			m.Matched = Index(d.I64())
-		case binary.I64 | 6:
-			m.Round = d.I64()
-		case binary.I64 | 7:
-			m.ConflictTerm = codec.Some(Term(d.I64()))
-		case binary.I64 | 8:
-			m.ConflictIndex = codec.Some(Index(d.I64()))
-		case binary.I64 | 9:
-			m.LastIndex = codec.Some(Index(d.I64()))
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 6); f != binary.Stop; f = d.Field(f) {
+			switch f {
+			case binary.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case binary.I64 | 2:
+				m.Term = Term(d.I64())
+			case binary.I32 | 3:
+				m.Status = AppendStatus(d.I32())
+			case binary.I64 | 4:
+				m.PrevIndex = Index(d.I64())
+			case binary.I64 | 5:
+				m.Matched = Index(d.I64())
+			case binary.I64 | 6:
+				m.Round = d.I64()
+			case binary.I64 | 7:
+				m.ConflictTerm = codec.Some(Term(d.I64()))
+			case binary.I64 | 8:
+				m.ConflictIndex = codec.Some(Index(d.I64()))
+			case binary.I64 | 9:
+				m.LastIndex = codec.Some(Index(d.I64()))
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&appendResponseInfo)
@@ -443,20 +464,22 @@ func (m *Beat) ScanBinary(d *binary.Decoder) {
 	p = binary.NextI64(b, p, 3, (*int64)(&m.Commit))
 	p = binary.NextI64(b, p, 4, &m.Round)
 	p = binary.NextBool(b, p, 5, &m.Quiesce)
-	for f := d.Resume(b, p, 5); f != binary.Stop; f = d.Field(f) {
-		switch f {
-		case binary.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case binary.I64 | 2:
-			m.Term = Term(d.I64())
-		case binary.I64 | 3:
-			m.Commit = Index(d.I64())
-		case binary.I64 | 4:
-			m.Round = d.I64()
-		case binary.Bool | 5:
-			m.Quiesce = d.FieldBool(f)
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 5); f != binary.Stop; f = d.Field(f) {
+			switch f {
+			case binary.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case binary.I64 | 2:
+				m.Term = Term(d.I64())
+			case binary.I64 | 3:
+				m.Commit = Index(d.I64())
+			case binary.I64 | 4:
+				m.Round = d.I64()
+			case binary.Bool | 5:
+				m.Quiesce = d.FieldBool(f)
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&beatInfo)
@@ -487,22 +510,37 @@ func (m *HeartbeatRequest) ScanBinary(d *binary.Decoder) {
 	d.Enter()
 	b, p := d.Buf, d.Pos
 	p = binary.NextI64(b, p, 1, (*int64)(&m.Leader))
-	for f := d.Resume(b, p, 1); f != binary.Stop; f = d.Field(f) {
-		switch f {
-		case binary.I64 | 1:
-			m.Leader = NodeID(d.I64())
-		case binary.List | 2:
-			m.Beats = binary.Slice(d, m.Beats, binary.Struct, 0)
-			for i := range m.Beats {
-				m.Beats[i].ScanBinary(d)
-				if d.Failed(i) {
-					break
-				}
+	from, last := uint32(0), uint32(1)
+	if n, at := binary.NextList(b, p, 2, binary.Struct); at > 0 {
+		d.Pos = at
+		m.Beats = binary.Resize(d, m.Beats, n)
+		for i := range m.Beats {
+			m.Beats[i].ScanBinary(d)
+			if d.Failed(i) {
+				break
 			}
-		case binary.I64 | 3:
-			m.BootID = d.I64()
-		default:
-			d.Skip(f)
+		}
+		b, p, from, last = d.Buf, d.Pos, 2, 3
+		p = binary.NextI64(b, p, 3, &m.BootID)
+	}
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, from, last); f != binary.Stop; f = d.Field(f) {
+			switch f {
+			case binary.I64 | 1:
+				m.Leader = NodeID(d.I64())
+			case binary.List | 2:
+				m.Beats = binary.Slice(d, m.Beats, binary.Struct, 0)
+				for i := range m.Beats {
+					m.Beats[i].ScanBinary(d)
+					if d.Failed(i) {
+						break
+					}
+				}
+			case binary.I64 | 3:
+				m.BootID = d.I64()
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&heartbeatRequestInfo)
@@ -534,18 +572,20 @@ func (m *BeatAck) ScanBinary(d *binary.Decoder) {
 	p = binary.NextI64(b, p, 2, (*int64)(&m.Term))
 	p = binary.NextI64(b, p, 3, &m.Round)
 	p = binary.NextBool(b, p, 4, &m.Wake)
-	for f := d.Resume(b, p, 4); f != binary.Stop; f = d.Field(f) {
-		switch f {
-		case binary.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case binary.I64 | 2:
-			m.Term = Term(d.I64())
-		case binary.I64 | 3:
-			m.Round = d.I64()
-		case binary.Bool | 4:
-			m.Wake = d.FieldBool(f)
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 4); f != binary.Stop; f = d.Field(f) {
+			switch f {
+			case binary.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case binary.I64 | 2:
+				m.Term = Term(d.I64())
+			case binary.I64 | 3:
+				m.Round = d.I64()
+			case binary.Bool | 4:
+				m.Wake = d.FieldBool(f)
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&beatAckInfo)
@@ -676,31 +716,33 @@ func (m *SnapshotChunk) ScanBinary(d *binary.Decoder) {
 	p = binary.NextI64(b, p, 3, (*int64)(&m.Leader))
 	p = binary.NextI64(b, p, 4, (*int64)(&m.Source))
 	p = binary.NextBytes(b, p, 5, &m.SnapshotID)
-	for f := d.Resume(b, p, 5); f != binary.Stop; f = d.Field(f) {
-		switch f {
-		case binary.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case binary.I64 | 2:
-			m.Term = Term(d.I64())
-		case binary.I64 | 3:
-			m.Leader = NodeID(d.I64())
-		case binary.I64 | 4:
-			m.Source = NodeID(d.I64())
-		case binary.Binary | 5:
-			m.SnapshotID = d.Bytes()
-		case binary.Struct | 6:
-			m.Meta = binary.New[SnapshotMeta](d)
-			m.Meta.ScanBinary(d)
-		case binary.I64 | 7:
-			m.Offset = d.I64()
-		case binary.Binary | 8:
-			m.Data = d.Bytes()
-		case binary.I64 | 9:
-			m.ChunkCrc32c = d.I64()
-		case binary.Bool | 10:
-			m.Done = d.FieldBool(f)
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 5); f != binary.Stop; f = d.Field(f) {
+			switch f {
+			case binary.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case binary.I64 | 2:
+				m.Term = Term(d.I64())
+			case binary.I64 | 3:
+				m.Leader = NodeID(d.I64())
+			case binary.I64 | 4:
+				m.Source = NodeID(d.I64())
+			case binary.Binary | 5:
+				m.SnapshotID = d.Bytes()
+			case binary.Struct | 6:
+				m.Meta = binary.New[SnapshotMeta](d)
+				m.Meta.ScanBinary(d)
+			case binary.I64 | 7:
+				m.Offset = d.I64()
+			case binary.Binary | 8:
+				m.Data = d.Bytes()
+			case binary.I64 | 9:
+				m.ChunkCrc32c = d.I64()
+			case binary.Bool | 10:
+				m.Done = d.FieldBool(f)
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&snapshotChunkInfo)
@@ -1106,22 +1148,24 @@ func (m *ProposeRequest) ScanBinary(d *binary.Decoder) {
 	b, p := d.Buf, d.Pos
 	p = binary.NextI64(b, p, 1, (*int64)(&m.Group))
 	p = binary.NextBytes(b, p, 2, &m.Command)
-	for f := d.Resume(b, p, 2); f != binary.Stop; f = d.Field(f) {
-		switch f {
-		case binary.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case binary.Binary | 2:
-			m.Command = d.Bytes()
-		case binary.I64 | 3:
-			m.Session = codec.Some(d.I64())
-		case binary.I64 | 4:
-			m.Serial = codec.Some(d.I64())
-		case binary.I64 | 5:
-			m.AckedBelow = codec.Some(d.I64())
-		case binary.I32 | 6:
-			m.TimeoutMs = d.I32()
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 2); f != binary.Stop; f = d.Field(f) {
+			switch f {
+			case binary.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case binary.Binary | 2:
+				m.Command = d.Bytes()
+			case binary.I64 | 3:
+				m.Session = codec.Some(d.I64())
+			case binary.I64 | 4:
+				m.Serial = codec.Some(d.I64())
+			case binary.I64 | 5:
+				m.AckedBelow = codec.Some(d.I64())
+			case binary.I32 | 6:
+				m.TimeoutMs = d.I32()
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&proposeRequestInfo)
@@ -1153,18 +1197,20 @@ func (m *ProposeResponse) ScanBinary(d *binary.Decoder) {
 	p = binary.NextI64(b, p, 2, (*int64)(&m.Index))
 	p = binary.NextI64(b, p, 3, (*int64)(&m.Term))
 	p = binary.NextBytes(b, p, 4, &m.Result)
-	for f := d.Resume(b, p, 4); f != binary.Stop; f = d.Field(f) {
-		switch f {
-		case binary.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case binary.I64 | 2:
-			m.Index = Index(d.I64())
-		case binary.I64 | 3:
-			m.Term = Term(d.I64())
-		case binary.Binary | 4:
-			m.Result = d.Bytes()
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 4); f != binary.Stop; f = d.Field(f) {
+			switch f {
+			case binary.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case binary.I64 | 2:
+				m.Index = Index(d.I64())
+			case binary.I64 | 3:
+				m.Term = Term(d.I64())
+			case binary.Binary | 4:
+				m.Result = d.Bytes()
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&proposeResponseInfo)
@@ -1333,22 +1379,24 @@ func (m *ReadRequest) ScanBinary(d *binary.Decoder) {
 	p = binary.NextBytes(b, p, 2, &m.Query)
 	p = binary.NextI32(b, p, 3, (*int32)(&m.Consistency))
 	p = binary.NextI32(b, p, 4, &m.TimeoutMs)
-	for f := d.Resume(b, p, 4); f != binary.Stop; f = d.Field(f) {
-		switch f {
-		case binary.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case binary.Binary | 2:
-			m.Query = d.Bytes()
-		case binary.I32 | 3:
-			m.Consistency = Consistency(d.I32())
-		case binary.I32 | 4:
-			m.TimeoutMs = d.I32()
-		case binary.I64 | 5:
-			m.MaxStaleMs = codec.Some(d.I64())
-		case binary.I64 | 6:
-			m.MinIndex = codec.Some(Index(d.I64()))
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 4); f != binary.Stop; f = d.Field(f) {
+			switch f {
+			case binary.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case binary.Binary | 2:
+				m.Query = d.Bytes()
+			case binary.I32 | 3:
+				m.Consistency = Consistency(d.I32())
+			case binary.I32 | 4:
+				m.TimeoutMs = d.I32()
+			case binary.I64 | 5:
+				m.MaxStaleMs = codec.Some(d.I64())
+			case binary.I64 | 6:
+				m.MinIndex = codec.Some(Index(d.I64()))
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&readRequestInfo)
@@ -1378,16 +1426,18 @@ func (m *ReadResponse) ScanBinary(d *binary.Decoder) {
 	p = binary.NextI64(b, p, 1, (*int64)(&m.Group))
 	p = binary.NextI64(b, p, 2, (*int64)(&m.Index))
 	p = binary.NextBytes(b, p, 3, &m.Result)
-	for f := d.Resume(b, p, 3); f != binary.Stop; f = d.Field(f) {
-		switch f {
-		case binary.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case binary.I64 | 2:
-			m.Index = Index(d.I64())
-		case binary.Binary | 3:
-			m.Result = d.Bytes()
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 3); f != binary.Stop; f = d.Field(f) {
+			switch f {
+			case binary.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case binary.I64 | 2:
+				m.Index = Index(d.I64())
+			case binary.Binary | 3:
+				m.Result = d.Bytes()
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&readResponseInfo)

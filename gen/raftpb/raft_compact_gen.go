@@ -31,18 +31,20 @@ func (m *Payload) ScanCompact(d *compact.Decoder) {
 	d.Enter()
 	b, p := d.Buf, d.Pos
 	p = compact.NextBytes(b, p, &m.Command)
-	for f := d.Resume(b, p, 1); f != compact.Stop; f = d.Field(f) {
-		switch f {
-		case compact.Binary | 1:
-			m.Command = d.Bytes()
-		case compact.I64 | 2:
-			m.Session = codec.Some(d.I64())
-		case compact.I64 | 3:
-			m.Serial = codec.Some(d.I64())
-		case compact.I64 | 4:
-			m.AckedBelow = codec.Some(d.I64())
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 1); f != compact.Stop; f = d.Field(f) {
+			switch f {
+			case compact.Binary | 1:
+				m.Command = d.Bytes()
+			case compact.I64 | 2:
+				m.Session = codec.Some(d.I64())
+			case compact.I64 | 3:
+				m.Serial = codec.Some(d.I64())
+			case compact.I64 | 4:
+				m.AckedBelow = codec.Some(d.I64())
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&payloadInfo)
@@ -77,20 +79,22 @@ func (m *Entry) ScanCompact(d *compact.Decoder) {
 	p = compact.NextI32(b, p, (*int32)(&m.Kind))
 	p = compact.NextBytes(b, p, &m.Body)
 	p = compact.NextI64(b, p, &m.Crc32c)
-	for f := d.Resume(b, p, 4); f != compact.Stop; f = d.Field(f) {
-		switch f {
-		case compact.I64 | 1:
-			m.Term = Term(d.I64())
-		case compact.I32 | 2:
-			m.Kind = EntryKind(d.I32())
-		case compact.Binary | 3:
-			m.Body = d.Bytes()
-		case compact.I64 | 4:
-			m.Crc32c = d.I64()
-		case compact.I32 | 5:
-			m.StrippedBytes = codec.Some(d.I32())
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 4); f != compact.Stop; f = d.Field(f) {
+			switch f {
+			case compact.I64 | 1:
+				m.Term = Term(d.I64())
+			case compact.I32 | 2:
+				m.Kind = EntryKind(d.I32())
+			case compact.Binary | 3:
+				m.Body = d.Bytes()
+			case compact.I64 | 4:
+				m.Crc32c = d.I64()
+			case compact.I32 | 5:
+				m.StrippedBytes = codec.Some(d.I32())
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&entryInfo)
@@ -321,32 +325,47 @@ func (m *AppendRequest) ScanCompact(d *compact.Decoder) {
 	p = compact.NextI64(b, p, (*int64)(&m.PrevIndex))
 	p = compact.NextI64(b, p, (*int64)(&m.PrevTerm))
 	p = compact.NextI64(b, p, (*int64)(&m.Commit))
-	for f := d.Resume(b, p, 6); f != compact.Stop; f = d.Field(f) {
-		switch f {
-		case compact.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case compact.I64 | 2:
-			m.Term = Term(d.I64())
-		case compact.I64 | 3:
-			m.Leader = NodeID(d.I64())
-		case compact.I64 | 4:
-			m.PrevIndex = Index(d.I64())
-		case compact.I64 | 5:
-			m.PrevTerm = Term(d.I64())
-		case compact.I64 | 6:
-			m.Commit = Index(d.I64())
-		case compact.List | 7:
-			m.Entries = compact.Slice(d, m.Entries, compact.Struct, 0)
-			for i := range m.Entries {
-				m.Entries[i].ScanCompact(d)
-				if d.Failed(i) {
-					break
-				}
+	from, last := uint32(0), uint32(6)
+	if n, at := compact.NextList(b, p, compact.Struct); at > 0 {
+		d.Pos = at
+		m.Entries = compact.Resize(d, m.Entries, n)
+		for i := range m.Entries {
+			m.Entries[i].ScanCompact(d)
+			if d.Failed(i) {
+				break
 			}
-		case compact.I64 | 8:
-			m.Round = d.I64()
-		default:
-			d.Skip(f)
+		}
+		b, p, from, last = d.Buf, d.Pos, 7, 8
+		p = compact.NextI64(b, p, &m.Round)
+	}
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, from, last); f != compact.Stop; f = d.Field(f) {
+			switch f {
+			case compact.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case compact.I64 | 2:
+				m.Term = Term(d.I64())
+			case compact.I64 | 3:
+				m.Leader = NodeID(d.I64())
+			case compact.I64 | 4:
+				m.PrevIndex = Index(d.I64())
+			case compact.I64 | 5:
+				m.PrevTerm = Term(d.I64())
+			case compact.I64 | 6:
+				m.Commit = Index(d.I64())
+			case compact.List | 7:
+				m.Entries = compact.Slice(d, m.Entries, compact.Struct, 0)
+				for i := range m.Entries {
+					m.Entries[i].ScanCompact(d)
+					if d.Failed(i) {
+						break
+					}
+				}
+			case compact.I64 | 8:
+				m.Round = d.I64()
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&appendRequestInfo)
@@ -394,28 +413,30 @@ func (m *AppendResponse) ScanCompact(d *compact.Decoder) {
 	p = compact.NextI64(b, p, (*int64)(&m.PrevIndex))
 	p = compact.NextI64(b, p, (*int64)(&m.Matched))
 	p = compact.NextI64(b, p, &m.Round)
-	for f := d.Resume(b, p, 6); f != compact.Stop; f = d.Field(f) {
-		switch f {
-		case compact.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case compact.I64 | 2:
-			m.Term = Term(d.I64())
-		case compact.I32 | 3:
-			m.Status = AppendStatus(d.I32())
-		case compact.I64 | 4:
-			m.PrevIndex = Index(d.I64())
-		case compact.I64 | 5:
-			m.Matched = Index(d.I64())
-		case compact.I64 | 6:
-			m.Round = d.I64()
-		case compact.I64 | 7:
-			m.ConflictTerm = codec.Some(Term(d.I64()))
-		case compact.I64 | 8:
-			m.ConflictIndex = codec.Some(Index(d.I64()))
-		case compact.I64 | 9:
-			m.LastIndex = codec.Some(Index(d.I64()))
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 6); f != compact.Stop; f = d.Field(f) {
+			switch f {
+			case compact.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case compact.I64 | 2:
+				m.Term = Term(d.I64())
+			case compact.I32 | 3:
+				m.Status = AppendStatus(d.I32())
+			case compact.I64 | 4:
+				m.PrevIndex = Index(d.I64())
+			case compact.I64 | 5:
+				m.Matched = Index(d.I64())
+			case compact.I64 | 6:
+				m.Round = d.I64()
+			case compact.I64 | 7:
+				m.ConflictTerm = codec.Some(Term(d.I64()))
+			case compact.I64 | 8:
+				m.ConflictIndex = codec.Some(Index(d.I64()))
+			case compact.I64 | 9:
+				m.LastIndex = codec.Some(Index(d.I64()))
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&appendResponseInfo)
@@ -449,20 +470,22 @@ func (m *Beat) ScanCompact(d *compact.Decoder) {
 	p = compact.NextI64(b, p, (*int64)(&m.Commit))
 	p = compact.NextI64(b, p, &m.Round)
 	p = compact.NextBool(b, p, &m.Quiesce)
-	for f := d.Resume(b, p, 5); f != compact.Stop; f = d.Field(f) {
-		switch f {
-		case compact.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case compact.I64 | 2:
-			m.Term = Term(d.I64())
-		case compact.I64 | 3:
-			m.Commit = Index(d.I64())
-		case compact.I64 | 4:
-			m.Round = d.I64()
-		case compact.True | 5, compact.False | 5:
-			m.Quiesce = d.FieldBool(f)
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 5); f != compact.Stop; f = d.Field(f) {
+			switch f {
+			case compact.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case compact.I64 | 2:
+				m.Term = Term(d.I64())
+			case compact.I64 | 3:
+				m.Commit = Index(d.I64())
+			case compact.I64 | 4:
+				m.Round = d.I64()
+			case compact.True | 5, compact.False | 5:
+				m.Quiesce = d.FieldBool(f)
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&beatInfo)
@@ -493,22 +516,37 @@ func (m *HeartbeatRequest) ScanCompact(d *compact.Decoder) {
 	d.Enter()
 	b, p := d.Buf, d.Pos
 	p = compact.NextI64(b, p, (*int64)(&m.Leader))
-	for f := d.Resume(b, p, 1); f != compact.Stop; f = d.Field(f) {
-		switch f {
-		case compact.I64 | 1:
-			m.Leader = NodeID(d.I64())
-		case compact.List | 2:
-			m.Beats = compact.Slice(d, m.Beats, compact.Struct, 0)
-			for i := range m.Beats {
-				m.Beats[i].ScanCompact(d)
-				if d.Failed(i) {
-					break
-				}
+	from, last := uint32(0), uint32(1)
+	if n, at := compact.NextList(b, p, compact.Struct); at > 0 {
+		d.Pos = at
+		m.Beats = compact.Resize(d, m.Beats, n)
+		for i := range m.Beats {
+			m.Beats[i].ScanCompact(d)
+			if d.Failed(i) {
+				break
 			}
-		case compact.I64 | 3:
-			m.BootID = d.I64()
-		default:
-			d.Skip(f)
+		}
+		b, p, from, last = d.Buf, d.Pos, 2, 3
+		p = compact.NextI64(b, p, &m.BootID)
+	}
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, from, last); f != compact.Stop; f = d.Field(f) {
+			switch f {
+			case compact.I64 | 1:
+				m.Leader = NodeID(d.I64())
+			case compact.List | 2:
+				m.Beats = compact.Slice(d, m.Beats, compact.Struct, 0)
+				for i := range m.Beats {
+					m.Beats[i].ScanCompact(d)
+					if d.Failed(i) {
+						break
+					}
+				}
+			case compact.I64 | 3:
+				m.BootID = d.I64()
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&heartbeatRequestInfo)
@@ -540,18 +578,20 @@ func (m *BeatAck) ScanCompact(d *compact.Decoder) {
 	p = compact.NextI64(b, p, (*int64)(&m.Term))
 	p = compact.NextI64(b, p, &m.Round)
 	p = compact.NextBool(b, p, &m.Wake)
-	for f := d.Resume(b, p, 4); f != compact.Stop; f = d.Field(f) {
-		switch f {
-		case compact.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case compact.I64 | 2:
-			m.Term = Term(d.I64())
-		case compact.I64 | 3:
-			m.Round = d.I64()
-		case compact.True | 4, compact.False | 4:
-			m.Wake = d.FieldBool(f)
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 4); f != compact.Stop; f = d.Field(f) {
+			switch f {
+			case compact.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case compact.I64 | 2:
+				m.Term = Term(d.I64())
+			case compact.I64 | 3:
+				m.Round = d.I64()
+			case compact.True | 4, compact.False | 4:
+				m.Wake = d.FieldBool(f)
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&beatAckInfo)
@@ -684,31 +724,33 @@ func (m *SnapshotChunk) ScanCompact(d *compact.Decoder) {
 	p = compact.NextI64(b, p, (*int64)(&m.Leader))
 	p = compact.NextI64(b, p, (*int64)(&m.Source))
 	p = compact.NextBytes(b, p, &m.SnapshotID)
-	for f := d.Resume(b, p, 5); f != compact.Stop; f = d.Field(f) {
-		switch f {
-		case compact.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case compact.I64 | 2:
-			m.Term = Term(d.I64())
-		case compact.I64 | 3:
-			m.Leader = NodeID(d.I64())
-		case compact.I64 | 4:
-			m.Source = NodeID(d.I64())
-		case compact.Binary | 5:
-			m.SnapshotID = d.Bytes()
-		case compact.Struct | 6:
-			m.Meta = compact.New[SnapshotMeta](d)
-			m.Meta.ScanCompact(d)
-		case compact.I64 | 7:
-			m.Offset = d.I64()
-		case compact.Binary | 8:
-			m.Data = d.Bytes()
-		case compact.I64 | 9:
-			m.ChunkCrc32c = d.I64()
-		case compact.True | 10, compact.False | 10:
-			m.Done = d.FieldBool(f)
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 5); f != compact.Stop; f = d.Field(f) {
+			switch f {
+			case compact.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case compact.I64 | 2:
+				m.Term = Term(d.I64())
+			case compact.I64 | 3:
+				m.Leader = NodeID(d.I64())
+			case compact.I64 | 4:
+				m.Source = NodeID(d.I64())
+			case compact.Binary | 5:
+				m.SnapshotID = d.Bytes()
+			case compact.Struct | 6:
+				m.Meta = compact.New[SnapshotMeta](d)
+				m.Meta.ScanCompact(d)
+			case compact.I64 | 7:
+				m.Offset = d.I64()
+			case compact.Binary | 8:
+				m.Data = d.Bytes()
+			case compact.I64 | 9:
+				m.ChunkCrc32c = d.I64()
+			case compact.True | 10, compact.False | 10:
+				m.Done = d.FieldBool(f)
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&snapshotChunkInfo)
@@ -1120,22 +1162,24 @@ func (m *ProposeRequest) ScanCompact(d *compact.Decoder) {
 	b, p := d.Buf, d.Pos
 	p = compact.NextI64(b, p, (*int64)(&m.Group))
 	p = compact.NextBytes(b, p, &m.Command)
-	for f := d.Resume(b, p, 2); f != compact.Stop; f = d.Field(f) {
-		switch f {
-		case compact.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case compact.Binary | 2:
-			m.Command = d.Bytes()
-		case compact.I64 | 3:
-			m.Session = codec.Some(d.I64())
-		case compact.I64 | 4:
-			m.Serial = codec.Some(d.I64())
-		case compact.I64 | 5:
-			m.AckedBelow = codec.Some(d.I64())
-		case compact.I32 | 6:
-			m.TimeoutMs = d.I32()
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 2); f != compact.Stop; f = d.Field(f) {
+			switch f {
+			case compact.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case compact.Binary | 2:
+				m.Command = d.Bytes()
+			case compact.I64 | 3:
+				m.Session = codec.Some(d.I64())
+			case compact.I64 | 4:
+				m.Serial = codec.Some(d.I64())
+			case compact.I64 | 5:
+				m.AckedBelow = codec.Some(d.I64())
+			case compact.I32 | 6:
+				m.TimeoutMs = d.I32()
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&proposeRequestInfo)
@@ -1167,18 +1211,20 @@ func (m *ProposeResponse) ScanCompact(d *compact.Decoder) {
 	p = compact.NextI64(b, p, (*int64)(&m.Index))
 	p = compact.NextI64(b, p, (*int64)(&m.Term))
 	p = compact.NextBytes(b, p, &m.Result)
-	for f := d.Resume(b, p, 4); f != compact.Stop; f = d.Field(f) {
-		switch f {
-		case compact.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case compact.I64 | 2:
-			m.Index = Index(d.I64())
-		case compact.I64 | 3:
-			m.Term = Term(d.I64())
-		case compact.Binary | 4:
-			m.Result = d.Bytes()
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 4); f != compact.Stop; f = d.Field(f) {
+			switch f {
+			case compact.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case compact.I64 | 2:
+				m.Index = Index(d.I64())
+			case compact.I64 | 3:
+				m.Term = Term(d.I64())
+			case compact.Binary | 4:
+				m.Result = d.Bytes()
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&proposeResponseInfo)
@@ -1349,22 +1395,24 @@ func (m *ReadRequest) ScanCompact(d *compact.Decoder) {
 	p = compact.NextBytes(b, p, &m.Query)
 	p = compact.NextI32(b, p, (*int32)(&m.Consistency))
 	p = compact.NextI32(b, p, &m.TimeoutMs)
-	for f := d.Resume(b, p, 4); f != compact.Stop; f = d.Field(f) {
-		switch f {
-		case compact.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case compact.Binary | 2:
-			m.Query = d.Bytes()
-		case compact.I32 | 3:
-			m.Consistency = Consistency(d.I32())
-		case compact.I32 | 4:
-			m.TimeoutMs = d.I32()
-		case compact.I64 | 5:
-			m.MaxStaleMs = codec.Some(d.I64())
-		case compact.I64 | 6:
-			m.MinIndex = codec.Some(Index(d.I64()))
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 4); f != compact.Stop; f = d.Field(f) {
+			switch f {
+			case compact.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case compact.Binary | 2:
+				m.Query = d.Bytes()
+			case compact.I32 | 3:
+				m.Consistency = Consistency(d.I32())
+			case compact.I32 | 4:
+				m.TimeoutMs = d.I32()
+			case compact.I64 | 5:
+				m.MaxStaleMs = codec.Some(d.I64())
+			case compact.I64 | 6:
+				m.MinIndex = codec.Some(Index(d.I64()))
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&readRequestInfo)
@@ -1394,16 +1442,18 @@ func (m *ReadResponse) ScanCompact(d *compact.Decoder) {
 	p = compact.NextI64(b, p, (*int64)(&m.Group))
 	p = compact.NextI64(b, p, (*int64)(&m.Index))
 	p = compact.NextBytes(b, p, &m.Result)
-	for f := d.Resume(b, p, 3); f != compact.Stop; f = d.Field(f) {
-		switch f {
-		case compact.I64 | 1:
-			m.Group = GroupID(d.I64())
-		case compact.I64 | 2:
-			m.Index = Index(d.I64())
-		case compact.Binary | 3:
-			m.Result = d.Bytes()
-		default:
-			d.Skip(f)
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, 0, 3); f != compact.Stop; f = d.Field(f) {
+			switch f {
+			case compact.I64 | 1:
+				m.Group = GroupID(d.I64())
+			case compact.I64 | 2:
+				m.Index = Index(d.I64())
+			case compact.Binary | 3:
+				m.Result = d.Bytes()
+			default:
+				d.Skip(f)
+			}
 		}
 	}
 	d.Leave(&readResponseInfo)

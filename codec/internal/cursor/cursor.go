@@ -169,9 +169,14 @@ func Slice[S ~[]T, T any](c *Cursor, s S, n int) S {
 	if n <= cap(s) {
 		return s[:n]
 	}
+	return newSlice[S](c, n)
+}
+
+//go:noinline
+func newSlice[S ~[]T, T any](c *Cursor, n int) S {
 	var zero T
 	if !c.Spend(n, int(unsafe.Sizeof(zero))) {
-		return s[:0]
+		return nil
 	}
 	return make(S, n)
 }

@@ -36,19 +36,19 @@ func (d *Decoder) fieldSlow(prev uint32) uint32 {
 	return Stop
 }
 
-// Resume goes on as Field does: at position p of b, which is d.Buf, behind the field last; with a p of -1 at the
-// struct's start.
-func (d *Decoder) Resume(b []byte, p int, last uint32) uint32 {
+// Ends reads the struct's end if that is what stands at position p of b, which is d.Buf, and reports whether it is.
+func (d *Decoder) Ends(b []byte, p int) bool {
 	if uint(p) < uint(len(b)) && b[p] == 0 {
 		d.Pos = p + 1
-		return Stop
+		return true
 	}
-	return d.resume(p, last)
+	return false
 }
 
-func (d *Decoder) resume(p int, last uint32) uint32 {
+// Resume goes on as Field does: at position p behind the field last; or, if p is -1, where d is, behind the field from.
+func (d *Decoder) Resume(p int, from, last uint32) uint32 {
 	if p < 0 {
-		return d.Field(0)
+		return d.Field(from)
 	}
 	d.Pos = p
 	return d.Field(last)

@@ -3,8 +3,8 @@ package binary
 import "encoding/binary"
 
 // The Next functions read the field id if it is what stands at position p of b. They return the position behind it.
-// Else they return -1, which all later calls hand on, and the struct is read from its start by the loop over its
-// fields.
+// Else they return -1, which all later calls hand on, and the loop over the fields reads the struct from its start, or
+// from behind the list.
 
 // follows reports whether field id of wire type t is at p, with a value of at least size bytes.
 func follows(b []byte, p, id, size int, t byte) bool {
@@ -53,4 +53,17 @@ func NextBytes(b []byte, p, id int, v *[]byte) int {
 	}
 	*v = b[p : p+n : p+n]
 	return p + n
+}
+
+// NextList reads the headers of a field of type list and of its n elements, and returns the position behind them.
+// Else at is -1, and p stays good.
+func NextList(b []byte, p, id int, elem uint32) (n, at int) {
+	if !follows(b, p, id, 5, typeList) || uint32(b[p+3]) != elem>>16 {
+		return 0, -1
+	}
+	n = int(int32(binary.BigEndian.Uint32(b[p+4:])))
+	if p += 8; n < 0 || n > (len(b)-p)/minSize(elem>>16) {
+		return 0, -1
+	}
+	return n, p
 }

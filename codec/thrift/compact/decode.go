@@ -28,7 +28,8 @@ import (
 //
 //	b, p := d.Buf, d.Pos
 //	p = compact.NextI64(b, p, (*int64)(&m.Term))
-//	for f := d.Resume(b, p, 1); f != compact.Stop; f = d.Field(f) {
+//	if !d.Ends(b, p) {
+//		for f := d.Resume(p, 0, 1); f != compact.Stop; f = d.Field(f) {
 type Decoder struct {
 	cursor.Cursor
 }
@@ -40,9 +41,14 @@ func (d *Decoder) Done(info *codec.StructInfo) (int, error) { return d.Finish("t
 // or Stop at the struct's end and after an error.
 func (d *Decoder) Field(prev uint32) uint32 {
 	if p := uint(d.Pos); p < uint(len(d.Buf)) {
-		if h := uint32(d.Buf[p]); h > 15 && h&15 != 0 {
+		h := uint32(d.Buf[p])
+		if h > 15 && h&15 != 0 {
 			d.Pos++
 			return h<<16&0xf0000 | (prev+h>>4)&0xffff
+		}
+		if h == 0 {
+			d.Pos++
+			return Stop
 		}
 	}
 	return d.fieldSlow(prev)
@@ -125,19 +131,19 @@ func (d *Decoder) OptBytes() []byte {
 // Text reads a string, which must be UTF-8.
 func (d *Decoder) Text() string { return d.Cursor.Text(d.OptBytes()) }
 
-// Resume goes on as Field does: at position p of b, which is d.Buf, behind the field last; with a p of -1 at the
-// struct's start.
-func (d *Decoder) Resume(b []byte, p int, last uint32) uint32 {
+// Ends reads the struct's end if that is what stands at position p of b, which is d.Buf, and reports whether it is.
+func (d *Decoder) Ends(b []byte, p int) bool {
 	if uint(p) < uint(len(b)) && b[p] == 0 {
 		d.Pos = p + 1
-		return Stop
+		return true
 	}
-	return d.resume(p, last)
+	return false
 }
 
-func (d *Decoder) resume(p int, last uint32) uint32 {
+// Resume goes on as Field does: at position p behind the field last; or, if p is -1, where d is, behind the field from.
+func (d *Decoder) Resume(p int, from, last uint32) uint32 {
 	if p < 0 {
-		return d.Field(0)
+		return d.Field(from)
 	}
 	d.Pos = p
 	return d.Field(last)

@@ -49,7 +49,7 @@ func TestPutWritesWhatAppendDoes(t *testing.T) {
 }
 
 // What the Next functions take, the general ones take alike; what they cannot take, they say so and leave alone. Every
-// field is read from the end of the input, from its middle, and cut short at every byte.
+// field is read from the middle of the input, from its end, where only the end of the struct follows, and cut short.
 func TestNextReadsWhatTheLoopDoes(t *testing.T) {
 	for _, v := range numbers() {
 		b := AppendI64Field(nil, 0, 1, v)
@@ -74,15 +74,14 @@ func TestNextReadsWhatTheLoopDoes(t *testing.T) {
 	}
 }
 
-// nextAgrees reads the field b. A next that refuses it whole is allowed near the end of the input only, unless must
-// is false.
+// nextAgrees reads the field b. A next may refuse it whole unless it must take it.
 func nextAgrees(t *testing.T, b []byte, next func(b []byte) (pos int, same bool), must bool) {
 	t.Helper()
 	padded := append(slices.Clone(b), make([]byte, 8)...)
 	if p, same := next(padded); p != -1 && (p != len(b) || !same) || p == -1 && must {
 		t.Fatalf("%.20x: read to %d, want %d, same value: %v", b, p, len(b), same)
 	}
-	if p, same := next(slices.Clone(b)); p != -1 && (p != len(b) || !same) {
+	if p, same := next(append(slices.Clone(b), 0)); p != -1 && (p != len(b) || !same) || p == -1 && must {
 		t.Fatalf("%.20x at the end: read to %d, want %d, same value: %v", b, p, len(b), same)
 	}
 	for n := range min(len(b), 20) {
@@ -133,5 +132,35 @@ func TestNextRefusesLongVarints(t *testing.T) {
 	huge := append([]byte{1<<4 | typeBinary}, appendVarint(nil, 1<<32+1)...)
 	if p := NextBytes(append(huge, make([]byte, 16)...), 0, &b); p != -1 {
 		t.Errorf("length over 32 bits: %d", p)
+	}
+}
+
+// A list is read whose header is short and whose count the input can hold.
+func TestNextList(t *testing.T) {
+	for n := range 20 {
+		b := append(AppendListField(nil, 0, 1, Struct, n), make([]byte, n)...)
+		got, at := NextList(b, 0, Struct)
+		if n < 15 && (got != n || at != 2) || n >= 15 && at != -1 {
+			t.Errorf("%d elements: %d at %d", n, got, at)
+		}
+		if n == 0 || n >= 15 {
+			continue
+		}
+		for what, b := range map[string][]byte{
+			"cut":            b[:len(b)-1],
+			"header only":    b[:1],
+			"other elements": AppendListField(nil, 0, 1, I64, n),
+			"another field":  AppendListField(nil, 0, 2, Struct, n),
+			"another type":   AppendI64Field(nil, 0, 1, int64(n)),
+			"nothing":        nil,
+			"a set":          AppendSetField(nil, 0, 1, Struct, n),
+		} {
+			if _, at := NextList(b, 0, Struct); at != -1 {
+				t.Errorf("%d elements, %s: at %d", n, what, at)
+			}
+		}
+		if _, at := NextList(b, -1, Struct); at != -1 {
+			t.Errorf("%d elements after a failure: at %d", n, at)
+		}
 	}
 }
