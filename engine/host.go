@@ -63,6 +63,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	}
 	h.rt = runtime.New(runtime.Config{
 		Node: cfg.Node, Workers: cfg.Workers, MaxInboxBytes: cfg.MaxInboxBytes, Logger: cfg.Logger, OnFatal: h.fatal,
+		MaxEventBytes: min(4<<20, cfg.MaxUncommittedBytes/4),
 	}, log, unique())
 	used, _ := codec.ByName(cfg.Codec)
 	h.network, err = cfg.Network(transport.Config{

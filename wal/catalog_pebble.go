@@ -72,6 +72,9 @@ type pebbleCatalog struct {
 }
 
 func (c *pebbleCatalog) Scan(prefix []byte, fn func(key, value []byte) error) error {
+	if len(prefix) == 0 {
+		prefix = nil // an empty bound is none; pebble's own checks index into one
+	}
 	it, err := c.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix)})
 	if err != nil {
 		return fmt.Errorf("wal: scan catalog: %w", err)

@@ -46,7 +46,7 @@ func TestASlowMachineIsFedUpToABound(t *testing.T) {
 	}
 	defer log.Close()
 	clock := &stopped{1}
-	h := New(Config{Node: 1, Workers: 1, MaxInboxBytes: 64 << 20, Logger: slog.New(slog.DiscardHandler), Clock: clock}, log, 1)
+	h := New(Config{Node: 1, Workers: 1, MaxInboxBytes: 64 << 20, MaxEventBytes: 4 << 20, Logger: slog.New(slog.DiscardHandler), Clock: clock}, log, 1)
 	machine := new(tally)
 	voter := raftpb.Member{ID: 1, Address: "one", Suffrage: raftpb.SuffrageVoter}
 	g, err := h.Start(GroupConfig{ID: 7, Machine: machine, Observer: nobody{}, Raft: raft.Config{

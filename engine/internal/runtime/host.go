@@ -19,6 +19,9 @@ type Config struct {
 	Node          raft.NodeID
 	Workers       int
 	MaxInboxBytes int
+	// MaxEventBytes bounds the proposals given to a core at once, which takes or
+	// refuses them together.
+	MaxEventBytes int
 	Logger        *slog.Logger
 	Clock         Clock // nil: the machine's
 	// OnFatal is told once, on a goroutine of its own, when the log has failed.

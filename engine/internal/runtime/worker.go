@@ -202,7 +202,7 @@ func (w *worker) stepClients(g *Group) {
 func (w *worker) stepProposals(g *Group) {
 	for rest := g.batch; len(rest) > 0; {
 		n, size := 0, 0
-		for n < len(rest) && (n == 0 || size < maxEventBytes) {
+		for n < len(rest) && (n == 0 || size < w.host.cfg.MaxEventBytes) {
 			size += len(rest[n].entry.Body) + queueOverhead
 			n++
 		}
@@ -210,10 +210,6 @@ func (w *worker) stepProposals(g *Group) {
 		rest = rest[n:]
 	}
 }
-
-// maxEventBytes bounds the proposals of one event, and with them the entries of
-// one write of the log.
-const maxEventBytes = 4 << 20
 
 func (w *worker) stepSome(g *Group, batch []proposal) {
 	entries := w.send.entries[:0]
