@@ -44,38 +44,51 @@ func (l *Log) gcStep() (bool, error) {
 	if seg == nil || l.pinned(end) {
 		return false, nil
 	}
+	// From here on nothing can make the segment count again: what is dead stays dead.
 	l.mu.Lock()
-	l.restate.Reset()
+	var stale []raftpb.GroupID
 	for _, id := range l.sortedGroups() {
 		if l.groups[id].view.stale(end) {
-			l.restate.add(restateBound(&l.groups[id].view), op{kind: opRestate, group: id})
+			stale = append(stale, id)
 		}
 	}
 	settled := l.settledLSN() >= l.endLSN()
 	l.mu.Unlock()
-	if !settled || !l.restate.Empty() {
-		// Everything handed over so far becomes durable with this.
-		return true, l.writeRestated()
+	if !settled || len(stale) > 0 {
+		if err := l.restate(stale); err != nil {
+			return false, err
+		}
 	}
 	return true, l.dropSegment(seg)
+}
+
+// restateBytes is where a batch of restated records ends.
+const restateBytes = 1 << 20
+
+// restate writes down once more what the groups must not forget. When it returns,
+// that and everything handed over before is durable.
+func (l *Log) restate(groups []raftpb.GroupID) error {
+	b := &l.restated
+	for {
+		b.Reset()
+		b.force = true
+		l.mu.Lock()
+		for len(groups) > 0 && b.size < min(restateBytes, l.o.MaxQueuedBytes/2) {
+			b.add(restateBound(&l.groups[groups[0]].view), op{kind: opRestate, group: groups[0]})
+			groups = groups[1:]
+		}
+		l.mu.Unlock()
+		if err := l.Write(b); err != nil || len(groups) == 0 {
+			return err
+		}
+	}
 }
 
 // restateBound bounds the bytes of a group's restated records.
 func restateBound(v *groupView) int { return 3*recordBound + hardStateBytes + len(v.snap.Data) }
 
-func (l *Log) writeRestated() error {
-	if l.restate.size > l.o.MaxQueuedBytes {
-		// Thousands of groups: in parts, the order does not matter.
-		n := len(l.restate.ops) / 2
-		l.restate.ops = l.restate.ops[:max(1, n)]
-		l.restate.size = l.o.MaxQueuedBytes
-	}
-	l.restate.force = true
-	return l.Write(&l.restate)
-}
-
-// restated encodes what v knows besides its entries.
-func (l *Log) restated(f *frame, id raftpb.GroupID, v *groupView) {
+// again encodes what v knows besides its entries.
+func (v *groupView) again(f *frame, id raftpb.GroupID) {
 	if v.hardLSN != 0 {
 		v.hardLSN = f.hardState(id, v.hard, recRestated)
 	}

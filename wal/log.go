@@ -62,7 +62,7 @@ type Log struct {
 	stallNext   time.Duration // the age at which it is reported next
 	counts      counters
 	pin         *Group // has entries in the oldest segment, when last asked
-	restate     Batch  // owned by the housekeeper
+	restated    Batch  // owned by the housekeeper
 	noSpace     bool   // the next segment could not be made
 	haveNext    bool   // the segment after the active one is ready
 	limitLSN    uint64 // where the active segment is full

@@ -260,7 +260,7 @@ func (l *Log) apply(f *frame, o *op) {
 		lsn, length := f.entries(o.group, o.index, o.entries, recRepair)
 		v.repair(run{first: uint64(o.index), lsn: lsn, count: 1, bytes: length})
 	case opRestate:
-		l.restated(f, o.group, v)
+		v.again(f, o.group)
 	}
 }
 
