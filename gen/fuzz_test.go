@@ -24,6 +24,7 @@ func targets() []codec.Message {
 		new(raftpb.AppendRequest), new(raftpb.HeartbeatRequest), new(raftpb.SnapshotChunk), new(raftpb.StatusResponse),
 		new(raftpb.RaftClientProposeResult), new(everything.Evolved), new(everything.Containers), new(everything.Sparse),
 		new(everything.Strict), new(modern.Keys), new(everything.Limited), new(everything.Empty),
+		new(modern.Hot),
 	}
 }
 

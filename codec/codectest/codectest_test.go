@@ -2,6 +2,7 @@ package codectest_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -71,6 +72,76 @@ func TestModern(t *testing.T) {
 			again, err := c.Append(nil, &back)
 			if err != nil || !bytes.Equal(b, again) {
 				t.Fatalf("%s:\n%x, then\n%x, %v", c.Name(), b, again, err)
+			}
+		}
+	}
+}
+
+// TestHot reads what a hot struct and an older one without some of its fields encode to, and finds what the official
+// library finds.
+func TestHot(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	for range 500 {
+		hot, old := new(modern.Hot), new(modern.Old)
+		codectest.Fill(r, hot)
+		codectest.Fill(r, old)
+		for _, m := range []codec.Message{hot, old, new(modern.Hot), new(modern.Old)} {
+			for id, factory := range map[uint8]thrift.TProtocolFactory{
+				codec.IDCompact: thrift.NewTCompactProtocolFactoryConf(nil),
+				codec.IDBinary:  thrift.NewTBinaryProtocolFactoryConf(nil),
+			} {
+				direct, _ := codec.ByID(id)
+				readAlike(t, m, direct, codec.FromProtocol("official", 70, factory))
+			}
+		}
+	}
+}
+
+// readAlike checks that two codecs write the same bytes for m, and read the same Hot from them, also when it held
+// something else before.
+func readAlike(t *testing.T, m codec.Message, direct, official codec.Codec) {
+	t.Helper()
+	b, err := direct.Append(nil, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if theirs, err := official.Append(nil, m); err != nil || !bytes.Equal(b, theirs) {
+		t.Fatalf("%s: %x, the official library %x, %v", direct.Name(), b, theirs, err)
+	}
+	limits := codec.Limits{MaxAlloc: 1 << 24}
+	got, want := modern.Hot{Second: 1, Children: make([]modern.Hot, 3), Maybe: codec.Some(int64(1))}, modern.Hot{}
+	for range 2 {
+		if err := direct.Decode(b, &got, &limits); err != nil {
+			t.Fatalf("%s: %v", direct.Name(), err)
+		}
+	}
+	if err := official.Decode(b, &want, &limits); err != nil {
+		t.Fatal(err)
+	}
+	ours, _ := direct.Append(nil, &got)
+	if theirs, _ := direct.Append(nil, &want); !bytes.Equal(ours, theirs) {
+		t.Fatalf("%s: read %+v, the official library %+v", direct.Name(), got, want)
+	}
+}
+
+// TestHotErrors finds the place of an error behind what is read in straight line.
+func TestHotErrors(t *testing.T) {
+	m := modern.Hot{Children: make([]modern.Hot, 3), Behind: 1}
+	m.Children[1].Children = make([]modern.Hot, 1)
+	m.Children[1].Children[0].Text = "\xff"
+	for _, id := range []uint8{codec.IDCompact, codec.IDBinary, codec.IDMsgpack} {
+		c, _ := codec.ByID(id)
+		b, err := c.Append(nil, &m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, ok := errors.AsType[*codec.Error](c.Decode(b, new(modern.Hot), nil))
+		if !ok || e.Kind != codec.BadText || e.Path != "Hot.children[1].children[0].text" || e.Offset <= 0 {
+			t.Errorf("%s: %v", c.Name(), e)
+		}
+		for n := range b {
+			if c.Decode(b[:n], new(modern.Hot), nil) == nil {
+				t.Errorf("%s: takes %d of %d bytes", c.Name(), n, len(b))
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-/** What older official compilers do not know or do not compile in Go. */
+/** What older official compilers do not know or do not compile in Go, and what is meant for raftgen alone. */
 namespace go modern
 
 include "basis.thrift"
@@ -30,4 +30,31 @@ struct Names {
   1: i32 _leading
   2: string string_
   3: i32 __
+}
+
+/** Hot, with fields that are read in straight line and all that ends it: a list, a required field, a gap. */
+struct Hot {
+  1: i64 first
+  2: i32 second = 7
+  3: binary blob
+  4: bool yes
+  5: list<Hot> children
+  6: i32 behind
+  7: required i64 must
+  8: optional i64 maybe
+  9: string text
+  20: i64 far
+  21: list<i32> numbers
+  22: i16 small
+} (hot = "1")
+
+/** An older Hot, which lacks some of the fields. */
+struct Old {
+  1: i64 first
+  3: binary blob
+  5: list<Old> children
+  6: i32 behind
+  7: required i64 must
+  9: string text
+  10: i64 gone
 }

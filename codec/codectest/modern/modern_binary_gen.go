@@ -317,3 +317,172 @@ func (m *Names) ParseBinary(b []byte, l *codec.Limits) (int, error) {
 	m.ScanBinary(&d)
 	return d.Done(&namesInfo)
 }
+
+// AppendBinary appends m in Thrift Binary form.
+func (m *Hot) AppendBinary(b []byte) []byte {
+	b = binary.AppendI64Field(b, 1, m.First)
+	b = binary.AppendI32Field(b, 2, m.Second)
+	b = binary.AppendBinaryField(b, 3, m.Blob)
+	b = binary.AppendBoolField(b, 4, m.Yes)
+	b = binary.AppendListField(b, 5, binary.Struct, len(m.Children))
+	for i := range m.Children {
+		b = m.Children[i].AppendBinary(b)
+	}
+	b = binary.AppendI32Field(b, 6, m.Behind)
+	b = binary.AppendI64Field(b, 7, m.Must)
+	if m.Maybe.Set {
+		b = binary.AppendI64Field(b, 8, m.Maybe.Value)
+	}
+	b = binary.AppendTextField(b, 9, m.Text)
+	b = binary.AppendI64Field(b, 20, m.Far)
+	b = binary.AppendListField(b, 21, binary.I32, len(m.Numbers))
+	for _, v := range m.Numbers {
+		b = binary.AppendI32(b, v)
+	}
+	b = binary.AppendI16Field(b, 22, m.Small)
+	return binary.AppendStop(b)
+}
+
+// ScanBinary reads m from d. The first error stays in d.
+func (m *Hot) ScanBinary(d *binary.Decoder) {
+	m.Reset()
+	d.Enter()
+	var seen [1]bool
+	b, p := d.Buf, d.Pos
+	p = binary.NextI64(b, p, 1, &m.First)
+	p = binary.NextI32(b, p, 2, &m.Second)
+	p = binary.NextBytes(b, p, 3, &m.Blob)
+	p = binary.NextBool(b, p, 4, &m.Yes)
+	from, last := uint32(0), uint32(4)
+	if n, at := binary.NextList(b, p, 5, binary.Struct); at > 0 {
+		d.Pos = at
+		m.Children = binary.Resize(d, m.Children, n)
+		for i := range m.Children {
+			m.Children[i].ScanBinary(d)
+			if d.Failed(i) {
+				break
+			}
+		}
+		b, p, from, last = d.Buf, d.Pos, 5, 6
+		p = binary.NextI32(b, p, 6, &m.Behind)
+	}
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, from, last); f != binary.Stop; f = d.Field(f) {
+			switch f {
+			case binary.I64 | 1:
+				m.First = d.I64()
+			case binary.I32 | 2:
+				m.Second = d.I32()
+			case binary.Binary | 3:
+				m.Blob = d.Bytes()
+			case binary.Bool | 4:
+				m.Yes = d.FieldBool(f)
+			case binary.List | 5:
+				m.Children = binary.Slice(d, m.Children, binary.Struct, 0)
+				for i := range m.Children {
+					m.Children[i].ScanBinary(d)
+					if d.Failed(i) {
+						break
+					}
+				}
+			case binary.I32 | 6:
+				m.Behind = d.I32()
+			case binary.I64 | 7:
+				seen[0] = true
+				m.Must = d.I64()
+			case binary.I64 | 8:
+				m.Maybe = codec.Some(d.I64())
+			case binary.Binary | 9:
+				m.Text = d.Text()
+			case binary.I64 | 20:
+				m.Far = d.I64()
+			case binary.List | 21:
+				m.Numbers = binary.Slice(d, m.Numbers, binary.I32, 0)
+				for i := range m.Numbers {
+					m.Numbers[i] = d.I32()
+				}
+			case binary.I16 | 22:
+				m.Small = d.I16()
+			default:
+				d.Skip(f)
+			}
+		}
+	}
+	for i, id := range [...]int16{7} {
+		if !seen[i] {
+			d.FailField(id, codec.Missing)
+		}
+	}
+	d.Leave(&hotInfo)
+}
+
+// ParseBinary reads m from the front of b; see codec.Message.
+func (m *Hot) ParseBinary(b []byte, l *codec.Limits) (int, error) {
+	var d binary.Decoder
+	d.Init(b, l)
+	m.ScanBinary(&d)
+	return d.Done(&hotInfo)
+}
+
+// AppendBinary appends m in Thrift Binary form.
+func (m *Old) AppendBinary(b []byte) []byte {
+	b = binary.AppendI64Field(b, 1, m.First)
+	b = binary.AppendBinaryField(b, 3, m.Blob)
+	b = binary.AppendListField(b, 5, binary.Struct, len(m.Children))
+	for i := range m.Children {
+		b = m.Children[i].AppendBinary(b)
+	}
+	b = binary.AppendI32Field(b, 6, m.Behind)
+	b = binary.AppendI64Field(b, 7, m.Must)
+	b = binary.AppendTextField(b, 9, m.Text)
+	b = binary.AppendI64Field(b, 10, m.Gone)
+	return binary.AppendStop(b)
+}
+
+// ScanBinary reads m from d. The first error stays in d.
+func (m *Old) ScanBinary(d *binary.Decoder) {
+	m.Reset()
+	d.Enter()
+	var seen [1]bool
+	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+		switch f {
+		case binary.I64 | 1:
+			m.First = d.I64()
+		case binary.Binary | 3:
+			m.Blob = d.Bytes()
+		case binary.List | 5:
+			m.Children = binary.Slice(d, m.Children, binary.Struct, 0)
+			for i := range m.Children {
+				m.Children[i].ScanBinary(d)
+				if d.Failed(i) {
+					break
+				}
+			}
+		case binary.I32 | 6:
+			m.Behind = d.I32()
+		case binary.I64 | 7:
+			seen[0] = true
+			m.Must = d.I64()
+		case binary.Binary | 9:
+			m.Text = d.Text()
+		case binary.I64 | 10:
+			m.Gone = d.I64()
+		default:
+			d.Skip(f)
+		}
+	}
+	for i, id := range [...]int16{7} {
+		if !seen[i] {
+			d.FailField(id, codec.Missing)
+		}
+	}
+	d.Leave(&oldInfo)
+}
+
+// ParseBinary reads m from the front of b; see codec.Message.
+func (m *Old) ParseBinary(b []byte, l *codec.Limits) (int, error) {
+	var d binary.Decoder
+	d.Init(b, l)
+	m.ScanBinary(&d)
+	return d.Done(&oldInfo)
+}

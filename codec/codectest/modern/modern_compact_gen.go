@@ -322,3 +322,174 @@ func (m *Names) ParseCompact(b []byte, l *codec.Limits) (int, error) {
 	m.ScanCompact(&d)
 	return d.Done(&namesInfo)
 }
+
+// AppendCompact appends m in Thrift Compact form.
+func (m *Hot) AppendCompact(b []byte) []byte {
+	b = compact.PutI64(b, m.First)
+	b = compact.PutI32(b, m.Second)
+	b = compact.PutBinary(b, m.Blob)
+	b = compact.PutBool(b, m.Yes)
+	b = compact.PutList(b, compact.Struct, len(m.Children))
+	for i := range m.Children {
+		b = m.Children[i].AppendCompact(b)
+	}
+	b = compact.PutI32(b, m.Behind)
+	b = compact.PutI64(b, m.Must)
+	last := int16(7)
+	if m.Maybe.Set {
+		b = compact.AppendI64Field(b, last, 8, m.Maybe.Value)
+		last = 8
+	}
+	b = compact.AppendTextField(b, last, 9, m.Text)
+	b = compact.AppendI64Field(b, 9, 20, m.Far)
+	b = compact.PutList(b, compact.I32, len(m.Numbers))
+	for _, v := range m.Numbers {
+		b = compact.AppendI32(b, v)
+	}
+	b = compact.AppendI16Field(b, 21, 22, m.Small)
+	return compact.AppendStop(b)
+}
+
+// ScanCompact reads m from d. The first error stays in d.
+func (m *Hot) ScanCompact(d *compact.Decoder) {
+	m.Reset()
+	d.Enter()
+	var seen [1]bool
+	b, p := d.Buf, d.Pos
+	p = compact.NextI64(b, p, &m.First)
+	p = compact.NextI32(b, p, &m.Second)
+	p = compact.NextBytes(b, p, &m.Blob)
+	p = compact.NextBool(b, p, &m.Yes)
+	from, last := uint32(0), uint32(4)
+	if n, at := compact.NextList(b, p, compact.Struct); at > 0 {
+		d.Pos = at
+		m.Children = compact.Resize(d, m.Children, n)
+		for i := range m.Children {
+			m.Children[i].ScanCompact(d)
+			if d.Failed(i) {
+				break
+			}
+		}
+		b, p, from, last = d.Buf, d.Pos, 5, 6
+		p = compact.NextI32(b, p, &m.Behind)
+	}
+	if !d.Ends(b, p) {
+		for f := d.Resume(p, from, last); f != compact.Stop; f = d.Field(f) {
+			switch f {
+			case compact.I64 | 1:
+				m.First = d.I64()
+			case compact.I32 | 2:
+				m.Second = d.I32()
+			case compact.Binary | 3:
+				m.Blob = d.Bytes()
+			case compact.True | 4, compact.False | 4:
+				m.Yes = d.FieldBool(f)
+			case compact.List | 5:
+				m.Children = compact.Slice(d, m.Children, compact.Struct, 0)
+				for i := range m.Children {
+					m.Children[i].ScanCompact(d)
+					if d.Failed(i) {
+						break
+					}
+				}
+			case compact.I32 | 6:
+				m.Behind = d.I32()
+			case compact.I64 | 7:
+				seen[0] = true
+				m.Must = d.I64()
+			case compact.I64 | 8:
+				m.Maybe = codec.Some(d.I64())
+			case compact.Binary | 9:
+				m.Text = d.Text()
+			case compact.I64 | 20:
+				m.Far = d.I64()
+			case compact.List | 21:
+				m.Numbers = compact.Slice(d, m.Numbers, compact.I32, 0)
+				for i := range m.Numbers {
+					m.Numbers[i] = d.I32()
+				}
+			case compact.I16 | 22:
+				m.Small = d.I16()
+			default:
+				d.Skip(f)
+			}
+		}
+	}
+	for i, id := range [...]int16{7} {
+		if !seen[i] {
+			d.FailField(id, codec.Missing)
+		}
+	}
+	d.Leave(&hotInfo)
+}
+
+// ParseCompact reads m from the front of b; see codec.Message.
+func (m *Hot) ParseCompact(b []byte, l *codec.Limits) (int, error) {
+	var d compact.Decoder
+	d.Init(b, l)
+	m.ScanCompact(&d)
+	return d.Done(&hotInfo)
+}
+
+// AppendCompact appends m in Thrift Compact form.
+func (m *Old) AppendCompact(b []byte) []byte {
+	b = compact.AppendI64Field(b, 0, 1, m.First)
+	b = compact.AppendBinaryField(b, 1, 3, m.Blob)
+	b = compact.AppendListField(b, 3, 5, compact.Struct, len(m.Children))
+	for i := range m.Children {
+		b = m.Children[i].AppendCompact(b)
+	}
+	b = compact.AppendI32Field(b, 5, 6, m.Behind)
+	b = compact.AppendI64Field(b, 6, 7, m.Must)
+	b = compact.AppendTextField(b, 7, 9, m.Text)
+	b = compact.AppendI64Field(b, 9, 10, m.Gone)
+	return compact.AppendStop(b)
+}
+
+// ScanCompact reads m from d. The first error stays in d.
+func (m *Old) ScanCompact(d *compact.Decoder) {
+	m.Reset()
+	d.Enter()
+	var seen [1]bool
+	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+		switch f {
+		case compact.I64 | 1:
+			m.First = d.I64()
+		case compact.Binary | 3:
+			m.Blob = d.Bytes()
+		case compact.List | 5:
+			m.Children = compact.Slice(d, m.Children, compact.Struct, 0)
+			for i := range m.Children {
+				m.Children[i].ScanCompact(d)
+				if d.Failed(i) {
+					break
+				}
+			}
+		case compact.I32 | 6:
+			m.Behind = d.I32()
+		case compact.I64 | 7:
+			seen[0] = true
+			m.Must = d.I64()
+		case compact.Binary | 9:
+			m.Text = d.Text()
+		case compact.I64 | 10:
+			m.Gone = d.I64()
+		default:
+			d.Skip(f)
+		}
+	}
+	for i, id := range [...]int16{7} {
+		if !seen[i] {
+			d.FailField(id, codec.Missing)
+		}
+	}
+	d.Leave(&oldInfo)
+}
+
+// ParseCompact reads m from the front of b; see codec.Message.
+func (m *Old) ParseCompact(b []byte, l *codec.Limits) (int, error) {
+	var d compact.Decoder
+	d.Init(b, l)
+	m.ScanCompact(&d)
+	return d.Done(&oldInfo)
+}

@@ -2,7 +2,7 @@
 
 // Package modern is generated from modern.thrift.
 //
-// What older official compilers do not know or do not compile in Go.
+// What older official compilers do not know or do not compile in Go, and what is meant for raftgen alone.
 package modern
 
 import (
@@ -79,4 +79,66 @@ var namesInfo = codec.StructInfo{Name: "Names", Fields: []codec.FieldInfo{
 // Reset gives every field its default.
 func (m *Names) Reset() {
 	*m = Names{}
+}
+
+// Hot, with fields that are read in straight line and all that ends it: a list, a required field, a gap.
+type Hot struct {
+	First    int64            // 1
+	Second   int32            // 2
+	Blob     []byte           // 3
+	Yes      bool             // 4
+	Children []Hot            // 5
+	Behind   int32            // 6
+	Must     int64            // 7
+	Maybe    codec.Opt[int64] // 8
+	Text     string           // 9
+	Far      int64            // 20
+	Numbers  []int32          // 21
+	Small    int16            // 22
+}
+
+var hotInfo = codec.StructInfo{Name: "Hot", Fields: []codec.FieldInfo{
+	{ID: 1, Name: "first"},
+	{ID: 2, Name: "second"},
+	{ID: 3, Name: "blob"},
+	{ID: 4, Name: "yes"},
+	{ID: 5, Name: "children"},
+	{ID: 6, Name: "behind"},
+	{ID: 7, Name: "must"},
+	{ID: 8, Name: "maybe"},
+	{ID: 9, Name: "text"},
+	{ID: 20, Name: "far"},
+	{ID: 21, Name: "numbers"},
+	{ID: 22, Name: "small"},
+}}
+
+// Reset gives every field its default.
+func (m *Hot) Reset() {
+	*m = Hot{Second: 7, Children: m.Children[:0], Numbers: m.Numbers[:0]}
+}
+
+// An older Hot, which lacks some of the fields.
+type Old struct {
+	First    int64  // 1
+	Blob     []byte // 3
+	Children []Old  // 5
+	Behind   int32  // 6
+	Must     int64  // 7
+	Text     string // 9
+	Gone     int64  // 10
+}
+
+var oldInfo = codec.StructInfo{Name: "Old", Fields: []codec.FieldInfo{
+	{ID: 1, Name: "first"},
+	{ID: 3, Name: "blob"},
+	{ID: 5, Name: "children"},
+	{ID: 6, Name: "behind"},
+	{ID: 7, Name: "must"},
+	{ID: 9, Name: "text"},
+	{ID: 10, Name: "gone"},
+}}
+
+// Reset gives every field its default.
+func (m *Old) Reset() {
+	*m = Old{Children: m.Children[:0]}
 }

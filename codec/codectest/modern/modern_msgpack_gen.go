@@ -334,3 +334,185 @@ func (m *Names) EncodeMsgpack(e *msgpack.V5Encoder) error { return msgpack.Encod
 
 // DecodeMsgpack implements CustomDecoder of vmihailenco's msgpack.
 func (m *Names) DecodeMsgpack(d *msgpack.V5Decoder) error { return msgpack.DecodeV5(d, m) }
+
+// AppendMsgpack appends m in msgpack form.
+func (m *Hot) AppendMsgpack(b []byte) []byte {
+	b = msgpack.AppendArray(b, 22)
+	b = msgpack.AppendI64(b, m.First)
+	b = msgpack.AppendI32(b, m.Second)
+	b = msgpack.AppendBinary(b, m.Blob)
+	b = msgpack.AppendBool(b, m.Yes)
+	b = msgpack.AppendArray(b, len(m.Children))
+	for i := range m.Children {
+		b = m.Children[i].AppendMsgpack(b)
+	}
+	b = msgpack.AppendI32(b, m.Behind)
+	b = msgpack.AppendI64(b, m.Must)
+	if m.Maybe.Set {
+		b = msgpack.AppendI64(b, m.Maybe.Value)
+	} else {
+		b = msgpack.AppendNil(b)
+	}
+	b = msgpack.AppendText(b, m.Text)
+	b = msgpack.AppendNil(b)
+	b = msgpack.AppendNil(b)
+	b = msgpack.AppendNil(b)
+	b = msgpack.AppendNil(b)
+	b = msgpack.AppendNil(b)
+	b = msgpack.AppendNil(b)
+	b = msgpack.AppendNil(b)
+	b = msgpack.AppendNil(b)
+	b = msgpack.AppendNil(b)
+	b = msgpack.AppendNil(b)
+	b = msgpack.AppendI64(b, m.Far)
+	b = msgpack.AppendArray(b, len(m.Numbers))
+	for _, v := range m.Numbers {
+		b = msgpack.AppendI32(b, v)
+	}
+	b = msgpack.AppendI16(b, m.Small)
+	return b
+}
+
+// ScanMsgpack reads m from d. The first error stays in d.
+func (m *Hot) ScanMsgpack(d *msgpack.Decoder) {
+	m.Reset()
+	var seen [1]bool
+	f := d.Open()
+	b, p := d.Buf, d.Pos
+	p, f = msgpack.NextI64(b, p, f, 1, &m.First)
+	p, f = msgpack.NextI32(b, p, f, 2, &m.Second)
+	p, f = msgpack.NextBytes(b, p, f, 3, &m.Blob)
+	p, f = msgpack.NextBool(b, p, f, 4, &m.Yes)
+	for f = d.Resume(p, f, &hotInfo); f != msgpack.Stop; f = d.Field(f, &hotInfo) {
+		switch msgpack.ID(f) {
+		case 1:
+			m.First = d.I64()
+		case 2:
+			m.Second = d.I32()
+		case 3:
+			m.Blob = d.Bytes()
+		case 4:
+			m.Yes = d.Bool()
+		case 5:
+			m.Children = msgpack.Slice(d, m.Children, 0)
+			for i := range m.Children {
+				m.Children[i].ScanMsgpack(d)
+				if d.Failed(i) {
+					break
+				}
+			}
+		case 6:
+			m.Behind = d.I32()
+		case 7:
+			seen[0] = true
+			m.Must = d.I64()
+		case 8:
+			m.Maybe = codec.Some(d.I64())
+		case 9:
+			m.Text = d.Text()
+		case 20:
+			m.Far = d.I64()
+		case 21:
+			m.Numbers = msgpack.Slice(d, m.Numbers, 0)
+			for i := range m.Numbers {
+				m.Numbers[i] = d.I32()
+			}
+		case 22:
+			m.Small = d.I16()
+		default:
+			d.Skip()
+		}
+	}
+	for i, id := range [...]int16{7} {
+		if !seen[i] {
+			d.FailField(id, codec.Missing)
+		}
+	}
+	d.Leave(&hotInfo)
+}
+
+// ParseMsgpack reads m from the front of b; see codec.Message.
+func (m *Hot) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
+	var d msgpack.Decoder
+	d.Init(b, l)
+	m.ScanMsgpack(&d)
+	return d.Done(&hotInfo)
+}
+
+// EncodeMsgpack implements CustomEncoder of vmihailenco's msgpack.
+func (m *Hot) EncodeMsgpack(e *msgpack.V5Encoder) error { return msgpack.EncodeV5(e, m) }
+
+// DecodeMsgpack implements CustomDecoder of vmihailenco's msgpack.
+func (m *Hot) DecodeMsgpack(d *msgpack.V5Decoder) error { return msgpack.DecodeV5(d, m) }
+
+// AppendMsgpack appends m in msgpack form.
+func (m *Old) AppendMsgpack(b []byte) []byte {
+	b = msgpack.AppendArray(b, 10)
+	b = msgpack.AppendI64(b, m.First)
+	b = msgpack.AppendNil(b)
+	b = msgpack.AppendBinary(b, m.Blob)
+	b = msgpack.AppendNil(b)
+	b = msgpack.AppendArray(b, len(m.Children))
+	for i := range m.Children {
+		b = m.Children[i].AppendMsgpack(b)
+	}
+	b = msgpack.AppendI32(b, m.Behind)
+	b = msgpack.AppendI64(b, m.Must)
+	b = msgpack.AppendNil(b)
+	b = msgpack.AppendText(b, m.Text)
+	b = msgpack.AppendI64(b, m.Gone)
+	return b
+}
+
+// ScanMsgpack reads m from d. The first error stays in d.
+func (m *Old) ScanMsgpack(d *msgpack.Decoder) {
+	m.Reset()
+	var seen [1]bool
+	for f := d.Struct(&oldInfo); f != msgpack.Stop; f = d.Field(f, &oldInfo) {
+		switch msgpack.ID(f) {
+		case 1:
+			m.First = d.I64()
+		case 3:
+			m.Blob = d.Bytes()
+		case 5:
+			m.Children = msgpack.Slice(d, m.Children, 0)
+			for i := range m.Children {
+				m.Children[i].ScanMsgpack(d)
+				if d.Failed(i) {
+					break
+				}
+			}
+		case 6:
+			m.Behind = d.I32()
+		case 7:
+			seen[0] = true
+			m.Must = d.I64()
+		case 9:
+			m.Text = d.Text()
+		case 10:
+			m.Gone = d.I64()
+		default:
+			d.Skip()
+		}
+	}
+	for i, id := range [...]int16{7} {
+		if !seen[i] {
+			d.FailField(id, codec.Missing)
+		}
+	}
+	d.Leave(&oldInfo)
+}
+
+// ParseMsgpack reads m from the front of b; see codec.Message.
+func (m *Old) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
+	var d msgpack.Decoder
+	d.Init(b, l)
+	m.ScanMsgpack(&d)
+	return d.Done(&oldInfo)
+}
+
+// EncodeMsgpack implements CustomEncoder of vmihailenco's msgpack.
+func (m *Old) EncodeMsgpack(e *msgpack.V5Encoder) error { return msgpack.EncodeV5(e, m) }
+
+// DecodeMsgpack implements CustomDecoder of vmihailenco's msgpack.
+func (m *Old) DecodeMsgpack(d *msgpack.V5Decoder) error { return msgpack.DecodeV5(d, m) }

@@ -404,3 +404,156 @@ func (m *Names) Read(ctx context.Context, p thrift.TProtocol) error {
 	}
 	return r.Close(&namesInfo)
 }
+
+// Write writes m with any Thrift protocol.
+func (m *Hot) Write(ctx context.Context, p thrift.TProtocol) error {
+	w := protocol.NewWriter(ctx, p, &hotInfo)
+	w.I64Field("first", 1, m.First)
+	w.I32Field("second", 2, m.Second)
+	w.BinaryField("blob", 3, m.Blob)
+	w.BoolField("yes", 4, m.Yes)
+	w.Field("children", 5, protocol.List)
+	w.List(protocol.Struct, len(m.Children))
+	for i := range m.Children {
+		w.Struct(&m.Children[i])
+	}
+	w.ListEnd()
+	w.FieldEnd()
+	w.I32Field("behind", 6, m.Behind)
+	w.I64Field("must", 7, m.Must)
+	if m.Maybe.Set {
+		w.I64Field("maybe", 8, m.Maybe.Value)
+	}
+	w.TextField("text", 9, m.Text)
+	w.I64Field("far", 20, m.Far)
+	w.Field("numbers", 21, protocol.List)
+	w.List(protocol.I32, len(m.Numbers))
+	for _, v := range m.Numbers {
+		w.I32(v)
+	}
+	w.ListEnd()
+	w.FieldEnd()
+	w.I16Field("small", 22, m.Small)
+	return w.Close()
+}
+
+// Read reads m with any Thrift protocol.
+func (m *Hot) Read(ctx context.Context, p thrift.TProtocol) error {
+	m.Reset()
+	r := protocol.NewReader(ctx, p)
+	var seen [1]bool
+	for f := r.Field(0, &hotInfo); f != protocol.Stop; f = r.Field(f, &hotInfo) {
+		switch f {
+		case protocol.I64 | 1:
+			m.First = r.I64()
+		case protocol.I32 | 2:
+			m.Second = r.I32()
+		case protocol.Binary | 3:
+			m.Blob = r.Bytes()
+		case protocol.Bool | 4:
+			m.Yes = r.FieldBool(f)
+		case protocol.List | 5:
+			m.Children = m.Children[:0]
+			for i := range r.List(protocol.Struct, 0) {
+				m.Children = protocol.Grow(m.Children)
+				r.Struct(&m.Children[i])
+				if r.Failed(i) {
+					break
+				}
+			}
+			r.ListEnd()
+		case protocol.I32 | 6:
+			m.Behind = r.I32()
+		case protocol.I64 | 7:
+			seen[0] = true
+			m.Must = r.I64()
+		case protocol.I64 | 8:
+			m.Maybe = codec.Some(r.I64())
+		case protocol.Binary | 9:
+			m.Text = r.Text()
+		case protocol.I64 | 20:
+			m.Far = r.I64()
+		case protocol.List | 21:
+			m.Numbers = m.Numbers[:0]
+			for i := range r.List(protocol.I32, 0) {
+				m.Numbers = protocol.Grow(m.Numbers)
+				m.Numbers[i] = r.I32()
+				if r.Failed(i) {
+					break
+				}
+			}
+			r.ListEnd()
+		case protocol.I16 | 22:
+			m.Small = r.I16()
+		default:
+			r.Skip(f)
+		}
+	}
+	for i, id := range [...]int16{7} {
+		if !seen[i] {
+			r.FailField(id, codec.Missing, &hotInfo)
+		}
+	}
+	return r.Close(&hotInfo)
+}
+
+// Write writes m with any Thrift protocol.
+func (m *Old) Write(ctx context.Context, p thrift.TProtocol) error {
+	w := protocol.NewWriter(ctx, p, &oldInfo)
+	w.I64Field("first", 1, m.First)
+	w.BinaryField("blob", 3, m.Blob)
+	w.Field("children", 5, protocol.List)
+	w.List(protocol.Struct, len(m.Children))
+	for i := range m.Children {
+		w.Struct(&m.Children[i])
+	}
+	w.ListEnd()
+	w.FieldEnd()
+	w.I32Field("behind", 6, m.Behind)
+	w.I64Field("must", 7, m.Must)
+	w.TextField("text", 9, m.Text)
+	w.I64Field("gone", 10, m.Gone)
+	return w.Close()
+}
+
+// Read reads m with any Thrift protocol.
+func (m *Old) Read(ctx context.Context, p thrift.TProtocol) error {
+	m.Reset()
+	r := protocol.NewReader(ctx, p)
+	var seen [1]bool
+	for f := r.Field(0, &oldInfo); f != protocol.Stop; f = r.Field(f, &oldInfo) {
+		switch f {
+		case protocol.I64 | 1:
+			m.First = r.I64()
+		case protocol.Binary | 3:
+			m.Blob = r.Bytes()
+		case protocol.List | 5:
+			m.Children = m.Children[:0]
+			for i := range r.List(protocol.Struct, 0) {
+				m.Children = protocol.Grow(m.Children)
+				r.Struct(&m.Children[i])
+				if r.Failed(i) {
+					break
+				}
+			}
+			r.ListEnd()
+		case protocol.I32 | 6:
+			m.Behind = r.I32()
+		case protocol.I64 | 7:
+			seen[0] = true
+			m.Must = r.I64()
+		case protocol.Binary | 9:
+			m.Text = r.Text()
+		case protocol.I64 | 10:
+			m.Gone = r.I64()
+		default:
+			r.Skip(f)
+		}
+	}
+	for i, id := range [...]int16{7} {
+		if !seen[i] {
+			r.FailField(id, codec.Missing, &oldInfo)
+		}
+	}
+	return r.Close(&oldInfo)
+}
