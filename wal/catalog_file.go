@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -16,7 +17,7 @@ import (
 // memory. It starts no goroutine, so that a single-threaded simulation can run a
 // whole log; it is meant for catalogs of a few megabytes.
 //
-//	batch: u32 crc32c of the rest | u32 bytes of the changes | changes
+//	batch: "RWCB" | u32 crc32c of the rest | u32 bytes of the changes | changes
 //	change: u32 bytes of key | u32 bytes of value, 0xffffffff to remove | key | value
 func FileCatalog(fs FS, dir string, _ *slog.Logger) (Catalog, error) {
 	c := &fileCatalog{fs: fs, dir: dir, keys: map[string][]byte{}}
@@ -32,6 +33,8 @@ func FileCatalog(fs FS, dir string, _ *slog.Logger) (Catalog, error) {
 }
 
 const (
+	batchMagic     = "RWCB"
+	batchHead      = 12
 	catalogFile    = "CATALOG"
 	catalogTemp    = "CATALOG.new"
 	changeRemoved  = ^uint32(0)
@@ -60,12 +63,43 @@ func (c *fileCatalog) load() error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	for len(b) >= 8 {
-		n := int64(le32(b[4:])) + 8
-		if n > int64(len(b)) || le32(b) != crc32.Checksum(b[4:n], castagnoli) || !c.replay(b[8:n]) {
-			return nil // torn: the catalog can do without its newest batch
+	for len(b) > 0 {
+		n := wholeBatch(b)
+		if n == 0 {
+			return tornOrDamaged(b)
+		}
+		if !c.replay(b[batchHead:n]) {
+			return errors.New("catalog holds a change that is none")
 		}
 		b = b[n:]
+	}
+	return nil
+}
+
+// wholeBatch returns the length of the batch at the front of b, 0 if it is not whole.
+func wholeBatch(b []byte) int {
+	if len(b) < batchHead || string(b[:4]) != batchMagic {
+		return 0
+	}
+	n := int64(le32(b[8:])) + batchHead
+	if n > int64(len(b)) || le32(b[4:]) != crc32.Checksum(b[8:n], castagnoli) {
+		return 0
+	}
+	return int(n)
+}
+
+// tornOrDamaged judges a batch that is not whole: as the last one it was not
+// synced, and the catalog can do without it; in front of others it is damaged, and
+// what is behind it must not be forgotten.
+func tornOrDamaged(b []byte) error {
+	for at := 1; at < len(b); at++ {
+		next := bytes.Index(b[at:], []byte(batchMagic))
+		if next < 0 {
+			return nil
+		}
+		if at += next; wholeBatch(b[at:]) > 0 {
+			return errors.New("catalog is damaged")
+		}
 	}
 	return nil
 }
@@ -95,7 +129,7 @@ func (c *fileCatalog) replay(b []byte) bool {
 }
 
 func encodeChanges(changes []CatalogChange) []byte {
-	b := make([]byte, 8)
+	b := append(make([]byte, 0, 128), batchMagic+"\x00\x00\x00\x00\x00\x00\x00\x00"...)
 	for _, ch := range changes {
 		var h [8]byte
 		put32(h[:], uint32(len(ch.Key)))
@@ -105,8 +139,8 @@ func encodeChanges(changes []CatalogChange) []byte {
 		}
 		b = append(append(append(b, h[:]...), ch.Key...), ch.Value...)
 	}
-	put32(b[4:], uint32(len(b)-8))
-	put32(b, crc32.Checksum(b[4:], castagnoli))
+	put32(b[8:], uint32(len(b)-batchHead))
+	put32(b[4:], crc32.Checksum(b[8:], castagnoli))
 	return b
 }
 

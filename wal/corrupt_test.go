@@ -18,7 +18,8 @@ import (
 // and what it must show.
 type corpus struct {
 	fs    *crashfs.FS
-	state []string // by number of batches
+	open  CatalogOpener // nil: the file catalog
+	state []string      // by number of batches
 	sure  raftpb.Index
 	names []string // its segment files
 }
@@ -62,7 +63,11 @@ func newCorpus(t *testing.T, segment int64, batches int, closed bool) *corpus {
 // "harmless" when the log still shows everything, "cut" when it lost its last,
 // unpromised batch. Anything else is a failure.
 func (c *corpus) verdictOf(fs *crashfs.FS) (string, error) {
-	l, _, err := Open("wal", manual(fs))
+	o := manual(fs)
+	if c.open != nil {
+		o.Catalog = c.open
+	}
+	l, _, err := Open("wal", o)
 	if err != nil {
 		if _, ok := errors.AsType[*CorruptError](err); !ok && !strings.Contains(err.Error(), "format version") {
 			return "", fmt.Errorf("not a corruption error: %w", err)
@@ -265,6 +270,42 @@ func TestFiles(t *testing.T) {
 	y.damage("segment of another store", c.with(begun[1], func([]byte) []byte { return b }))
 	if y.end("files"); y.count["detected"] != len(begun)+1 {
 		t.Errorf("verdicts are %v", y.count)
+	}
+}
+
+// TestCatalogFlips changes bytes of the catalog's files, in both kinds: the log
+// shows everything, or says that something is missing.
+func TestCatalogFlips(t *testing.T) {
+	for name, kind := range map[string]struct {
+		open  CatalogOpener
+		every int
+	}{"file": {FileCatalog, thinly(7)}, "pebble": {PebbleCatalog, thinly(101)}} {
+		t.Run(name, func(t *testing.T) {
+			c := newCorpus(t, 16<<10, 30, true)
+			if name == "pebble" {
+				c.open = PebbleCatalog
+				_ = c.fs.RemoveAll("wal/catalog")
+				o := manual(c.fs)
+				o.Catalog = PebbleCatalog
+				l, _ := mustOpen(t, "wal", o) // which makes it anew, with footers
+				for l.Step() {
+				}
+				mustClose(t, l)
+			}
+			y := newTally(t, c)
+			names, _ := c.fs.List("wal/catalog")
+			rng := rand.New(rand.NewPCG(8, 9))
+			for _, file := range names {
+				path := "wal/catalog/" + file
+				b := c.fs.Bytes(path)
+				for at := 0; at < len(b); at += 1 + rng.IntN(kind.every) {
+					fs := c.fs.Clone()
+					fs.Spoil(path, at, 1<<rng.IntN(8))
+					y.damage(fmt.Sprintf("%s, byte %d", file, at), fs)
+				}
+			}
+			y.end("flips in a catalog of kind " + name)
+		})
 	}
 }
 
