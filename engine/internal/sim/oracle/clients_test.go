@@ -166,3 +166,36 @@ func TestSessions(t *testing.T) {
 		t.Run(name, func(t *testing.T) { wantChecks(t, oracle.Sessions(x.history, x.effects), x.want) })
 	}
 }
+
+// TestAttemptsAreAlike: whatever two attempts of one command differ in is reported,
+// with the place where it happened.
+func TestAttemptsAreAlike(t *testing.T) {
+	first := in(5, 1, cas(7, 1, 2, "k", "a", "b", true))
+	for check, spoil := range map[string][]func(o *oracle.Op){
+		"form": {
+			func(o *oracle.Op) { o.Kind = oracle.Put },
+			func(o *oracle.Op) { o.Key = "other" },
+			func(o *oracle.Op) { o.Value = "other" },
+			func(o *oracle.Op) { o.Expect = "other" },
+			func(o *oracle.Op) { o.ExpectAbsent = true },
+		},
+		"retry": {
+			func(o *oracle.Op) { o.Result = "other" },
+			func(o *oracle.Op) { o.Found = true },
+			func(o *oracle.Op) { o.Swapped = false },
+		},
+	} {
+		for i, f := range spoil {
+			second := first
+			f(&second)
+			found := oracle.Sessions([]oracle.Op{first, second}, nil)
+			if len(found) != 1 || found[0].Check != check || found[0].Op != 1 || found[0].Key != second.Key || found[0].Process != 7 {
+				t.Errorf("%s %d: found %+v", check, i, found)
+			}
+		}
+	}
+	found := oracle.Sessions([]oracle.Op{first}, []oracle.Effect{})
+	if len(found) != 1 || found[0].Check != "lost" || found[0].Op != 0 || found[0].Key != "k" || found[0].Process != 7 {
+		t.Errorf("found %+v, want operation 0 to be lost", found)
+	}
+}
