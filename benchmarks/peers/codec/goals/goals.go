@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	peers "github.com/seed-814fcd60/raftwire/benchmarks/peers/codec"
 	"github.com/seed-814fcd60/raftwire/benchmarks/peers/internal/meter"
@@ -17,13 +18,13 @@ const (
 
 // goal is a bound on one figure. Nanoseconds are those of the machine on which the
 // goals were set, so each comes with a ratio to another codec there: the ratio is
-// what other machines are held to.
+// what other machines are held to. Both are measured once per round.
 type goal struct {
 	what    string
 	unit    string
-	figure  func(r results) (float64, error) // in unit
+	figure  func(r results) ([]float64, error) // in unit
 	atMost  float64
-	ratio   func(r results) (float64, error)
+	ratio   func(r results) ([]float64, error)
 	to      string // what ratio is to
 	ratioTo float64
 }
@@ -51,11 +52,11 @@ func goals() []goal {
 				against(large, ours, peers.Gogo, false), "gogo", 1041 * entries / 25.0 / 2800,
 			},
 			goal{
-				"encode heartbeat, " + ours, "ns", perCall(heartbeat, ours, false), 30,
+				"encode heartbeat, " + ours, "ns", perCall(heartbeat, ours, false, 1), 30,
 				against(heartbeat, ours, peers.Gogo, false), "gogo", 30 / 40.0,
 			},
 			goal{
-				"decode heartbeat, " + ours, "ns", perCall(heartbeat, ours, true), 40,
+				"decode heartbeat, " + ours, "ns", perCall(heartbeat, ours, true, 1), 40,
 				against(heartbeat, ours, peers.Gogo, true), "gogo", 40 / 31.0,
 			},
 		)
@@ -69,55 +70,54 @@ func goals() []goal {
 	return list
 }
 
-func aboveCopy(ours string) func(results) (float64, error) {
-	return func(r results) (float64, error) {
+func aboveCopy(ours string) func(results) ([]float64, error) {
+	return func(r results) ([]float64, error) {
 		a, err := r.find(small, ours, false)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		b, err := r.find(small, peers.Copy, false)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		v := make([]float64, len(a.perRun))
 		for i := range v {
 			v[i] = (a.perRun[i] - b.perRun[i]) / entries
 		}
-		return meter.Median(v), nil
+		return v, nil
 	}
 }
 
-func perEntry(shape, subject string, decode bool) func(results) (float64, error) {
-	return func(r results) (float64, error) {
+func perEntry(shape, subject string, decode bool) func(results) ([]float64, error) {
+	return perCall(shape, subject, decode, entries)
+}
+
+// perCall divides the time of a call, which is for so many things.
+func perCall(shape, subject string, decode bool, things float64) func(results) ([]float64, error) {
+	return func(r results) ([]float64, error) {
 		t, err := r.find(shape, subject, decode)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		return meter.Median(t.perRun) / entries, nil
+		v := make([]float64, len(t.perRun))
+		for i := range v {
+			v[i] = t.perRun[i] / things
+		}
+		return v, nil
 	}
 }
 
-func perCall(shape, subject string, decode bool) func(results) (float64, error) {
-	return func(r results) (float64, error) {
-		t, err := r.find(shape, subject, decode)
-		if err != nil {
-			return 0, err
-		}
-		return meter.Median(t.perRun), nil
-	}
-}
-
-func against(shape, ours, other string, decode bool) func(results) (float64, error) {
-	return func(r results) (float64, error) {
+func against(shape, ours, other string, decode bool) func(results) ([]float64, error) {
+	return func(r results) ([]float64, error) {
 		a, err := r.find(shape, ours, decode)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		b, err := r.find(shape, other, decode)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		return ratioOf(a, b), nil
+		return ratios(a, b), nil
 	}
 }
 
@@ -129,6 +129,7 @@ func (r results) find(shape, subject string, decode bool) (*task, error) {
 	return t, nil
 }
 
+// printGoals prints medians over the rounds, with the lowest and the highest round.
 func printGoals(r results) error {
 	fmt.Println("\n| goal | here | at most | ratio to | here | at most | met |")
 	fmt.Println("|---|--:|--:|---|--:|--:|---|")
@@ -138,16 +139,16 @@ func printGoals(r results) error {
 			return err
 		}
 		here, most := "–", "–"
-		met := ratio <= g.ratioTo
+		met := meter.Median(ratio) <= g.ratioTo
 		if g.figure != nil {
 			v, err := g.figure(r)
 			if err != nil {
 				return err
 			}
-			here, most = fmt.Sprintf("%.1f %s", v, g.unit), fmt.Sprintf("%.0f", g.atMost)
-			met = met || v <= g.atMost // either: a ratio on a slower machine, nanoseconds on a faster one
+			here, most = spread("%.1f", v)+" "+g.unit, fmt.Sprintf("%.0f", g.atMost)
+			met = met || meter.Median(v) <= g.atMost // either: a ratio on a slower machine, nanoseconds on a faster one
 		}
-		fmt.Printf("| %s | %s | %s | %s | %.2f | %.2f | %s |\n", g.what, here, most, g.to, ratio, g.ratioTo, yesNo(met))
+		fmt.Printf("| %s | %s | %s | %s | %s | %.2f | %s |\n", g.what, here, most, g.to, spread("%.2f", ratio), g.ratioTo, yesNo(met))
 	}
 	allocs := 0.0
 	for _, t := range r {
@@ -157,6 +158,11 @@ func printGoals(r results) error {
 	}
 	fmt.Printf("| allocations per call, all messages and codecs of ours | %.0f | 0 | | | | %s |\n", allocs, yesNo(allocs == 0))
 	return nil
+}
+
+// spread formats a median and, in brackets, the lowest and the highest.
+func spread(format string, v []float64) string {
+	return fmt.Sprintf(format+" ("+format+"–"+format+")", meter.Median(v), slices.Min(v), slices.Max(v))
 }
 
 func yesNo(b bool) string {

@@ -138,17 +138,17 @@ func printAll(all []*task) {
 			}
 			ns := meter.Median(t.perRun)
 			base := ours[key{shape: t.shape, decode: decode}]
-			fmt.Printf("| %v | %s | %d | %.0f (%.0f–%.0f) | %.1f | %.0f | %.2f |\n", t.key, t.subject, t.bytes,
-				ns, slices.Min(t.perRun), slices.Max(t.perRun), float64(t.bytes)/ns, t.allocs, ratioOf(t, base))
+			fmt.Printf("| %v | %s | %d | %s | %.1f | %.0f | %.2f |\n", t.key, t.subject, t.bytes,
+				spread("%.0f", t.perRun), float64(t.bytes)/ns, t.allocs, meter.Median(ratios(t, base)))
 		}
 	}
 }
 
-// ratioOf is the median over rounds of a's time by b's time in the same round.
-func ratioOf(a, b *task) float64 {
+// ratios are a's times by b's times in the same round.
+func ratios(a, b *task) []float64 {
 	v := make([]float64, len(a.perRun))
 	for i := range v {
 		v[i] = a.perRun[i] / b.perRun[i]
 	}
-	return meter.Median(v)
+	return v
 }
