@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,7 +34,18 @@ func TestAGroupStartedAgainPromisesNothingThatIsNotDurable(t *testing.T) {
 	leader := c.leader()
 	c.propose("first")
 	follower, other := leader%3+1, (leader+1)%3+1
-	thaw, thawOther := disks[follower].Freeze(), disks[other].Freeze()
+	c.eventually("both followers to be streamed to", func() bool {
+		s, err := c.group(leader).Status()
+		for _, p := range s.Peers {
+			if p.Match != s.Last || p.State != raftpb.ProgressStateReplicate {
+				return false
+			}
+		}
+		return err == nil && len(s.Peers) == 2
+	})
+	thaw, thawOther := sync.OnceFunc(disks[follower].Freeze()), sync.OnceFunc(disks[other].Freeze())
+	defer thaw()
+	defer thawOther()
 	before, err := c.group(follower).Status()
 	if err != nil {
 		t.Fatal(err)
