@@ -14,7 +14,7 @@ import (
 
 // A run of a few hundred milliseconds: what it measures is not the point.
 func short(args ...string) []string {
-	return append([]string{"--duration", "200ms", "--warmup", "50ms", "--clients", "16", "--election-timeout", "150ms", "--segment", "1048576"}, args...)
+	return append([]string{"--duration", "500ms", "--warmup", "50ms", "--clients", "16", "--election-timeout", "500ms", "--segment", "1048576"}, args...)
 }
 
 // checkJSON checks that a run printed one good object and nothing else.
