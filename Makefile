@@ -1,9 +1,9 @@
 # The work itself is in .ci/run and in Go; this file gives it short names.
 .DEFAULT_GOAL := help
-.PHONY: help verify fix test clients race fuzz bench generate ci
+.PHONY: help verify fix test clients race fuzz bench bench-codec bench-wal-peers bench-peers generate ci
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 verify: ## what must hold before a commit, tests aside; reads only
 	@.ci/run verify
@@ -28,6 +28,19 @@ fuzz: ## a slice of every fuzz target: make fuzz FUZZ_EACH=30s
 
 bench: ## three durable nodes in one process under load, 10 s
 	go run ./cmd/raftbench
+
+bench-codec: ## our codecs beside others, as ratios, and their goals
+	go -C benchmarks/peers run ./codec/goals
+
+bench-wal-peers: ## our log beside others, on the disk of DIR
+	go -C benchmarks/peers run ./wal $(if $(DIR),-dir $(abspath $(DIR)))
+
+SYS  ?= floor,raftwire,etcdraft,hraft-wal,dragonboat-tan
+RUNS ?= /tmp/raftwire-runs.jsonl
+
+bench-peers: ## our engine beside others; minutes, on an idle machine
+	go -C benchmarks/peers run . matrix -sys $(SYS) -conc 1,64,256,1024 -out $(RUNS)
+	go -C benchmarks/peers run . report $(RUNS)
 
 generate: ## write gen/ from idl/
 	go generate ./...
