@@ -93,7 +93,7 @@ func TestRunPrintsATable(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, out.stdout)
 		}
 	}
-	if !strings.Contains(out.stderr, "measuring for 200ms") {
+	if !strings.Contains(out.stderr, "measuring for 500ms") {
 		t.Errorf("no progress in\n%s", out.stderr)
 	}
 }
