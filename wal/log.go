@@ -173,10 +173,12 @@ func (l *Log) wait(c *call) error {
 }
 
 func (l *Log) newFrame(lsn uint64) *frame {
-	f := &frame{}
+	var f *frame
 	if n := len(l.free); n > 0 {
 		f = l.free[n-1]
 		l.free = l.free[:n-1]
+	} else {
+		f = new(frame)
 	}
 	f.reset(lsn, l.salt)
 	return f
@@ -200,7 +202,7 @@ type frameCache struct {
 
 // add keeps f and drops the oldest frames beyond limit.
 func (c *frameCache) add(f *frame, limit int, drop func(*frame)) {
-	if cap(f.buf) > limit/4 {
+	if cap(f.buf) > limit/16 {
 		drop(f)
 		return
 	}

@@ -104,7 +104,7 @@ type Options struct {
 	// Submit and Write wait for room behind it. At most 1 GiB. Default 64 MiB.
 	MaxQueuedBytes int
 	// CacheBytes bounds the frames kept in memory, for reads, after they are
-	// durable. Negative: none. A frame above a quarter of it is not kept: the page
+	// durable. Negative: none. A frame above a sixteenth of it is not kept: the page
 	// cache has it, and cold buffers make the next frame slower. Default 2 MiB.
 	CacheBytes int
 
