@@ -33,6 +33,7 @@ type Call struct {
 	seq      uint32
 	size     int // bytes of its frame that count against MaxClientBytes
 	answered atomic.Bool
+	direct   Answerer // of a call that no connection brought
 
 	// Under conn.mu: answers to calls of the same seqid leave in the order of the calls.
 	next    *Call
@@ -40,15 +41,43 @@ type Call struct {
 	answer  *frame // encoded, waits for blocked to end
 }
 
+// Answerer takes the answer to a call that no connection brought, once: one of its
+// methods is called, before Reply or Fail returns.
+type Answerer interface {
+	// Reply gets what Call.Reply got, valid until it returns.
+	Reply(resp codec.Message)
+	// Fail gets what Call.Fail got.
+	Fail(err error)
+}
+
+// Direct makes c a call that no connection brought: a network made of function calls,
+// as simulations have, hands it to a handler. The request belongs to whoever made it.
+// c may be made one again once it is answered.
+func (c *Call) Direct(m *codec.Method, from raftpb.NodeID, lane Lane, req codec.Message, to Answerer) {
+	c.Method, c.Request, c.From, c.Lane, c.direct = m, req, from, lane, to
+	c.answered.Store(false)
+}
+
 // Oneway reports whether nobody waits for an answer: Reply and Fail do nothing then.
 func (c *Call) Oneway() bool { return c.Method.Oneway }
 
 // RemoteAddr is the network address the call came from.
-func (c *Call) RemoteAddr() string { return c.conn.nc.RemoteAddr().String() }
+func (c *Call) RemoteAddr() string {
+	if c.direct != nil {
+		return "direct"
+	}
+	return c.conn.nc.RemoteAddr().String()
+}
 
 // Reply answers with resp, which is of the method's response type, or nil for a void
 // method. It is encoded before Reply returns. If the connection is gone, nothing happens.
 func (c *Call) Reply(resp codec.Message) {
+	if c.direct != nil {
+		if c.answered.CompareAndSwap(false, true) {
+			c.direct.Reply(resp)
+		}
+		return
+	}
 	c.finish(func(f *frame) error { return c.encodeReply(f, resp) })
 }
 
@@ -56,6 +85,12 @@ func (c *Call) Reply(resp codec.Message) {
 // other error its text does, as a failure inside this node (RemoteInternal), unless it
 // is a *RemoteError, whose type is kept.
 func (c *Call) Fail(err error) {
+	if c.direct != nil {
+		if c.answered.CompareAndSwap(false, true) {
+			c.direct.Fail(err)
+		}
+		return
+	}
 	c.finish(func(f *frame) error { return c.encodeFailure(f, err) })
 }
 

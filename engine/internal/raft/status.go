@@ -53,6 +53,27 @@ func (n *Node) Status() Status {
 	return s
 }
 
+// Glance is the part of Status that costs nothing to copy, for those who look after
+// every step.
+type Glance struct {
+	Role                                  raftpb.Role
+	Term                                  Term
+	Vote                                  NodeID
+	First, Last, Durable, Commit, Applied Index
+	LastTerm                              Term
+	ConfigIndex                           Index // where the configuration in force stands; First-1 or below: before the log
+}
+
+// Glance returns what a look at the node shows.
+func (n *Node) Glance() Glance {
+	return Glance{
+		Role: n.role, Term: n.term, Vote: n.vote,
+		First: n.log.store.FirstIndex(), Last: n.log.last, Durable: n.log.durable,
+		Commit: n.log.commit, Applied: n.log.applied, LastTerm: n.log.lastTerm,
+		ConfigIndex: n.changes[len(n.changes)-1].Index,
+	}
+}
+
 // Role returns the current role.
 func (n *Node) Role() raftpb.Role { return n.role }
 

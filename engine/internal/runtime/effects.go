@@ -15,7 +15,7 @@ func (w *worker) execute(g *Group, out *raft.Effects) {
 	}
 	w.stage(g, out)
 	for i := range out.SendNow {
-		w.send.message(g, &out.SendNow[i])
+		w.leave(g, &out.SendNow[i], 0)
 	}
 	for i := range out.SendAfter {
 		w.send.leaveOut(g, &out.SendAfter[i].Message)
@@ -32,6 +32,14 @@ func (w *worker) execute(g *Group, out *raft.Effects) {
 		w.grant(g, r)
 	}
 	w.timers.set(g, out.NextTimer)
+}
+
+// leave lets a message go, which waited for write (0: for nothing).
+func (w *worker) leave(g *Group, m *raft.Message, write uint64) {
+	if w.tap != nil {
+		w.tap.Leaves(g, m, write)
+	}
+	w.send.message(g, m)
 }
 
 // stage adds the step's write to the batch of the drain. A commit that moved

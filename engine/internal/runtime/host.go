@@ -26,6 +26,8 @@ type Config struct {
 	Clock         Clock // nil: the machine's
 	// OnFatal is told once, on a goroutine of its own, when the log has failed.
 	OnFatal func(error)
+	// Tap watches every core. nil, as in production: nobody does.
+	Tap Tap
 }
 
 // Host runs many groups over one log and one network.

@@ -31,6 +31,7 @@ type worker struct {
 	touched     []*Group // groups with proposals or reads in this drain
 	groups      []*Group // for shutdown, in order of start
 	send        sender
+	tap         Tap
 }
 
 // write is one batch handed to the log: which groups wrote what in it.
@@ -53,7 +54,7 @@ func (x *write) completed(err error) {
 }
 
 func newWorker(h *Host) *worker {
-	w := &worker{host: h, inbox: newInbox(h.cfg.MaxInboxBytes), stopped: make(chan struct{})}
+	w := &worker{host: h, inbox: newInbox(h.cfg.MaxInboxBytes), stopped: make(chan struct{}), tap: h.cfg.Tap}
 	w.applier = newApplier(w)
 	w.send.init(w)
 	return w
@@ -126,9 +127,12 @@ func (w *worker) durable(x *write) {
 			w.fail(g, fmt.Errorf("log write: %w", x.err))
 			continue
 		}
+		if w.tap != nil {
+			w.tap.Durable(g, p.writeID)
+		}
 		for g.gated.size > 0 && g.gated.front().WriteID <= p.writeID {
-			m := g.gated.pop().Message
-			w.send.message(g, &m)
+			m := g.gated.pop()
+			w.leave(g, &m.Message, m.WriteID)
 		}
 		w.stepCore(g, raft.Event{Kind: raft.EventPersisted, WriteID: p.writeID, Epoch: p.epoch})
 	}
@@ -277,6 +281,9 @@ func (w *worker) stepCore(g *Group, in raft.Event) (accepted raft.Span) {
 		return accepted
 	}
 	accepted = w.out.Accepted
+	if w.tap != nil {
+		w.tap.Stepped(g, &in, &w.out)
+	}
 	w.execute(g, &w.out)
 	return accepted
 }
