@@ -33,6 +33,11 @@ func pair[O any, T any, PO interface {
 func raftpbTypes() []twin {
 	return []twin{
 		pair[raftpb.Payload, officialraftpb.Payload]("raftpb.Payload"),
+		pair[raftpb.SessionLimits, officialraftpb.SessionLimits]("raftpb.SessionLimits"),
+		pair[raftpb.SessionChange, officialraftpb.SessionChange]("raftpb.SessionChange"),
+		pair[raftpb.SessionRecord, officialraftpb.SessionRecord]("raftpb.SessionRecord"),
+		pair[raftpb.SessionState, officialraftpb.SessionState]("raftpb.SessionState"),
+		pair[raftpb.SessionTable, officialraftpb.SessionTable]("raftpb.SessionTable"),
 		pair[raftpb.Entry, officialraftpb.Entry]("raftpb.Entry"),
 		pair[raftpb.Member, officialraftpb.Member]("raftpb.Member"),
 		pair[raftpb.Configuration, officialraftpb.Configuration]("raftpb.Configuration"),

@@ -58,7 +58,7 @@ enum EntryKind {
   NOOP = 2
   /** body is an encoded Configuration. */
   CONFIG = 3
-  /** A session was opened, closed or expired; body is an encoded SessionChange. */
+  /** A session is opened or closed; body is an encoded SessionChange. */
   SESSION = 4
 }
 
@@ -73,6 +73,28 @@ struct Payload {
   /** The client has the answers of all serials below this one. */
   4: optional i64 ackedBelow
 } (hot = "1")
+
+/** What becomes of a session. */
+enum SessionChangeKind { UNSPECIFIED = 0, OPEN = 1, CLOSE = 2 }
+/** Bounds of a group's session table. They ride in the log, so that every member applies the same ones. */
+struct SessionLimits {
+  /** Sessions at a time; one more expires the least recently used, by log position. */
+  1: i32 sessions
+  /** Serials that one session may have open. */
+  2: i32 window
+  /** Bytes of the table. */
+  3: i64 bytes
+  /** A longer result is not kept: a retry learns where the command was applied, not what it returned. */
+  4: i32 resultBytes
+}
+/** The body of a SESSION entry, in Thrift Compact. OPEN carries limits, and the entry's index becomes the session; CLOSE names it. */
+struct SessionChange { 1: SessionChangeKind kind, 2: optional i64 session, 3: optional SessionLimits limits }
+/** A command that was applied in a session; dropped when its result was too long to keep. */
+struct SessionRecord { 1: i64 serial, 2: Index index, 3: Term term, 4: binary result, 5: bool dropped }
+/** One session: what was applied and is not acknowledged, by rising serial. */
+struct SessionState { 1: i64 session, 2: i32 window, 3: i64 ackedBelow, 4: Index used, 5: list<SessionRecord> records }
+/** The session table of a group at one index, the least recently used session first. Part of a snapshot, in Thrift Compact. */
+struct SessionTable { 1: i32 version = 1, 2: SessionLimits limits, 3: list<SessionState> sessions }
 
 /** One log entry = body (above) + position.  Its index is AppendRequest.prevIndex + 1 + its place in the list. */
 struct Entry {
@@ -402,7 +424,14 @@ exception NotLeader { 1: GroupID group, 2: optional NodeID leader, 3: optional s
 /** This node has no such group. */
 exception NoSuchGroup { 1: GroupID group }
 /** Outcome unknown when maybeApplied: retry only with the same session and serial. */
-exception Unavailable { 1: GroupID group, 2: string reason, 3: bool maybeApplied, 4: optional i32 retryAfterMs }
+exception Unavailable {
+  1: GroupID group
+  2: string reason
+  3: bool maybeApplied
+  4: optional i32 retryAfterMs
+  /** Set when the command is known to be applied, at this index, and only its result cannot be told: do not retry. */
+  5: optional Index applied
+}
 /** The request was refused, and had no effect. */
 exception Rejected { 1: GroupID group, 2: RejectCode code, 3: string reason, 4: optional i64 expectedSerial }
 

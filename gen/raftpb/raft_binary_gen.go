@@ -56,6 +56,221 @@ func (m *Payload) ParseBinary(b []byte, l *codec.Limits) (int, error) {
 }
 
 // AppendBinary appends m in Thrift Binary form.
+func (m *SessionLimits) AppendBinary(b []byte) []byte {
+	b = binary.AppendI32Field(b, 1, m.Sessions)
+	b = binary.AppendI32Field(b, 2, m.Window)
+	b = binary.AppendI64Field(b, 3, m.Bytes)
+	b = binary.AppendI32Field(b, 4, m.ResultBytes)
+	return binary.AppendStop(b)
+}
+
+// ScanBinary reads m from d. The first error stays in d.
+func (m *SessionLimits) ScanBinary(d *binary.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+		switch f {
+		case binary.I32 | 1:
+			m.Sessions = d.I32()
+		case binary.I32 | 2:
+			m.Window = d.I32()
+		case binary.I64 | 3:
+			m.Bytes = d.I64()
+		case binary.I32 | 4:
+			m.ResultBytes = d.I32()
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&sessionLimitsInfo)
+}
+
+// ParseBinary reads m from the front of b; see codec.Message.
+func (m *SessionLimits) ParseBinary(b []byte, l *codec.Limits) (int, error) {
+	var d binary.Decoder
+	d.Init(b, l)
+	m.ScanBinary(&d)
+	return d.Done(&sessionLimitsInfo)
+}
+
+// AppendBinary appends m in Thrift Binary form.
+func (m *SessionChange) AppendBinary(b []byte) []byte {
+	b = binary.AppendI32Field(b, 1, int32(m.Kind))
+	if m.Session.Set {
+		b = binary.AppendI64Field(b, 2, m.Session.Value)
+	}
+	if m.Limits != nil {
+		b = binary.AppendField(b, 3, binary.Struct)
+		b = m.Limits.AppendBinary(b)
+	}
+	return binary.AppendStop(b)
+}
+
+// ScanBinary reads m from d. The first error stays in d.
+func (m *SessionChange) ScanBinary(d *binary.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+		switch f {
+		case binary.I32 | 1:
+			m.Kind = SessionChangeKind(d.I32())
+		case binary.I64 | 2:
+			m.Session = codec.Some(d.I64())
+		case binary.Struct | 3:
+			m.Limits = binary.New[SessionLimits](d)
+			m.Limits.ScanBinary(d)
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&sessionChangeInfo)
+}
+
+// ParseBinary reads m from the front of b; see codec.Message.
+func (m *SessionChange) ParseBinary(b []byte, l *codec.Limits) (int, error) {
+	var d binary.Decoder
+	d.Init(b, l)
+	m.ScanBinary(&d)
+	return d.Done(&sessionChangeInfo)
+}
+
+// AppendBinary appends m in Thrift Binary form.
+func (m *SessionRecord) AppendBinary(b []byte) []byte {
+	b = binary.AppendI64Field(b, 1, m.Serial)
+	b = binary.AppendI64Field(b, 2, int64(m.Index))
+	b = binary.AppendI64Field(b, 3, int64(m.Term))
+	b = binary.AppendBinaryField(b, 4, m.Result)
+	b = binary.AppendBoolField(b, 5, m.Dropped)
+	return binary.AppendStop(b)
+}
+
+// ScanBinary reads m from d. The first error stays in d.
+func (m *SessionRecord) ScanBinary(d *binary.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+		switch f {
+		case binary.I64 | 1:
+			m.Serial = d.I64()
+		case binary.I64 | 2:
+			m.Index = Index(d.I64())
+		case binary.I64 | 3:
+			m.Term = Term(d.I64())
+		case binary.Binary | 4:
+			m.Result = d.Bytes()
+		case binary.Bool | 5:
+			m.Dropped = d.FieldBool(f)
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&sessionRecordInfo)
+}
+
+// ParseBinary reads m from the front of b; see codec.Message.
+func (m *SessionRecord) ParseBinary(b []byte, l *codec.Limits) (int, error) {
+	var d binary.Decoder
+	d.Init(b, l)
+	m.ScanBinary(&d)
+	return d.Done(&sessionRecordInfo)
+}
+
+// AppendBinary appends m in Thrift Binary form.
+func (m *SessionState) AppendBinary(b []byte) []byte {
+	b = binary.AppendI64Field(b, 1, m.Session)
+	b = binary.AppendI32Field(b, 2, m.Window)
+	b = binary.AppendI64Field(b, 3, m.AckedBelow)
+	b = binary.AppendI64Field(b, 4, int64(m.Used))
+	b = binary.AppendListField(b, 5, binary.Struct, len(m.Records))
+	for i := range m.Records {
+		b = m.Records[i].AppendBinary(b)
+	}
+	return binary.AppendStop(b)
+}
+
+// ScanBinary reads m from d. The first error stays in d.
+func (m *SessionState) ScanBinary(d *binary.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+		switch f {
+		case binary.I64 | 1:
+			m.Session = d.I64()
+		case binary.I32 | 2:
+			m.Window = d.I32()
+		case binary.I64 | 3:
+			m.AckedBelow = d.I64()
+		case binary.I64 | 4:
+			m.Used = Index(d.I64())
+		case binary.List | 5:
+			m.Records = binary.Slice(d, m.Records, binary.Struct, 0)
+			for i := range m.Records {
+				m.Records[i].ScanBinary(d)
+				if d.Failed(i) {
+					break
+				}
+			}
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&sessionStateInfo)
+}
+
+// ParseBinary reads m from the front of b; see codec.Message.
+func (m *SessionState) ParseBinary(b []byte, l *codec.Limits) (int, error) {
+	var d binary.Decoder
+	d.Init(b, l)
+	m.ScanBinary(&d)
+	return d.Done(&sessionStateInfo)
+}
+
+// AppendBinary appends m in Thrift Binary form.
+func (m *SessionTable) AppendBinary(b []byte) []byte {
+	b = binary.AppendI32Field(b, 1, m.Version)
+	b = binary.AppendField(b, 2, binary.Struct)
+	b = m.Limits.AppendBinary(b)
+	b = binary.AppendListField(b, 3, binary.Struct, len(m.Sessions))
+	for i := range m.Sessions {
+		b = m.Sessions[i].AppendBinary(b)
+	}
+	return binary.AppendStop(b)
+}
+
+// ScanBinary reads m from d. The first error stays in d.
+func (m *SessionTable) ScanBinary(d *binary.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+		switch f {
+		case binary.I32 | 1:
+			m.Version = d.I32()
+		case binary.Struct | 2:
+			m.Limits.ScanBinary(d)
+		case binary.List | 3:
+			m.Sessions = binary.Slice(d, m.Sessions, binary.Struct, 0)
+			for i := range m.Sessions {
+				m.Sessions[i].ScanBinary(d)
+				if d.Failed(i) {
+					break
+				}
+			}
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&sessionTableInfo)
+}
+
+// ParseBinary reads m from the front of b; see codec.Message.
+func (m *SessionTable) ParseBinary(b []byte, l *codec.Limits) (int, error) {
+	var d binary.Decoder
+	d.Init(b, l)
+	m.ScanBinary(&d)
+	return d.Done(&sessionTableInfo)
+}
+
+// AppendBinary appends m in Thrift Binary form.
 func (m *Entry) AppendBinary(b []byte) []byte {
 	b = binary.AppendI64Field(b, 1, int64(m.Term))
 	b = binary.AppendI32Field(b, 2, int32(m.Kind))
@@ -2185,6 +2400,9 @@ func (m *Unavailable) AppendBinary(b []byte) []byte {
 	if m.RetryAfterMs.Set {
 		b = binary.AppendI32Field(b, 4, m.RetryAfterMs.Value)
 	}
+	if m.Applied.Set {
+		b = binary.AppendI64Field(b, 5, int64(m.Applied.Value))
+	}
 	return binary.AppendStop(b)
 }
 
@@ -2202,6 +2420,8 @@ func (m *Unavailable) ScanBinary(d *binary.Decoder) {
 			m.MaybeApplied = d.FieldBool(f)
 		case binary.I32 | 4:
 			m.RetryAfterMs = codec.Some(d.I32())
+		case binary.I64 | 5:
+			m.Applied = codec.Some(Index(d.I64()))
 		default:
 			d.Skip(f)
 		}

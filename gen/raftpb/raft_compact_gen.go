@@ -59,6 +59,223 @@ func (m *Payload) ParseCompact(b []byte, l *codec.Limits) (int, error) {
 }
 
 // AppendCompact appends m in Thrift Compact form.
+func (m *SessionLimits) AppendCompact(b []byte) []byte {
+	b = compact.AppendI32Field(b, 0, 1, m.Sessions)
+	b = compact.AppendI32Field(b, 1, 2, m.Window)
+	b = compact.AppendI64Field(b, 2, 3, m.Bytes)
+	b = compact.AppendI32Field(b, 3, 4, m.ResultBytes)
+	return compact.AppendStop(b)
+}
+
+// ScanCompact reads m from d. The first error stays in d.
+func (m *SessionLimits) ScanCompact(d *compact.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+		switch f {
+		case compact.I32 | 1:
+			m.Sessions = d.I32()
+		case compact.I32 | 2:
+			m.Window = d.I32()
+		case compact.I64 | 3:
+			m.Bytes = d.I64()
+		case compact.I32 | 4:
+			m.ResultBytes = d.I32()
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&sessionLimitsInfo)
+}
+
+// ParseCompact reads m from the front of b; see codec.Message.
+func (m *SessionLimits) ParseCompact(b []byte, l *codec.Limits) (int, error) {
+	var d compact.Decoder
+	d.Init(b, l)
+	m.ScanCompact(&d)
+	return d.Done(&sessionLimitsInfo)
+}
+
+// AppendCompact appends m in Thrift Compact form.
+func (m *SessionChange) AppendCompact(b []byte) []byte {
+	b = compact.AppendI32Field(b, 0, 1, int32(m.Kind))
+	last := int16(1)
+	if m.Session.Set {
+		b = compact.AppendI64Field(b, last, 2, m.Session.Value)
+		last = 2
+	}
+	if m.Limits != nil {
+		b = compact.AppendField(b, last, 3, compact.Struct)
+		b = m.Limits.AppendCompact(b)
+	}
+	return compact.AppendStop(b)
+}
+
+// ScanCompact reads m from d. The first error stays in d.
+func (m *SessionChange) ScanCompact(d *compact.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+		switch f {
+		case compact.I32 | 1:
+			m.Kind = SessionChangeKind(d.I32())
+		case compact.I64 | 2:
+			m.Session = codec.Some(d.I64())
+		case compact.Struct | 3:
+			m.Limits = compact.New[SessionLimits](d)
+			m.Limits.ScanCompact(d)
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&sessionChangeInfo)
+}
+
+// ParseCompact reads m from the front of b; see codec.Message.
+func (m *SessionChange) ParseCompact(b []byte, l *codec.Limits) (int, error) {
+	var d compact.Decoder
+	d.Init(b, l)
+	m.ScanCompact(&d)
+	return d.Done(&sessionChangeInfo)
+}
+
+// AppendCompact appends m in Thrift Compact form.
+func (m *SessionRecord) AppendCompact(b []byte) []byte {
+	b = compact.AppendI64Field(b, 0, 1, m.Serial)
+	b = compact.AppendI64Field(b, 1, 2, int64(m.Index))
+	b = compact.AppendI64Field(b, 2, 3, int64(m.Term))
+	b = compact.AppendBinaryField(b, 3, 4, m.Result)
+	b = compact.AppendBoolField(b, 4, 5, m.Dropped)
+	return compact.AppendStop(b)
+}
+
+// ScanCompact reads m from d. The first error stays in d.
+func (m *SessionRecord) ScanCompact(d *compact.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+		switch f {
+		case compact.I64 | 1:
+			m.Serial = d.I64()
+		case compact.I64 | 2:
+			m.Index = Index(d.I64())
+		case compact.I64 | 3:
+			m.Term = Term(d.I64())
+		case compact.Binary | 4:
+			m.Result = d.Bytes()
+		case compact.True | 5, compact.False | 5:
+			m.Dropped = d.FieldBool(f)
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&sessionRecordInfo)
+}
+
+// ParseCompact reads m from the front of b; see codec.Message.
+func (m *SessionRecord) ParseCompact(b []byte, l *codec.Limits) (int, error) {
+	var d compact.Decoder
+	d.Init(b, l)
+	m.ScanCompact(&d)
+	return d.Done(&sessionRecordInfo)
+}
+
+// AppendCompact appends m in Thrift Compact form.
+func (m *SessionState) AppendCompact(b []byte) []byte {
+	b = compact.AppendI64Field(b, 0, 1, m.Session)
+	b = compact.AppendI32Field(b, 1, 2, m.Window)
+	b = compact.AppendI64Field(b, 2, 3, m.AckedBelow)
+	b = compact.AppendI64Field(b, 3, 4, int64(m.Used))
+	b = compact.AppendListField(b, 4, 5, compact.Struct, len(m.Records))
+	for i := range m.Records {
+		b = m.Records[i].AppendCompact(b)
+	}
+	return compact.AppendStop(b)
+}
+
+// ScanCompact reads m from d. The first error stays in d.
+func (m *SessionState) ScanCompact(d *compact.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+		switch f {
+		case compact.I64 | 1:
+			m.Session = d.I64()
+		case compact.I32 | 2:
+			m.Window = d.I32()
+		case compact.I64 | 3:
+			m.AckedBelow = d.I64()
+		case compact.I64 | 4:
+			m.Used = Index(d.I64())
+		case compact.List | 5:
+			m.Records = compact.Slice(d, m.Records, compact.Struct, 0)
+			for i := range m.Records {
+				m.Records[i].ScanCompact(d)
+				if d.Failed(i) {
+					break
+				}
+			}
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&sessionStateInfo)
+}
+
+// ParseCompact reads m from the front of b; see codec.Message.
+func (m *SessionState) ParseCompact(b []byte, l *codec.Limits) (int, error) {
+	var d compact.Decoder
+	d.Init(b, l)
+	m.ScanCompact(&d)
+	return d.Done(&sessionStateInfo)
+}
+
+// AppendCompact appends m in Thrift Compact form.
+func (m *SessionTable) AppendCompact(b []byte) []byte {
+	b = compact.AppendI32Field(b, 0, 1, m.Version)
+	b = compact.AppendField(b, 1, 2, compact.Struct)
+	b = m.Limits.AppendCompact(b)
+	b = compact.AppendListField(b, 2, 3, compact.Struct, len(m.Sessions))
+	for i := range m.Sessions {
+		b = m.Sessions[i].AppendCompact(b)
+	}
+	return compact.AppendStop(b)
+}
+
+// ScanCompact reads m from d. The first error stays in d.
+func (m *SessionTable) ScanCompact(d *compact.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+		switch f {
+		case compact.I32 | 1:
+			m.Version = d.I32()
+		case compact.Struct | 2:
+			m.Limits.ScanCompact(d)
+		case compact.List | 3:
+			m.Sessions = compact.Slice(d, m.Sessions, compact.Struct, 0)
+			for i := range m.Sessions {
+				m.Sessions[i].ScanCompact(d)
+				if d.Failed(i) {
+					break
+				}
+			}
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&sessionTableInfo)
+}
+
+// ParseCompact reads m from the front of b; see codec.Message.
+func (m *SessionTable) ParseCompact(b []byte, l *codec.Limits) (int, error) {
+	var d compact.Decoder
+	d.Init(b, l)
+	m.ScanCompact(&d)
+	return d.Done(&sessionTableInfo)
+}
+
+// AppendCompact appends m in Thrift Compact form.
 func (m *Entry) AppendCompact(b []byte) []byte {
 	b = compact.PutI64(b, int64(m.Term))
 	b = compact.PutI32(b, int32(m.Kind))
@@ -2203,8 +2420,13 @@ func (m *Unavailable) AppendCompact(b []byte) []byte {
 	b = compact.AppendI64Field(b, 0, 1, int64(m.Group))
 	b = compact.AppendTextField(b, 1, 2, m.Reason)
 	b = compact.AppendBoolField(b, 2, 3, m.MaybeApplied)
+	last := int16(3)
 	if m.RetryAfterMs.Set {
-		b = compact.AppendI32Field(b, 3, 4, m.RetryAfterMs.Value)
+		b = compact.AppendI32Field(b, last, 4, m.RetryAfterMs.Value)
+		last = 4
+	}
+	if m.Applied.Set {
+		b = compact.AppendI64Field(b, last, 5, int64(m.Applied.Value))
 	}
 	return compact.AppendStop(b)
 }
@@ -2223,6 +2445,8 @@ func (m *Unavailable) ScanCompact(d *compact.Decoder) {
 			m.MaybeApplied = d.FieldBool(f)
 		case compact.I32 | 4:
 			m.RetryAfterMs = codec.Some(d.I32())
+		case compact.I64 | 5:
+			m.Applied = codec.Some(Index(d.I64()))
 		default:
 			d.Skip(f)
 		}

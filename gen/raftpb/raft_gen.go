@@ -91,7 +91,7 @@ const (
 	EntryKindNoop EntryKind = 2
 	// body is an encoded Configuration.
 	EntryKindConfig EntryKind = 3
-	// A session was opened, closed or expired; body is an encoded SessionChange.
+	// A session is opened or closed; body is an encoded SessionChange.
 	EntryKindSession EntryKind = 4
 )
 
@@ -108,6 +108,29 @@ func (v EntryKind) String() string {
 		return "CONFIG"
 	case EntryKindSession:
 		return "SESSION"
+	}
+	return strconv.Itoa(int(v))
+}
+
+// What becomes of a session.
+type SessionChangeKind int32
+
+// The values of SessionChangeKind.
+const (
+	SessionChangeKindUnspecified SessionChangeKind = 0
+	SessionChangeKindOpen        SessionChangeKind = 1
+	SessionChangeKindClose       SessionChangeKind = 2
+)
+
+// String returns the value's name in the IDL, or its number.
+func (v SessionChangeKind) String() string {
+	switch v {
+	case SessionChangeKindUnspecified:
+		return "UNSPECIFIED"
+	case SessionChangeKindOpen:
+		return "OPEN"
+	case SessionChangeKindClose:
+		return "CLOSE"
 	}
 	return strconv.Itoa(int(v))
 }
@@ -479,6 +502,112 @@ var payloadInfo = codec.StructInfo{Name: "Payload", Fields: []codec.FieldInfo{
 // Reset gives every field its default.
 func (m *Payload) Reset() {
 	*m = Payload{}
+}
+
+// Bounds of a group's session table. They ride in the log, so that every member applies the same ones.
+type SessionLimits struct {
+	// Sessions at a time; one more expires the least recently used, by log position.
+	Sessions int32 // 1
+	// Serials that one session may have open.
+	Window int32 // 2
+	// Bytes of the table.
+	Bytes int64 // 3
+	// A longer result is not kept: a retry learns where the command was applied, not what it returned.
+	ResultBytes int32 // 4
+}
+
+var sessionLimitsInfo = codec.StructInfo{Name: "SessionLimits", Fields: []codec.FieldInfo{
+	{ID: 1, Name: "sessions"},
+	{ID: 2, Name: "window"},
+	{ID: 3, Name: "bytes"},
+	{ID: 4, Name: "resultBytes"},
+}}
+
+// Reset gives every field its default.
+func (m *SessionLimits) Reset() {
+	*m = SessionLimits{}
+}
+
+// The body of a SESSION entry, in Thrift Compact. OPEN carries limits, and the entry's index becomes the session; CLOSE names it.
+type SessionChange struct {
+	Kind    SessionChangeKind // 1
+	Session codec.Opt[int64]  // 2
+	Limits  *SessionLimits    // 3
+}
+
+var sessionChangeInfo = codec.StructInfo{Name: "SessionChange", Fields: []codec.FieldInfo{
+	{ID: 1, Name: "kind"},
+	{ID: 2, Name: "session"},
+	{ID: 3, Name: "limits"},
+}}
+
+// Reset gives every field its default.
+func (m *SessionChange) Reset() {
+	*m = SessionChange{}
+}
+
+// A command that was applied in a session; dropped when its result was too long to keep.
+type SessionRecord struct {
+	Serial  int64  // 1
+	Index   Index  // 2
+	Term    Term   // 3
+	Result  []byte // 4
+	Dropped bool   // 5
+}
+
+var sessionRecordInfo = codec.StructInfo{Name: "SessionRecord", Fields: []codec.FieldInfo{
+	{ID: 1, Name: "serial"},
+	{ID: 2, Name: "index"},
+	{ID: 3, Name: "term"},
+	{ID: 4, Name: "result"},
+	{ID: 5, Name: "dropped"},
+}}
+
+// Reset gives every field its default.
+func (m *SessionRecord) Reset() {
+	*m = SessionRecord{}
+}
+
+// One session: what was applied and is not acknowledged, by rising serial.
+type SessionState struct {
+	Session    int64           // 1
+	Window     int32           // 2
+	AckedBelow int64           // 3
+	Used       Index           // 4
+	Records    []SessionRecord // 5
+}
+
+var sessionStateInfo = codec.StructInfo{Name: "SessionState", Fields: []codec.FieldInfo{
+	{ID: 1, Name: "session"},
+	{ID: 2, Name: "window"},
+	{ID: 3, Name: "ackedBelow"},
+	{ID: 4, Name: "used"},
+	{ID: 5, Name: "records"},
+}}
+
+// Reset gives every field its default.
+func (m *SessionState) Reset() {
+	*m = SessionState{Records: m.Records[:0]}
+}
+
+// The session table of a group at one index, the least recently used session first. Part of a snapshot, in Thrift Compact.
+type SessionTable struct {
+	Version  int32          // 1
+	Limits   SessionLimits  // 2
+	Sessions []SessionState // 3
+}
+
+var sessionTableInfo = codec.StructInfo{Name: "SessionTable", Fields: []codec.FieldInfo{
+	{ID: 1, Name: "version"},
+	{ID: 2, Name: "limits"},
+	{ID: 3, Name: "sessions"},
+}}
+
+// Reset gives every field its default.
+func (m *SessionTable) Reset() {
+	m.Version = 1
+	m.Limits.Reset()
+	m.Sessions = m.Sessions[:0]
 }
 
 // One log entry = body (above) + position.  Its index is AppendRequest.prevIndex + 1 + its place in the list.
@@ -1543,6 +1672,8 @@ type Unavailable struct {
 	Reason       string           // 2
 	MaybeApplied bool             // 3
 	RetryAfterMs codec.Opt[int32] // 4
+	// Set when the command is known to be applied, at this index, and only its result cannot be told: do not retry.
+	Applied codec.Opt[Index] // 5
 }
 
 var unavailableInfo = codec.StructInfo{Name: "Unavailable", Fields: []codec.FieldInfo{
@@ -1550,6 +1681,7 @@ var unavailableInfo = codec.StructInfo{Name: "Unavailable", Fields: []codec.Fiel
 	{ID: 2, Name: "reason"},
 	{ID: 3, Name: "maybeApplied"},
 	{ID: 4, Name: "retryAfterMs"},
+	{ID: 5, Name: "applied"},
 }}
 
 // Reset gives every field its default.

@@ -75,6 +75,258 @@ func (m *Payload) EncodeMsgpack(e *msgpack.V5Encoder) error { return msgpack.Enc
 func (m *Payload) DecodeMsgpack(d *msgpack.V5Decoder) error { return msgpack.DecodeV5(d, m) }
 
 // AppendMsgpack appends m in msgpack form.
+func (m *SessionLimits) AppendMsgpack(b []byte) []byte {
+	b = msgpack.AppendArray(b, 4)
+	b = msgpack.AppendI32(b, m.Sessions)
+	b = msgpack.AppendI32(b, m.Window)
+	b = msgpack.AppendI64(b, m.Bytes)
+	b = msgpack.AppendI32(b, m.ResultBytes)
+	return b
+}
+
+// ScanMsgpack reads m from d. The first error stays in d.
+func (m *SessionLimits) ScanMsgpack(d *msgpack.Decoder) {
+	m.Reset()
+	for f := d.Struct(&sessionLimitsInfo); f != msgpack.Stop; f = d.Field(f, &sessionLimitsInfo) {
+		switch msgpack.ID(f) {
+		case 1:
+			m.Sessions = d.I32()
+		case 2:
+			m.Window = d.I32()
+		case 3:
+			m.Bytes = d.I64()
+		case 4:
+			m.ResultBytes = d.I32()
+		default:
+			d.Skip()
+		}
+	}
+	d.Leave(&sessionLimitsInfo)
+}
+
+// ParseMsgpack reads m from the front of b; see codec.Message.
+func (m *SessionLimits) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
+	var d msgpack.Decoder
+	d.Init(b, l)
+	m.ScanMsgpack(&d)
+	return d.Done(&sessionLimitsInfo)
+}
+
+// EncodeMsgpack implements CustomEncoder of vmihailenco's msgpack.
+func (m *SessionLimits) EncodeMsgpack(e *msgpack.V5Encoder) error { return msgpack.EncodeV5(e, m) }
+
+// DecodeMsgpack implements CustomDecoder of vmihailenco's msgpack.
+func (m *SessionLimits) DecodeMsgpack(d *msgpack.V5Decoder) error { return msgpack.DecodeV5(d, m) }
+
+// AppendMsgpack appends m in msgpack form.
+func (m *SessionChange) AppendMsgpack(b []byte) []byte {
+	n := 1
+	if m.Session.Set {
+		n = 2
+	}
+	if m.Limits != nil {
+		n = 3
+	}
+	b = msgpack.AppendArray(b, n)
+	b = msgpack.AppendI32(b, int32(m.Kind))
+	if m.Session.Set {
+		b = msgpack.AppendI64(b, m.Session.Value)
+	} else if n > 2 {
+		b = msgpack.AppendNil(b)
+	}
+	if m.Limits != nil {
+		b = m.Limits.AppendMsgpack(b)
+	}
+	return b
+}
+
+// ScanMsgpack reads m from d. The first error stays in d.
+func (m *SessionChange) ScanMsgpack(d *msgpack.Decoder) {
+	m.Reset()
+	for f := d.Struct(&sessionChangeInfo); f != msgpack.Stop; f = d.Field(f, &sessionChangeInfo) {
+		switch msgpack.ID(f) {
+		case 1:
+			m.Kind = SessionChangeKind(d.I32())
+		case 2:
+			m.Session = codec.Some(d.I64())
+		case 3:
+			m.Limits = msgpack.New[SessionLimits](d)
+			m.Limits.ScanMsgpack(d)
+		default:
+			d.Skip()
+		}
+	}
+	d.Leave(&sessionChangeInfo)
+}
+
+// ParseMsgpack reads m from the front of b; see codec.Message.
+func (m *SessionChange) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
+	var d msgpack.Decoder
+	d.Init(b, l)
+	m.ScanMsgpack(&d)
+	return d.Done(&sessionChangeInfo)
+}
+
+// EncodeMsgpack implements CustomEncoder of vmihailenco's msgpack.
+func (m *SessionChange) EncodeMsgpack(e *msgpack.V5Encoder) error { return msgpack.EncodeV5(e, m) }
+
+// DecodeMsgpack implements CustomDecoder of vmihailenco's msgpack.
+func (m *SessionChange) DecodeMsgpack(d *msgpack.V5Decoder) error { return msgpack.DecodeV5(d, m) }
+
+// AppendMsgpack appends m in msgpack form.
+func (m *SessionRecord) AppendMsgpack(b []byte) []byte {
+	b = msgpack.AppendArray(b, 5)
+	b = msgpack.AppendI64(b, m.Serial)
+	b = msgpack.AppendI64(b, int64(m.Index))
+	b = msgpack.AppendI64(b, int64(m.Term))
+	b = msgpack.AppendBinary(b, m.Result)
+	b = msgpack.AppendBool(b, m.Dropped)
+	return b
+}
+
+// ScanMsgpack reads m from d. The first error stays in d.
+func (m *SessionRecord) ScanMsgpack(d *msgpack.Decoder) {
+	m.Reset()
+	for f := d.Struct(&sessionRecordInfo); f != msgpack.Stop; f = d.Field(f, &sessionRecordInfo) {
+		switch msgpack.ID(f) {
+		case 1:
+			m.Serial = d.I64()
+		case 2:
+			m.Index = Index(d.I64())
+		case 3:
+			m.Term = Term(d.I64())
+		case 4:
+			m.Result = d.Bytes()
+		case 5:
+			m.Dropped = d.Bool()
+		default:
+			d.Skip()
+		}
+	}
+	d.Leave(&sessionRecordInfo)
+}
+
+// ParseMsgpack reads m from the front of b; see codec.Message.
+func (m *SessionRecord) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
+	var d msgpack.Decoder
+	d.Init(b, l)
+	m.ScanMsgpack(&d)
+	return d.Done(&sessionRecordInfo)
+}
+
+// EncodeMsgpack implements CustomEncoder of vmihailenco's msgpack.
+func (m *SessionRecord) EncodeMsgpack(e *msgpack.V5Encoder) error { return msgpack.EncodeV5(e, m) }
+
+// DecodeMsgpack implements CustomDecoder of vmihailenco's msgpack.
+func (m *SessionRecord) DecodeMsgpack(d *msgpack.V5Decoder) error { return msgpack.DecodeV5(d, m) }
+
+// AppendMsgpack appends m in msgpack form.
+func (m *SessionState) AppendMsgpack(b []byte) []byte {
+	b = msgpack.AppendArray(b, 5)
+	b = msgpack.AppendI64(b, m.Session)
+	b = msgpack.AppendI32(b, m.Window)
+	b = msgpack.AppendI64(b, m.AckedBelow)
+	b = msgpack.AppendI64(b, int64(m.Used))
+	b = msgpack.AppendArray(b, len(m.Records))
+	for i := range m.Records {
+		b = m.Records[i].AppendMsgpack(b)
+	}
+	return b
+}
+
+// ScanMsgpack reads m from d. The first error stays in d.
+func (m *SessionState) ScanMsgpack(d *msgpack.Decoder) {
+	m.Reset()
+	for f := d.Struct(&sessionStateInfo); f != msgpack.Stop; f = d.Field(f, &sessionStateInfo) {
+		switch msgpack.ID(f) {
+		case 1:
+			m.Session = d.I64()
+		case 2:
+			m.Window = d.I32()
+		case 3:
+			m.AckedBelow = d.I64()
+		case 4:
+			m.Used = Index(d.I64())
+		case 5:
+			m.Records = msgpack.Slice(d, m.Records, 0)
+			for i := range m.Records {
+				m.Records[i].ScanMsgpack(d)
+				if d.Failed(i) {
+					break
+				}
+			}
+		default:
+			d.Skip()
+		}
+	}
+	d.Leave(&sessionStateInfo)
+}
+
+// ParseMsgpack reads m from the front of b; see codec.Message.
+func (m *SessionState) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
+	var d msgpack.Decoder
+	d.Init(b, l)
+	m.ScanMsgpack(&d)
+	return d.Done(&sessionStateInfo)
+}
+
+// EncodeMsgpack implements CustomEncoder of vmihailenco's msgpack.
+func (m *SessionState) EncodeMsgpack(e *msgpack.V5Encoder) error { return msgpack.EncodeV5(e, m) }
+
+// DecodeMsgpack implements CustomDecoder of vmihailenco's msgpack.
+func (m *SessionState) DecodeMsgpack(d *msgpack.V5Decoder) error { return msgpack.DecodeV5(d, m) }
+
+// AppendMsgpack appends m in msgpack form.
+func (m *SessionTable) AppendMsgpack(b []byte) []byte {
+	b = msgpack.AppendArray(b, 3)
+	b = msgpack.AppendI32(b, m.Version)
+	b = m.Limits.AppendMsgpack(b)
+	b = msgpack.AppendArray(b, len(m.Sessions))
+	for i := range m.Sessions {
+		b = m.Sessions[i].AppendMsgpack(b)
+	}
+	return b
+}
+
+// ScanMsgpack reads m from d. The first error stays in d.
+func (m *SessionTable) ScanMsgpack(d *msgpack.Decoder) {
+	m.Reset()
+	for f := d.Struct(&sessionTableInfo); f != msgpack.Stop; f = d.Field(f, &sessionTableInfo) {
+		switch msgpack.ID(f) {
+		case 1:
+			m.Version = d.I32()
+		case 2:
+			m.Limits.ScanMsgpack(d)
+		case 3:
+			m.Sessions = msgpack.Slice(d, m.Sessions, 0)
+			for i := range m.Sessions {
+				m.Sessions[i].ScanMsgpack(d)
+				if d.Failed(i) {
+					break
+				}
+			}
+		default:
+			d.Skip()
+		}
+	}
+	d.Leave(&sessionTableInfo)
+}
+
+// ParseMsgpack reads m from the front of b; see codec.Message.
+func (m *SessionTable) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
+	var d msgpack.Decoder
+	d.Init(b, l)
+	m.ScanMsgpack(&d)
+	return d.Done(&sessionTableInfo)
+}
+
+// EncodeMsgpack implements CustomEncoder of vmihailenco's msgpack.
+func (m *SessionTable) EncodeMsgpack(e *msgpack.V5Encoder) error { return msgpack.EncodeV5(e, m) }
+
+// DecodeMsgpack implements CustomDecoder of vmihailenco's msgpack.
+func (m *SessionTable) DecodeMsgpack(d *msgpack.V5Decoder) error { return msgpack.DecodeV5(d, m) }
+
+// AppendMsgpack appends m in msgpack form.
 func (m *Entry) AppendMsgpack(b []byte) []byte {
 	n := 4
 	if m.StrippedBytes.Set {
@@ -2515,12 +2767,20 @@ func (m *Unavailable) AppendMsgpack(b []byte) []byte {
 	if m.RetryAfterMs.Set {
 		n = 4
 	}
+	if m.Applied.Set {
+		n = 5
+	}
 	b = msgpack.AppendArray(b, n)
 	b = msgpack.AppendI64(b, int64(m.Group))
 	b = msgpack.AppendText(b, m.Reason)
 	b = msgpack.AppendBool(b, m.MaybeApplied)
 	if m.RetryAfterMs.Set {
 		b = msgpack.AppendI32(b, m.RetryAfterMs.Value)
+	} else if n > 4 {
+		b = msgpack.AppendNil(b)
+	}
+	if m.Applied.Set {
+		b = msgpack.AppendI64(b, int64(m.Applied.Value))
 	}
 	return b
 }
@@ -2538,6 +2798,8 @@ func (m *Unavailable) ScanMsgpack(d *msgpack.Decoder) {
 			m.MaybeApplied = d.Bool()
 		case 4:
 			m.RetryAfterMs = codec.Some(d.I32())
+		case 5:
+			m.Applied = codec.Some(Index(d.I64()))
 		default:
 			d.Skip()
 		}

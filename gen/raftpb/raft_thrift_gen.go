@@ -49,6 +49,198 @@ func (m *Payload) Read(ctx context.Context, p thrift.TProtocol) error {
 }
 
 // Write writes m with any Thrift protocol.
+func (m *SessionLimits) Write(ctx context.Context, p thrift.TProtocol) error {
+	w := protocol.NewWriter(ctx, p, &sessionLimitsInfo)
+	w.I32Field("sessions", 1, m.Sessions)
+	w.I32Field("window", 2, m.Window)
+	w.I64Field("bytes", 3, m.Bytes)
+	w.I32Field("resultBytes", 4, m.ResultBytes)
+	return w.Close()
+}
+
+// Read reads m with any Thrift protocol.
+func (m *SessionLimits) Read(ctx context.Context, p thrift.TProtocol) error {
+	m.Reset()
+	r := protocol.NewReader(ctx, p)
+	for f := r.Field(0, &sessionLimitsInfo); f != protocol.Stop; f = r.Field(f, &sessionLimitsInfo) {
+		switch f {
+		case protocol.I32 | 1:
+			m.Sessions = r.I32()
+		case protocol.I32 | 2:
+			m.Window = r.I32()
+		case protocol.I64 | 3:
+			m.Bytes = r.I64()
+		case protocol.I32 | 4:
+			m.ResultBytes = r.I32()
+		default:
+			r.Skip(f)
+		}
+	}
+	return r.Close(&sessionLimitsInfo)
+}
+
+// Write writes m with any Thrift protocol.
+func (m *SessionChange) Write(ctx context.Context, p thrift.TProtocol) error {
+	w := protocol.NewWriter(ctx, p, &sessionChangeInfo)
+	w.I32Field("kind", 1, int32(m.Kind))
+	if m.Session.Set {
+		w.I64Field("session", 2, m.Session.Value)
+	}
+	if m.Limits != nil {
+		w.Field("limits", 3, protocol.Struct)
+		w.Struct(m.Limits)
+		w.FieldEnd()
+	}
+	return w.Close()
+}
+
+// Read reads m with any Thrift protocol.
+func (m *SessionChange) Read(ctx context.Context, p thrift.TProtocol) error {
+	m.Reset()
+	r := protocol.NewReader(ctx, p)
+	for f := r.Field(0, &sessionChangeInfo); f != protocol.Stop; f = r.Field(f, &sessionChangeInfo) {
+		switch f {
+		case protocol.I32 | 1:
+			m.Kind = SessionChangeKind(r.I32())
+		case protocol.I64 | 2:
+			m.Session = codec.Some(r.I64())
+		case protocol.Struct | 3:
+			m.Limits = new(SessionLimits)
+			r.Struct(m.Limits)
+		default:
+			r.Skip(f)
+		}
+	}
+	return r.Close(&sessionChangeInfo)
+}
+
+// Write writes m with any Thrift protocol.
+func (m *SessionRecord) Write(ctx context.Context, p thrift.TProtocol) error {
+	w := protocol.NewWriter(ctx, p, &sessionRecordInfo)
+	w.I64Field("serial", 1, m.Serial)
+	w.I64Field("index", 2, int64(m.Index))
+	w.I64Field("term", 3, int64(m.Term))
+	w.BinaryField("result", 4, m.Result)
+	w.BoolField("dropped", 5, m.Dropped)
+	return w.Close()
+}
+
+// Read reads m with any Thrift protocol.
+func (m *SessionRecord) Read(ctx context.Context, p thrift.TProtocol) error {
+	m.Reset()
+	r := protocol.NewReader(ctx, p)
+	for f := r.Field(0, &sessionRecordInfo); f != protocol.Stop; f = r.Field(f, &sessionRecordInfo) {
+		switch f {
+		case protocol.I64 | 1:
+			m.Serial = r.I64()
+		case protocol.I64 | 2:
+			m.Index = Index(r.I64())
+		case protocol.I64 | 3:
+			m.Term = Term(r.I64())
+		case protocol.Binary | 4:
+			m.Result = r.Bytes()
+		case protocol.Bool | 5:
+			m.Dropped = r.FieldBool(f)
+		default:
+			r.Skip(f)
+		}
+	}
+	return r.Close(&sessionRecordInfo)
+}
+
+// Write writes m with any Thrift protocol.
+func (m *SessionState) Write(ctx context.Context, p thrift.TProtocol) error {
+	w := protocol.NewWriter(ctx, p, &sessionStateInfo)
+	w.I64Field("session", 1, m.Session)
+	w.I32Field("window", 2, m.Window)
+	w.I64Field("ackedBelow", 3, m.AckedBelow)
+	w.I64Field("used", 4, int64(m.Used))
+	w.Field("records", 5, protocol.List)
+	w.List(protocol.Struct, len(m.Records))
+	for i := range m.Records {
+		w.Struct(&m.Records[i])
+	}
+	w.ListEnd()
+	w.FieldEnd()
+	return w.Close()
+}
+
+// Read reads m with any Thrift protocol.
+func (m *SessionState) Read(ctx context.Context, p thrift.TProtocol) error {
+	m.Reset()
+	r := protocol.NewReader(ctx, p)
+	for f := r.Field(0, &sessionStateInfo); f != protocol.Stop; f = r.Field(f, &sessionStateInfo) {
+		switch f {
+		case protocol.I64 | 1:
+			m.Session = r.I64()
+		case protocol.I32 | 2:
+			m.Window = r.I32()
+		case protocol.I64 | 3:
+			m.AckedBelow = r.I64()
+		case protocol.I64 | 4:
+			m.Used = Index(r.I64())
+		case protocol.List | 5:
+			m.Records = m.Records[:0]
+			for i := range r.List(protocol.Struct, 0) {
+				m.Records = protocol.Grow(m.Records)
+				r.Struct(&m.Records[i])
+				if r.Failed(i) {
+					break
+				}
+			}
+			r.ListEnd()
+		default:
+			r.Skip(f)
+		}
+	}
+	return r.Close(&sessionStateInfo)
+}
+
+// Write writes m with any Thrift protocol.
+func (m *SessionTable) Write(ctx context.Context, p thrift.TProtocol) error {
+	w := protocol.NewWriter(ctx, p, &sessionTableInfo)
+	w.I32Field("version", 1, m.Version)
+	w.Field("limits", 2, protocol.Struct)
+	w.Struct(&m.Limits)
+	w.FieldEnd()
+	w.Field("sessions", 3, protocol.List)
+	w.List(protocol.Struct, len(m.Sessions))
+	for i := range m.Sessions {
+		w.Struct(&m.Sessions[i])
+	}
+	w.ListEnd()
+	w.FieldEnd()
+	return w.Close()
+}
+
+// Read reads m with any Thrift protocol.
+func (m *SessionTable) Read(ctx context.Context, p thrift.TProtocol) error {
+	m.Reset()
+	r := protocol.NewReader(ctx, p)
+	for f := r.Field(0, &sessionTableInfo); f != protocol.Stop; f = r.Field(f, &sessionTableInfo) {
+		switch f {
+		case protocol.I32 | 1:
+			m.Version = r.I32()
+		case protocol.Struct | 2:
+			r.Struct(&m.Limits)
+		case protocol.List | 3:
+			m.Sessions = m.Sessions[:0]
+			for i := range r.List(protocol.Struct, 0) {
+				m.Sessions = protocol.Grow(m.Sessions)
+				r.Struct(&m.Sessions[i])
+				if r.Failed(i) {
+					break
+				}
+			}
+			r.ListEnd()
+		default:
+			r.Skip(f)
+		}
+	}
+	return r.Close(&sessionTableInfo)
+}
+
+// Write writes m with any Thrift protocol.
 func (m *Entry) Write(ctx context.Context, p thrift.TProtocol) error {
 	w := protocol.NewWriter(ctx, p, &entryInfo)
 	w.I64Field("term", 1, int64(m.Term))
@@ -1798,6 +1990,9 @@ func (m *Unavailable) Write(ctx context.Context, p thrift.TProtocol) error {
 	if m.RetryAfterMs.Set {
 		w.I32Field("retryAfterMs", 4, m.RetryAfterMs.Value)
 	}
+	if m.Applied.Set {
+		w.I64Field("applied", 5, int64(m.Applied.Value))
+	}
 	return w.Close()
 }
 
@@ -1815,6 +2010,8 @@ func (m *Unavailable) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.MaybeApplied = r.FieldBool(f)
 		case protocol.I32 | 4:
 			m.RetryAfterMs = codec.Some(r.I32())
+		case protocol.I64 | 5:
+			m.Applied = codec.Some(Index(r.I64()))
 		default:
 			r.Skip(f)
 		}

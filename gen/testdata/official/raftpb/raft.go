@@ -143,6 +143,63 @@ func (p * EntryKind) Value() (driver.Value, error) {
   }
 return int64(*p), nil
 }
+//What becomes of a session.
+type SessionChangeKind int64
+const (
+  SessionChangeKind_UNSPECIFIED SessionChangeKind = 0
+  SessionChangeKind_OPEN SessionChangeKind = 1
+  SessionChangeKind_CLOSE SessionChangeKind = 2
+)
+
+func (p SessionChangeKind) String() string {
+  switch p {
+  case SessionChangeKind_UNSPECIFIED: return "UNSPECIFIED"
+  case SessionChangeKind_OPEN: return "OPEN"
+  case SessionChangeKind_CLOSE: return "CLOSE"
+  }
+  return "<UNSET>"
+}
+
+func SessionChangeKindFromString(s string) (SessionChangeKind, error) {
+  switch s {
+  case "UNSPECIFIED": return SessionChangeKind_UNSPECIFIED, nil 
+  case "OPEN": return SessionChangeKind_OPEN, nil 
+  case "CLOSE": return SessionChangeKind_CLOSE, nil 
+  }
+  return SessionChangeKind(0), fmt.Errorf("not a valid SessionChangeKind string")
+}
+
+
+func SessionChangeKindPtr(v SessionChangeKind) *SessionChangeKind { return &v }
+
+func (p SessionChangeKind) MarshalText() ([]byte, error) {
+return []byte(p.String()), nil
+}
+
+func (p *SessionChangeKind) UnmarshalText(text []byte) error {
+q, err := SessionChangeKindFromString(string(text))
+if (err != nil) {
+return err
+}
+*p = q
+return nil
+}
+
+func (p *SessionChangeKind) Scan(value interface{}) error {
+v, ok := value.(int64)
+if !ok {
+return errors.New("Scan value is not int64")
+}
+*p = SessionChangeKind(v)
+return nil
+}
+
+func (p * SessionChangeKind) Value() (driver.Value, error) {
+  if p == nil {
+    return nil, nil
+  }
+return int64(*p), nil
+}
 //What a node is in a group at present.
 type Role int64
 const (
@@ -1107,6 +1164,1160 @@ func (p *Payload) String() string {
   return fmt.Sprintf("Payload(%+v)", *p)
 }
 
+// Bounds of a group's session table. They ride in the log, so that every member applies the same ones.
+// 
+// Attributes:
+//  - Sessions: Sessions at a time; one more expires the least recently used, by log position.
+//  - Window: Serials that one session may have open.
+//  - Bytes: Bytes of the table.
+//  - ResultBytes: A longer result is not kept: a retry learns where the command was applied, not what it returned.
+type SessionLimits struct {
+  Sessions int32 `thrift:"sessions,1" db:"sessions" json:"sessions"`
+  Window int32 `thrift:"window,2" db:"window" json:"window"`
+  Bytes int64 `thrift:"bytes,3" db:"bytes" json:"bytes"`
+  ResultBytes int32 `thrift:"resultBytes,4" db:"resultBytes" json:"resultBytes"`
+}
+
+func NewSessionLimits() *SessionLimits {
+  return &SessionLimits{}
+}
+
+
+func (p *SessionLimits) GetSessions() int32 {
+  return p.Sessions
+}
+
+func (p *SessionLimits) GetWindow() int32 {
+  return p.Window
+}
+
+func (p *SessionLimits) GetBytes() int64 {
+  return p.Bytes
+}
+
+func (p *SessionLimits) GetResultBytes() int32 {
+  return p.ResultBytes
+}
+func (p *SessionLimits) Read(ctx context.Context, iprot thrift.TProtocol) error {
+  if _, err := iprot.ReadStructBegin(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read error: ", p), err)
+  }
+
+
+  for {
+    _, fieldTypeId, fieldId, err := iprot.ReadFieldBegin(ctx)
+    if err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T field %d read error: ", p, fieldId), err)
+    }
+    if fieldTypeId == thrift.STOP { break; }
+    switch fieldId {
+    case 1:
+      if fieldTypeId == thrift.I32 {
+        if err := p.ReadField1(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 2:
+      if fieldTypeId == thrift.I32 {
+        if err := p.ReadField2(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 3:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField3(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 4:
+      if fieldTypeId == thrift.I32 {
+        if err := p.ReadField4(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    default:
+      if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+        return err
+      }
+    }
+    if err := iprot.ReadFieldEnd(ctx); err != nil {
+      return err
+    }
+  }
+  if err := iprot.ReadStructEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read struct end error: ", p), err)
+  }
+  return nil
+}
+
+func (p *SessionLimits)  ReadField1(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI32(ctx); err != nil {
+  return thrift.PrependError("error reading field 1: ", err)
+} else {
+  p.Sessions = v
+}
+  return nil
+}
+
+func (p *SessionLimits)  ReadField2(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI32(ctx); err != nil {
+  return thrift.PrependError("error reading field 2: ", err)
+} else {
+  p.Window = v
+}
+  return nil
+}
+
+func (p *SessionLimits)  ReadField3(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 3: ", err)
+} else {
+  p.Bytes = v
+}
+  return nil
+}
+
+func (p *SessionLimits)  ReadField4(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI32(ctx); err != nil {
+  return thrift.PrependError("error reading field 4: ", err)
+} else {
+  p.ResultBytes = v
+}
+  return nil
+}
+
+func (p *SessionLimits) Write(ctx context.Context, oprot thrift.TProtocol) error {
+  if err := oprot.WriteStructBegin(ctx, "SessionLimits"); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
+  if p != nil {
+    if err := p.writeField1(ctx, oprot); err != nil { return err }
+    if err := p.writeField2(ctx, oprot); err != nil { return err }
+    if err := p.writeField3(ctx, oprot); err != nil { return err }
+    if err := p.writeField4(ctx, oprot); err != nil { return err }
+  }
+  if err := oprot.WriteFieldStop(ctx); err != nil {
+    return thrift.PrependError("write field stop error: ", err) }
+  if err := oprot.WriteStructEnd(ctx); err != nil {
+    return thrift.PrependError("write struct stop error: ", err) }
+  return nil
+}
+
+func (p *SessionLimits) writeField1(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "sessions", thrift.I32, 1); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 1:sessions: ", p), err) }
+  if err := oprot.WriteI32(ctx, int32(p.Sessions)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.sessions (1) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 1:sessions: ", p), err) }
+  return err
+}
+
+func (p *SessionLimits) writeField2(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "window", thrift.I32, 2); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 2:window: ", p), err) }
+  if err := oprot.WriteI32(ctx, int32(p.Window)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.window (2) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 2:window: ", p), err) }
+  return err
+}
+
+func (p *SessionLimits) writeField3(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "bytes", thrift.I64, 3); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 3:bytes: ", p), err) }
+  if err := oprot.WriteI64(ctx, int64(p.Bytes)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.bytes (3) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 3:bytes: ", p), err) }
+  return err
+}
+
+func (p *SessionLimits) writeField4(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "resultBytes", thrift.I32, 4); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 4:resultBytes: ", p), err) }
+  if err := oprot.WriteI32(ctx, int32(p.ResultBytes)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.resultBytes (4) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 4:resultBytes: ", p), err) }
+  return err
+}
+
+func (p *SessionLimits) Equals(other *SessionLimits) bool {
+  if p == other {
+    return true
+  } else if p == nil || other == nil {
+    return false
+  }
+  if p.Sessions != other.Sessions { return false }
+  if p.Window != other.Window { return false }
+  if p.Bytes != other.Bytes { return false }
+  if p.ResultBytes != other.ResultBytes { return false }
+  return true
+}
+
+func (p *SessionLimits) String() string {
+  if p == nil {
+    return "<nil>"
+  }
+  return fmt.Sprintf("SessionLimits(%+v)", *p)
+}
+
+// The body of a SESSION entry, in Thrift Compact. OPEN carries limits, and the entry's index becomes the session; CLOSE names it.
+// 
+// Attributes:
+//  - Kind
+//  - Session
+//  - Limits
+type SessionChange struct {
+  Kind SessionChangeKind `thrift:"kind,1" db:"kind" json:"kind"`
+  Session *int64 `thrift:"session,2" db:"session" json:"session,omitempty"`
+  Limits *SessionLimits `thrift:"limits,3" db:"limits" json:"limits,omitempty"`
+}
+
+func NewSessionChange() *SessionChange {
+  return &SessionChange{}
+}
+
+
+func (p *SessionChange) GetKind() SessionChangeKind {
+  return p.Kind
+}
+var SessionChange_Session_DEFAULT int64
+func (p *SessionChange) GetSession() int64 {
+  if !p.IsSetSession() {
+    return SessionChange_Session_DEFAULT
+  }
+return *p.Session
+}
+var SessionChange_Limits_DEFAULT *SessionLimits
+func (p *SessionChange) GetLimits() *SessionLimits {
+  if !p.IsSetLimits() {
+    return SessionChange_Limits_DEFAULT
+  }
+return p.Limits
+}
+func (p *SessionChange) IsSetSession() bool {
+  return p.Session != nil
+}
+
+func (p *SessionChange) IsSetLimits() bool {
+  return p.Limits != nil
+}
+
+func (p *SessionChange) Read(ctx context.Context, iprot thrift.TProtocol) error {
+  if _, err := iprot.ReadStructBegin(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read error: ", p), err)
+  }
+
+
+  for {
+    _, fieldTypeId, fieldId, err := iprot.ReadFieldBegin(ctx)
+    if err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T field %d read error: ", p, fieldId), err)
+    }
+    if fieldTypeId == thrift.STOP { break; }
+    switch fieldId {
+    case 1:
+      if fieldTypeId == thrift.I32 {
+        if err := p.ReadField1(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 2:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField2(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 3:
+      if fieldTypeId == thrift.STRUCT {
+        if err := p.ReadField3(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    default:
+      if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+        return err
+      }
+    }
+    if err := iprot.ReadFieldEnd(ctx); err != nil {
+      return err
+    }
+  }
+  if err := iprot.ReadStructEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read struct end error: ", p), err)
+  }
+  return nil
+}
+
+func (p *SessionChange)  ReadField1(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI32(ctx); err != nil {
+  return thrift.PrependError("error reading field 1: ", err)
+} else {
+  temp := SessionChangeKind(v)
+  p.Kind = temp
+}
+  return nil
+}
+
+func (p *SessionChange)  ReadField2(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 2: ", err)
+} else {
+  p.Session = &v
+}
+  return nil
+}
+
+func (p *SessionChange)  ReadField3(ctx context.Context, iprot thrift.TProtocol) error {
+  p.Limits = &SessionLimits{}
+  if err := p.Limits.Read(ctx, iprot); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", p.Limits), err)
+  }
+  return nil
+}
+
+func (p *SessionChange) Write(ctx context.Context, oprot thrift.TProtocol) error {
+  if err := oprot.WriteStructBegin(ctx, "SessionChange"); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
+  if p != nil {
+    if err := p.writeField1(ctx, oprot); err != nil { return err }
+    if err := p.writeField2(ctx, oprot); err != nil { return err }
+    if err := p.writeField3(ctx, oprot); err != nil { return err }
+  }
+  if err := oprot.WriteFieldStop(ctx); err != nil {
+    return thrift.PrependError("write field stop error: ", err) }
+  if err := oprot.WriteStructEnd(ctx); err != nil {
+    return thrift.PrependError("write struct stop error: ", err) }
+  return nil
+}
+
+func (p *SessionChange) writeField1(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "kind", thrift.I32, 1); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 1:kind: ", p), err) }
+  if err := oprot.WriteI32(ctx, int32(p.Kind)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.kind (1) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 1:kind: ", p), err) }
+  return err
+}
+
+func (p *SessionChange) writeField2(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if p.IsSetSession() {
+    if err := oprot.WriteFieldBegin(ctx, "session", thrift.I64, 2); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field begin error 2:session: ", p), err) }
+    if err := oprot.WriteI64(ctx, int64(*p.Session)); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T.session (2) field write error: ", p), err) }
+    if err := oprot.WriteFieldEnd(ctx); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field end error 2:session: ", p), err) }
+  }
+  return err
+}
+
+func (p *SessionChange) writeField3(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if p.IsSetLimits() {
+    if err := oprot.WriteFieldBegin(ctx, "limits", thrift.STRUCT, 3); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field begin error 3:limits: ", p), err) }
+    if err := p.Limits.Write(ctx, oprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error writing struct: ", p.Limits), err)
+    }
+    if err := oprot.WriteFieldEnd(ctx); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field end error 3:limits: ", p), err) }
+  }
+  return err
+}
+
+func (p *SessionChange) Equals(other *SessionChange) bool {
+  if p == other {
+    return true
+  } else if p == nil || other == nil {
+    return false
+  }
+  if p.Kind != other.Kind { return false }
+  if p.Session != other.Session {
+    if p.Session == nil || other.Session == nil {
+      return false
+    }
+    if (*p.Session) != (*other.Session) { return false }
+  }
+  if !p.Limits.Equals(other.Limits) { return false }
+  return true
+}
+
+func (p *SessionChange) String() string {
+  if p == nil {
+    return "<nil>"
+  }
+  return fmt.Sprintf("SessionChange(%+v)", *p)
+}
+
+// A command that was applied in a session; dropped when its result was too long to keep.
+// 
+// Attributes:
+//  - Serial
+//  - Index
+//  - Term
+//  - Result_
+//  - Dropped
+type SessionRecord struct {
+  Serial int64 `thrift:"serial,1" db:"serial" json:"serial"`
+  Index Index `thrift:"index,2" db:"index" json:"index"`
+  Term Term `thrift:"term,3" db:"term" json:"term"`
+  Result_ []byte `thrift:"result,4" db:"result" json:"result"`
+  Dropped bool `thrift:"dropped,5" db:"dropped" json:"dropped"`
+}
+
+func NewSessionRecord() *SessionRecord {
+  return &SessionRecord{}
+}
+
+
+func (p *SessionRecord) GetSerial() int64 {
+  return p.Serial
+}
+
+func (p *SessionRecord) GetIndex() Index {
+  return p.Index
+}
+
+func (p *SessionRecord) GetTerm() Term {
+  return p.Term
+}
+
+func (p *SessionRecord) GetResult_() []byte {
+  return p.Result_
+}
+
+func (p *SessionRecord) GetDropped() bool {
+  return p.Dropped
+}
+func (p *SessionRecord) Read(ctx context.Context, iprot thrift.TProtocol) error {
+  if _, err := iprot.ReadStructBegin(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read error: ", p), err)
+  }
+
+
+  for {
+    _, fieldTypeId, fieldId, err := iprot.ReadFieldBegin(ctx)
+    if err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T field %d read error: ", p, fieldId), err)
+    }
+    if fieldTypeId == thrift.STOP { break; }
+    switch fieldId {
+    case 1:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField1(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 2:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField2(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 3:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField3(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 4:
+      if fieldTypeId == thrift.STRING {
+        if err := p.ReadField4(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 5:
+      if fieldTypeId == thrift.BOOL {
+        if err := p.ReadField5(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    default:
+      if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+        return err
+      }
+    }
+    if err := iprot.ReadFieldEnd(ctx); err != nil {
+      return err
+    }
+  }
+  if err := iprot.ReadStructEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read struct end error: ", p), err)
+  }
+  return nil
+}
+
+func (p *SessionRecord)  ReadField1(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 1: ", err)
+} else {
+  p.Serial = v
+}
+  return nil
+}
+
+func (p *SessionRecord)  ReadField2(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 2: ", err)
+} else {
+  temp := Index(v)
+  p.Index = temp
+}
+  return nil
+}
+
+func (p *SessionRecord)  ReadField3(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 3: ", err)
+} else {
+  temp := Term(v)
+  p.Term = temp
+}
+  return nil
+}
+
+func (p *SessionRecord)  ReadField4(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadBinary(ctx); err != nil {
+  return thrift.PrependError("error reading field 4: ", err)
+} else {
+  p.Result_ = v
+}
+  return nil
+}
+
+func (p *SessionRecord)  ReadField5(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadBool(ctx); err != nil {
+  return thrift.PrependError("error reading field 5: ", err)
+} else {
+  p.Dropped = v
+}
+  return nil
+}
+
+func (p *SessionRecord) Write(ctx context.Context, oprot thrift.TProtocol) error {
+  if err := oprot.WriteStructBegin(ctx, "SessionRecord"); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
+  if p != nil {
+    if err := p.writeField1(ctx, oprot); err != nil { return err }
+    if err := p.writeField2(ctx, oprot); err != nil { return err }
+    if err := p.writeField3(ctx, oprot); err != nil { return err }
+    if err := p.writeField4(ctx, oprot); err != nil { return err }
+    if err := p.writeField5(ctx, oprot); err != nil { return err }
+  }
+  if err := oprot.WriteFieldStop(ctx); err != nil {
+    return thrift.PrependError("write field stop error: ", err) }
+  if err := oprot.WriteStructEnd(ctx); err != nil {
+    return thrift.PrependError("write struct stop error: ", err) }
+  return nil
+}
+
+func (p *SessionRecord) writeField1(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "serial", thrift.I64, 1); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 1:serial: ", p), err) }
+  if err := oprot.WriteI64(ctx, int64(p.Serial)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.serial (1) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 1:serial: ", p), err) }
+  return err
+}
+
+func (p *SessionRecord) writeField2(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "index", thrift.I64, 2); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 2:index: ", p), err) }
+  if err := oprot.WriteI64(ctx, int64(p.Index)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.index (2) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 2:index: ", p), err) }
+  return err
+}
+
+func (p *SessionRecord) writeField3(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "term", thrift.I64, 3); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 3:term: ", p), err) }
+  if err := oprot.WriteI64(ctx, int64(p.Term)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.term (3) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 3:term: ", p), err) }
+  return err
+}
+
+func (p *SessionRecord) writeField4(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "result", thrift.STRING, 4); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 4:result: ", p), err) }
+  if err := oprot.WriteBinary(ctx, p.Result_); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.result (4) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 4:result: ", p), err) }
+  return err
+}
+
+func (p *SessionRecord) writeField5(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "dropped", thrift.BOOL, 5); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 5:dropped: ", p), err) }
+  if err := oprot.WriteBool(ctx, bool(p.Dropped)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.dropped (5) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 5:dropped: ", p), err) }
+  return err
+}
+
+func (p *SessionRecord) Equals(other *SessionRecord) bool {
+  if p == other {
+    return true
+  } else if p == nil || other == nil {
+    return false
+  }
+  if p.Serial != other.Serial { return false }
+  if p.Index != other.Index { return false }
+  if p.Term != other.Term { return false }
+  if bytes.Compare(p.Result_, other.Result_) != 0 { return false }
+  if p.Dropped != other.Dropped { return false }
+  return true
+}
+
+func (p *SessionRecord) String() string {
+  if p == nil {
+    return "<nil>"
+  }
+  return fmt.Sprintf("SessionRecord(%+v)", *p)
+}
+
+// One session: what was applied and is not acknowledged, by rising serial.
+// 
+// Attributes:
+//  - Session
+//  - Window
+//  - AckedBelow
+//  - Used
+//  - Records
+type SessionState struct {
+  Session int64 `thrift:"session,1" db:"session" json:"session"`
+  Window int32 `thrift:"window,2" db:"window" json:"window"`
+  AckedBelow int64 `thrift:"ackedBelow,3" db:"ackedBelow" json:"ackedBelow"`
+  Used Index `thrift:"used,4" db:"used" json:"used"`
+  Records []*SessionRecord `thrift:"records,5" db:"records" json:"records"`
+}
+
+func NewSessionState() *SessionState {
+  return &SessionState{}
+}
+
+
+func (p *SessionState) GetSession() int64 {
+  return p.Session
+}
+
+func (p *SessionState) GetWindow() int32 {
+  return p.Window
+}
+
+func (p *SessionState) GetAckedBelow() int64 {
+  return p.AckedBelow
+}
+
+func (p *SessionState) GetUsed() Index {
+  return p.Used
+}
+
+func (p *SessionState) GetRecords() []*SessionRecord {
+  return p.Records
+}
+func (p *SessionState) Read(ctx context.Context, iprot thrift.TProtocol) error {
+  if _, err := iprot.ReadStructBegin(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read error: ", p), err)
+  }
+
+
+  for {
+    _, fieldTypeId, fieldId, err := iprot.ReadFieldBegin(ctx)
+    if err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T field %d read error: ", p, fieldId), err)
+    }
+    if fieldTypeId == thrift.STOP { break; }
+    switch fieldId {
+    case 1:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField1(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 2:
+      if fieldTypeId == thrift.I32 {
+        if err := p.ReadField2(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 3:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField3(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 4:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField4(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 5:
+      if fieldTypeId == thrift.LIST {
+        if err := p.ReadField5(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    default:
+      if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+        return err
+      }
+    }
+    if err := iprot.ReadFieldEnd(ctx); err != nil {
+      return err
+    }
+  }
+  if err := iprot.ReadStructEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read struct end error: ", p), err)
+  }
+  return nil
+}
+
+func (p *SessionState)  ReadField1(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 1: ", err)
+} else {
+  p.Session = v
+}
+  return nil
+}
+
+func (p *SessionState)  ReadField2(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI32(ctx); err != nil {
+  return thrift.PrependError("error reading field 2: ", err)
+} else {
+  p.Window = v
+}
+  return nil
+}
+
+func (p *SessionState)  ReadField3(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 3: ", err)
+} else {
+  p.AckedBelow = v
+}
+  return nil
+}
+
+func (p *SessionState)  ReadField4(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 4: ", err)
+} else {
+  temp := Index(v)
+  p.Used = temp
+}
+  return nil
+}
+
+func (p *SessionState)  ReadField5(ctx context.Context, iprot thrift.TProtocol) error {
+  _, size, err := iprot.ReadListBegin(ctx)
+  if err != nil {
+    return thrift.PrependError("error reading list begin: ", err)
+  }
+  tSlice := make([]*SessionRecord, 0, size)
+  p.Records =  tSlice
+  for i := 0; i < size; i ++ {
+    _elem0 := &SessionRecord{}
+    if err := _elem0.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem0), err)
+    }
+    p.Records = append(p.Records, _elem0)
+  }
+  if err := iprot.ReadListEnd(ctx); err != nil {
+    return thrift.PrependError("error reading list end: ", err)
+  }
+  return nil
+}
+
+func (p *SessionState) Write(ctx context.Context, oprot thrift.TProtocol) error {
+  if err := oprot.WriteStructBegin(ctx, "SessionState"); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
+  if p != nil {
+    if err := p.writeField1(ctx, oprot); err != nil { return err }
+    if err := p.writeField2(ctx, oprot); err != nil { return err }
+    if err := p.writeField3(ctx, oprot); err != nil { return err }
+    if err := p.writeField4(ctx, oprot); err != nil { return err }
+    if err := p.writeField5(ctx, oprot); err != nil { return err }
+  }
+  if err := oprot.WriteFieldStop(ctx); err != nil {
+    return thrift.PrependError("write field stop error: ", err) }
+  if err := oprot.WriteStructEnd(ctx); err != nil {
+    return thrift.PrependError("write struct stop error: ", err) }
+  return nil
+}
+
+func (p *SessionState) writeField1(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "session", thrift.I64, 1); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 1:session: ", p), err) }
+  if err := oprot.WriteI64(ctx, int64(p.Session)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.session (1) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 1:session: ", p), err) }
+  return err
+}
+
+func (p *SessionState) writeField2(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "window", thrift.I32, 2); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 2:window: ", p), err) }
+  if err := oprot.WriteI32(ctx, int32(p.Window)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.window (2) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 2:window: ", p), err) }
+  return err
+}
+
+func (p *SessionState) writeField3(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "ackedBelow", thrift.I64, 3); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 3:ackedBelow: ", p), err) }
+  if err := oprot.WriteI64(ctx, int64(p.AckedBelow)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.ackedBelow (3) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 3:ackedBelow: ", p), err) }
+  return err
+}
+
+func (p *SessionState) writeField4(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "used", thrift.I64, 4); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 4:used: ", p), err) }
+  if err := oprot.WriteI64(ctx, int64(p.Used)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.used (4) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 4:used: ", p), err) }
+  return err
+}
+
+func (p *SessionState) writeField5(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "records", thrift.LIST, 5); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 5:records: ", p), err) }
+  if err := oprot.WriteListBegin(ctx, thrift.STRUCT, len(p.Records)); err != nil {
+    return thrift.PrependError("error writing list begin: ", err)
+  }
+  for _, v := range p.Records {
+    if err := v.Write(ctx, oprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error writing struct: ", v), err)
+    }
+  }
+  if err := oprot.WriteListEnd(ctx); err != nil {
+    return thrift.PrependError("error writing list end: ", err)
+  }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 5:records: ", p), err) }
+  return err
+}
+
+func (p *SessionState) Equals(other *SessionState) bool {
+  if p == other {
+    return true
+  } else if p == nil || other == nil {
+    return false
+  }
+  if p.Session != other.Session { return false }
+  if p.Window != other.Window { return false }
+  if p.AckedBelow != other.AckedBelow { return false }
+  if p.Used != other.Used { return false }
+  if len(p.Records) != len(other.Records) { return false }
+  for i, _tgt := range p.Records {
+    _src1 := other.Records[i]
+    if !_tgt.Equals(_src1) { return false }
+  }
+  return true
+}
+
+func (p *SessionState) String() string {
+  if p == nil {
+    return "<nil>"
+  }
+  return fmt.Sprintf("SessionState(%+v)", *p)
+}
+
+// The session table of a group at one index, the least recently used session first. Part of a snapshot, in Thrift Compact.
+// 
+// Attributes:
+//  - Version
+//  - Limits
+//  - Sessions
+type SessionTable struct {
+  Version int32 `thrift:"version,1" db:"version" json:"version"`
+  Limits *SessionLimits `thrift:"limits,2" db:"limits" json:"limits"`
+  Sessions []*SessionState `thrift:"sessions,3" db:"sessions" json:"sessions"`
+}
+
+func NewSessionTable() *SessionTable {
+  return &SessionTable{
+Version: 1,
+}
+}
+
+
+func (p *SessionTable) GetVersion() int32 {
+  return p.Version
+}
+var SessionTable_Limits_DEFAULT *SessionLimits
+func (p *SessionTable) GetLimits() *SessionLimits {
+  if !p.IsSetLimits() {
+    return SessionTable_Limits_DEFAULT
+  }
+return p.Limits
+}
+
+func (p *SessionTable) GetSessions() []*SessionState {
+  return p.Sessions
+}
+func (p *SessionTable) IsSetLimits() bool {
+  return p.Limits != nil
+}
+
+func (p *SessionTable) Read(ctx context.Context, iprot thrift.TProtocol) error {
+  if _, err := iprot.ReadStructBegin(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read error: ", p), err)
+  }
+
+
+  for {
+    _, fieldTypeId, fieldId, err := iprot.ReadFieldBegin(ctx)
+    if err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T field %d read error: ", p, fieldId), err)
+    }
+    if fieldTypeId == thrift.STOP { break; }
+    switch fieldId {
+    case 1:
+      if fieldTypeId == thrift.I32 {
+        if err := p.ReadField1(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 2:
+      if fieldTypeId == thrift.STRUCT {
+        if err := p.ReadField2(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 3:
+      if fieldTypeId == thrift.LIST {
+        if err := p.ReadField3(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    default:
+      if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+        return err
+      }
+    }
+    if err := iprot.ReadFieldEnd(ctx); err != nil {
+      return err
+    }
+  }
+  if err := iprot.ReadStructEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read struct end error: ", p), err)
+  }
+  return nil
+}
+
+func (p *SessionTable)  ReadField1(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI32(ctx); err != nil {
+  return thrift.PrependError("error reading field 1: ", err)
+} else {
+  p.Version = v
+}
+  return nil
+}
+
+func (p *SessionTable)  ReadField2(ctx context.Context, iprot thrift.TProtocol) error {
+  p.Limits = &SessionLimits{}
+  if err := p.Limits.Read(ctx, iprot); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", p.Limits), err)
+  }
+  return nil
+}
+
+func (p *SessionTable)  ReadField3(ctx context.Context, iprot thrift.TProtocol) error {
+  _, size, err := iprot.ReadListBegin(ctx)
+  if err != nil {
+    return thrift.PrependError("error reading list begin: ", err)
+  }
+  tSlice := make([]*SessionState, 0, size)
+  p.Sessions =  tSlice
+  for i := 0; i < size; i ++ {
+    _elem2 := &SessionState{}
+    if err := _elem2.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem2), err)
+    }
+    p.Sessions = append(p.Sessions, _elem2)
+  }
+  if err := iprot.ReadListEnd(ctx); err != nil {
+    return thrift.PrependError("error reading list end: ", err)
+  }
+  return nil
+}
+
+func (p *SessionTable) Write(ctx context.Context, oprot thrift.TProtocol) error {
+  if err := oprot.WriteStructBegin(ctx, "SessionTable"); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
+  if p != nil {
+    if err := p.writeField1(ctx, oprot); err != nil { return err }
+    if err := p.writeField2(ctx, oprot); err != nil { return err }
+    if err := p.writeField3(ctx, oprot); err != nil { return err }
+  }
+  if err := oprot.WriteFieldStop(ctx); err != nil {
+    return thrift.PrependError("write field stop error: ", err) }
+  if err := oprot.WriteStructEnd(ctx); err != nil {
+    return thrift.PrependError("write struct stop error: ", err) }
+  return nil
+}
+
+func (p *SessionTable) writeField1(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "version", thrift.I32, 1); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 1:version: ", p), err) }
+  if err := oprot.WriteI32(ctx, int32(p.Version)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.version (1) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 1:version: ", p), err) }
+  return err
+}
+
+func (p *SessionTable) writeField2(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "limits", thrift.STRUCT, 2); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 2:limits: ", p), err) }
+  if err := p.Limits.Write(ctx, oprot); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T error writing struct: ", p.Limits), err)
+  }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 2:limits: ", p), err) }
+  return err
+}
+
+func (p *SessionTable) writeField3(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "sessions", thrift.LIST, 3); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 3:sessions: ", p), err) }
+  if err := oprot.WriteListBegin(ctx, thrift.STRUCT, len(p.Sessions)); err != nil {
+    return thrift.PrependError("error writing list begin: ", err)
+  }
+  for _, v := range p.Sessions {
+    if err := v.Write(ctx, oprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error writing struct: ", v), err)
+    }
+  }
+  if err := oprot.WriteListEnd(ctx); err != nil {
+    return thrift.PrependError("error writing list end: ", err)
+  }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 3:sessions: ", p), err) }
+  return err
+}
+
+func (p *SessionTable) Equals(other *SessionTable) bool {
+  if p == other {
+    return true
+  } else if p == nil || other == nil {
+    return false
+  }
+  if p.Version != other.Version { return false }
+  if !p.Limits.Equals(other.Limits) { return false }
+  if len(p.Sessions) != len(other.Sessions) { return false }
+  for i, _tgt := range p.Sessions {
+    _src3 := other.Sessions[i]
+    if !_tgt.Equals(_src3) { return false }
+  }
+  return true
+}
+
+func (p *SessionTable) String() string {
+  if p == nil {
+    return "<nil>"
+  }
+  return fmt.Sprintf("SessionTable(%+v)", *p)
+}
+
 // One log entry = body (above) + position.  Its index is AppendRequest.prevIndex + 1 + its place in the list.
 // 
 // Attributes:
@@ -1753,11 +2964,11 @@ func (p *Configuration)  ReadField1(ctx context.Context, iprot thrift.TProtocol)
   tSlice := make([]*Member, 0, size)
   p.Incoming =  tSlice
   for i := 0; i < size; i ++ {
-    _elem0 := &Member{}
-    if err := _elem0.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem0), err)
+    _elem4 := &Member{}
+    if err := _elem4.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem4), err)
     }
-    p.Incoming = append(p.Incoming, _elem0)
+    p.Incoming = append(p.Incoming, _elem4)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -1773,11 +2984,11 @@ func (p *Configuration)  ReadField2(ctx context.Context, iprot thrift.TProtocol)
   tSlice := make([]*Member, 0, size)
   p.Outgoing =  tSlice
   for i := 0; i < size; i ++ {
-    _elem1 := &Member{}
-    if err := _elem1.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem1), err)
+    _elem5 := &Member{}
+    if err := _elem5.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem5), err)
     }
-    p.Outgoing = append(p.Outgoing, _elem1)
+    p.Outgoing = append(p.Outgoing, _elem5)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -1885,13 +3096,13 @@ func (p *Configuration) Equals(other *Configuration) bool {
   }
   if len(p.Incoming) != len(other.Incoming) { return false }
   for i, _tgt := range p.Incoming {
-    _src2 := other.Incoming[i]
-    if !_tgt.Equals(_src2) { return false }
+    _src6 := other.Incoming[i]
+    if !_tgt.Equals(_src6) { return false }
   }
   if len(p.Outgoing) != len(other.Outgoing) { return false }
   for i, _tgt := range p.Outgoing {
-    _src3 := other.Outgoing[i]
-    if !_tgt.Equals(_src3) { return false }
+    _src7 := other.Outgoing[i]
+    if !_tgt.Equals(_src7) { return false }
   }
   if p.AutoLeave != other.AutoLeave { return false }
   if p.Epoch != other.Epoch { return false }
@@ -2761,13 +3972,13 @@ func (p *AppendRequest)  ReadField7(ctx context.Context, iprot thrift.TProtocol)
   tSlice := make([]*Entry, 0, size)
   p.Entries =  tSlice
   for i := 0; i < size; i ++ {
-    _elem4 := &Entry{
+    _elem8 := &Entry{
     Crc32c: -1,
 }
-    if err := _elem4.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem4), err)
+    if err := _elem8.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem8), err)
     }
-    p.Entries = append(p.Entries, _elem4)
+    p.Entries = append(p.Entries, _elem8)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -2907,8 +4118,8 @@ func (p *AppendRequest) Equals(other *AppendRequest) bool {
   if p.Commit != other.Commit { return false }
   if len(p.Entries) != len(other.Entries) { return false }
   for i, _tgt := range p.Entries {
-    _src5 := other.Entries[i]
-    if !_tgt.Equals(_src5) { return false }
+    _src9 := other.Entries[i]
+    if !_tgt.Equals(_src9) { return false }
   }
   if p.Round != other.Round { return false }
   return true
@@ -3728,11 +4939,11 @@ func (p *HeartbeatRequest)  ReadField2(ctx context.Context, iprot thrift.TProtoc
   tSlice := make([]*Beat, 0, size)
   p.Beats =  tSlice
   for i := 0; i < size; i ++ {
-    _elem6 := &Beat{}
-    if err := _elem6.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem6), err)
+    _elem10 := &Beat{}
+    if err := _elem10.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem10), err)
     }
-    p.Beats = append(p.Beats, _elem6)
+    p.Beats = append(p.Beats, _elem10)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -3812,8 +5023,8 @@ func (p *HeartbeatRequest) Equals(other *HeartbeatRequest) bool {
   if p.Leader != other.Leader { return false }
   if len(p.Beats) != len(other.Beats) { return false }
   for i, _tgt := range p.Beats {
-    _src7 := other.Beats[i]
-    if !_tgt.Equals(_src7) { return false }
+    _src11 := other.Beats[i]
+    if !_tgt.Equals(_src11) { return false }
   }
   if p.BootId != other.BootId { return false }
   return true
@@ -4104,11 +5315,11 @@ func (p *HeartbeatResponse)  ReadField1(ctx context.Context, iprot thrift.TProto
   tSlice := make([]*BeatAck, 0, size)
   p.Acks =  tSlice
   for i := 0; i < size; i ++ {
-    _elem8 := &BeatAck{}
-    if err := _elem8.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem8), err)
+    _elem12 := &BeatAck{}
+    if err := _elem12.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem12), err)
     }
-    p.Acks = append(p.Acks, _elem8)
+    p.Acks = append(p.Acks, _elem12)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -4156,8 +5367,8 @@ func (p *HeartbeatResponse) Equals(other *HeartbeatResponse) bool {
   }
   if len(p.Acks) != len(other.Acks) { return false }
   for i, _tgt := range p.Acks {
-    _src9 := other.Acks[i]
-    if !_tgt.Equals(_src9) { return false }
+    _src13 := other.Acks[i]
+    if !_tgt.Equals(_src13) { return false }
   }
   return true
 }
@@ -5639,13 +6850,13 @@ func (p *FetchResponse)  ReadField4(ctx context.Context, iprot thrift.TProtocol)
   tSlice := make([]*Entry, 0, size)
   p.Entries =  tSlice
   for i := 0; i < size; i ++ {
-    _elem10 := &Entry{
+    _elem14 := &Entry{
     Crc32c: -1,
 }
-    if err := _elem10.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem10), err)
+    if err := _elem14.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem14), err)
     }
-    p.Entries = append(p.Entries, _elem10)
+    p.Entries = append(p.Entries, _elem14)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -5729,8 +6940,8 @@ func (p *FetchResponse) Equals(other *FetchResponse) bool {
   if p.First != other.First { return false }
   if len(p.Entries) != len(other.Entries) { return false }
   for i, _tgt := range p.Entries {
-    _src11 := other.Entries[i]
-    if !_tgt.Equals(_src11) { return false }
+    _src15 := other.Entries[i]
+    if !_tgt.Equals(_src15) { return false }
   }
   return true
 }
@@ -6859,14 +8070,14 @@ func (p *Hello)  ReadField4(ctx context.Context, iprot thrift.TProtocol) error {
   tSlice := make([]Codec, 0, size)
   p.Codecs =  tSlice
   for i := 0; i < size; i ++ {
-var _elem12 Codec
+var _elem16 Codec
     if v, err := iprot.ReadI32(ctx); err != nil {
     return thrift.PrependError("error reading field 0: ", err)
 } else {
     temp := Codec(v)
-    _elem12 = temp
+    _elem16 = temp
 }
-    p.Codecs = append(p.Codecs, _elem12)
+    p.Codecs = append(p.Codecs, _elem16)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -7092,8 +8303,8 @@ func (p *Hello) Equals(other *Hello) bool {
   if p.Node != other.Node { return false }
   if len(p.Codecs) != len(other.Codecs) { return false }
   for i, _tgt := range p.Codecs {
-    _src13 := other.Codecs[i]
-    if _tgt != _src13 { return false }
+    _src17 := other.Codecs[i]
+    if _tgt != _src17 { return false }
   }
   if p.MaxFrame != other.MaxFrame { return false }
   if p.Features != other.Features { return false }
@@ -9708,11 +10919,11 @@ func (p *StatusResponse)  ReadField13(ctx context.Context, iprot thrift.TProtoco
   tSlice := make([]*Progress, 0, size)
   p.Progress =  tSlice
   for i := 0; i < size; i ++ {
-    _elem14 := &Progress{}
-    if err := _elem14.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem14), err)
+    _elem18 := &Progress{}
+    if err := _elem18.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem18), err)
     }
-    p.Progress = append(p.Progress, _elem14)
+    p.Progress = append(p.Progress, _elem18)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -9738,11 +10949,11 @@ func (p *StatusResponse)  ReadField15(ctx context.Context, iprot thrift.TProtoco
   tSlice := make([]*Counter, 0, size)
   p.Counters =  tSlice
   for i := 0; i < size; i ++ {
-    _elem15 := &Counter{}
-    if err := _elem15.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem15), err)
+    _elem19 := &Counter{}
+    if err := _elem19.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem19), err)
     }
-    p.Counters = append(p.Counters, _elem15)
+    p.Counters = append(p.Counters, _elem19)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -9966,14 +11177,14 @@ func (p *StatusResponse) Equals(other *StatusResponse) bool {
   if !p.Config.Equals(other.Config) { return false }
   if len(p.Progress) != len(other.Progress) { return false }
   for i, _tgt := range p.Progress {
-    _src16 := other.Progress[i]
-    if !_tgt.Equals(_src16) { return false }
+    _src20 := other.Progress[i]
+    if !_tgt.Equals(_src20) { return false }
   }
   if p.Health != other.Health { return false }
   if len(p.Counters) != len(other.Counters) { return false }
   for i, _tgt := range p.Counters {
-    _src17 := other.Counters[i]
-    if !_tgt.Equals(_src17) { return false }
+    _src21 := other.Counters[i]
+    if !_tgt.Equals(_src21) { return false }
   }
   return true
 }
@@ -10260,11 +11471,11 @@ func (p *ChangeRequest)  ReadField2(ctx context.Context, iprot thrift.TProtocol)
   tSlice := make([]*Change, 0, size)
   p.Changes =  tSlice
   for i := 0; i < size; i ++ {
-    _elem18 := &Change{}
-    if err := _elem18.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem18), err)
+    _elem22 := &Change{}
+    if err := _elem22.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem22), err)
     }
-    p.Changes = append(p.Changes, _elem18)
+    p.Changes = append(p.Changes, _elem22)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -10367,8 +11578,8 @@ func (p *ChangeRequest) Equals(other *ChangeRequest) bool {
   if p.Group != other.Group { return false }
   if len(p.Changes) != len(other.Changes) { return false }
   for i, _tgt := range p.Changes {
-    _src19 := other.Changes[i]
-    if !_tgt.Equals(_src19) { return false }
+    _src23 := other.Changes[i]
+    if !_tgt.Equals(_src23) { return false }
   }
   if p.Expected != other.Expected {
     if p.Expected == nil || other.Expected == nil {
@@ -10845,11 +12056,11 @@ func (p *PlanResponse)  ReadField2(ctx context.Context, iprot thrift.TProtocol) 
   tSlice := make([]*PlanStep, 0, size)
   p.Steps =  tSlice
   for i := 0; i < size; i ++ {
-    _elem20 := &PlanStep{}
-    if err := _elem20.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem20), err)
+    _elem24 := &PlanStep{}
+    if err := _elem24.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem24), err)
     }
-    p.Steps = append(p.Steps, _elem20)
+    p.Steps = append(p.Steps, _elem24)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -10909,8 +12120,8 @@ func (p *PlanResponse) Equals(other *PlanResponse) bool {
   if p.Group != other.Group { return false }
   if len(p.Steps) != len(other.Steps) { return false }
   for i, _tgt := range p.Steps {
-    _src21 := other.Steps[i]
-    if !_tgt.Equals(_src21) { return false }
+    _src25 := other.Steps[i]
+    if !_tgt.Equals(_src25) { return false }
   }
   return true
 }
@@ -12526,11 +13737,13 @@ var _ thrift.TException = (*NoSuchGroup)(nil)
 //  - Reason
 //  - MaybeApplied
 //  - RetryAfterMs
+//  - Applied: Set when the command is known to be applied, at this index, and only its result cannot be told: do not retry.
 type Unavailable struct {
   Group GroupID `thrift:"group,1" db:"group" json:"group"`
   Reason string `thrift:"reason,2" db:"reason" json:"reason"`
   MaybeApplied bool `thrift:"maybeApplied,3" db:"maybeApplied" json:"maybeApplied"`
   RetryAfterMs *int32 `thrift:"retryAfterMs,4" db:"retryAfterMs" json:"retryAfterMs,omitempty"`
+  Applied *Index `thrift:"applied,5" db:"applied" json:"applied,omitempty"`
 }
 
 func NewUnavailable() *Unavailable {
@@ -12556,8 +13769,19 @@ func (p *Unavailable) GetRetryAfterMs() int32 {
   }
 return *p.RetryAfterMs
 }
+var Unavailable_Applied_DEFAULT Index
+func (p *Unavailable) GetApplied() Index {
+  if !p.IsSetApplied() {
+    return Unavailable_Applied_DEFAULT
+  }
+return *p.Applied
+}
 func (p *Unavailable) IsSetRetryAfterMs() bool {
   return p.RetryAfterMs != nil
+}
+
+func (p *Unavailable) IsSetApplied() bool {
+  return p.Applied != nil
 }
 
 func (p *Unavailable) Read(ctx context.Context, iprot thrift.TProtocol) error {
@@ -12606,6 +13830,16 @@ func (p *Unavailable) Read(ctx context.Context, iprot thrift.TProtocol) error {
     case 4:
       if fieldTypeId == thrift.I32 {
         if err := p.ReadField4(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 5:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField5(ctx, iprot); err != nil {
           return err
         }
       } else {
@@ -12665,6 +13899,16 @@ func (p *Unavailable)  ReadField4(ctx context.Context, iprot thrift.TProtocol) e
   return nil
 }
 
+func (p *Unavailable)  ReadField5(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 5: ", err)
+} else {
+  temp := Index(v)
+  p.Applied = &temp
+}
+  return nil
+}
+
 func (p *Unavailable) Write(ctx context.Context, oprot thrift.TProtocol) error {
   if err := oprot.WriteStructBegin(ctx, "Unavailable"); err != nil {
     return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
@@ -12673,6 +13917,7 @@ func (p *Unavailable) Write(ctx context.Context, oprot thrift.TProtocol) error {
     if err := p.writeField2(ctx, oprot); err != nil { return err }
     if err := p.writeField3(ctx, oprot); err != nil { return err }
     if err := p.writeField4(ctx, oprot); err != nil { return err }
+    if err := p.writeField5(ctx, oprot); err != nil { return err }
   }
   if err := oprot.WriteFieldStop(ctx); err != nil {
     return thrift.PrependError("write field stop error: ", err) }
@@ -12723,6 +13968,18 @@ func (p *Unavailable) writeField4(ctx context.Context, oprot thrift.TProtocol) (
   return err
 }
 
+func (p *Unavailable) writeField5(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if p.IsSetApplied() {
+    if err := oprot.WriteFieldBegin(ctx, "applied", thrift.I64, 5); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field begin error 5:applied: ", p), err) }
+    if err := oprot.WriteI64(ctx, int64(*p.Applied)); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T.applied (5) field write error: ", p), err) }
+    if err := oprot.WriteFieldEnd(ctx); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field end error 5:applied: ", p), err) }
+  }
+  return err
+}
+
 func (p *Unavailable) Equals(other *Unavailable) bool {
   if p == other {
     return true
@@ -12737,6 +13994,12 @@ func (p *Unavailable) Equals(other *Unavailable) bool {
       return false
     }
     if (*p.RetryAfterMs) != (*other.RetryAfterMs) { return false }
+  }
+  if p.Applied != other.Applied {
+    if p.Applied == nil || other.Applied == nil {
+      return false
+    }
+    if (*p.Applied) != (*other.Applied) { return false }
   }
   return true
 }
@@ -13070,22 +14333,22 @@ func (p *RaftPeerClient) SetLastResponseMeta_(meta thrift.ResponseMeta) {
 // Parameters:
 //  - Req
 func (p *RaftPeerClient) Handshake(ctx context.Context, req *Hello) (_r *Hello, _err error) {
-  var _args22 RaftPeerHandshakeArgs
-  _args22.Req = req
-  var _result24 RaftPeerHandshakeResult
-  var _meta23 thrift.ResponseMeta
-  _meta23, _err = p.Client_().Call(ctx, "Handshake", &_args22, &_result24)
-  p.SetLastResponseMeta_(_meta23)
+  var _args26 RaftPeerHandshakeArgs
+  _args26.Req = req
+  var _result28 RaftPeerHandshakeResult
+  var _meta27 thrift.ResponseMeta
+  _meta27, _err = p.Client_().Call(ctx, "Handshake", &_args26, &_result28)
+  p.SetLastResponseMeta_(_meta27)
   if _err != nil {
     return
   }
   switch {
-  case _result24.Rejected!= nil:
-    return _r, _result24.Rejected
+  case _result28.Rejected!= nil:
+    return _r, _result28.Rejected
   }
 
-  if _ret25 := _result24.GetSuccess(); _ret25 != nil {
-    return _ret25, nil
+  if _ret29 := _result28.GetSuccess(); _ret29 != nil {
+    return _ret29, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Handshake failed: unknown result")
 }
@@ -13093,34 +14356,11 @@ func (p *RaftPeerClient) Handshake(ctx context.Context, req *Hello) (_r *Hello, 
 // Parameters:
 //  - Req
 func (p *RaftPeerClient) Vote(ctx context.Context, req *VoteRequest) (_r *VoteResponse, _err error) {
-  var _args26 RaftPeerVoteArgs
-  _args26.Req = req
-  var _result28 RaftPeerVoteResult
-  var _meta27 thrift.ResponseMeta
-  _meta27, _err = p.Client_().Call(ctx, "Vote", &_args26, &_result28)
-  p.SetLastResponseMeta_(_meta27)
-  if _err != nil {
-    return
-  }
-  switch {
-  case _result28.NoGroup!= nil:
-    return _r, _result28.NoGroup
-  }
-
-  if _ret29 := _result28.GetSuccess(); _ret29 != nil {
-    return _ret29, nil
-  }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Vote failed: unknown result")
-}
-
-// Parameters:
-//  - Req
-func (p *RaftPeerClient) Append(ctx context.Context, req *AppendRequest) (_r *AppendResponse, _err error) {
-  var _args30 RaftPeerAppendArgs
+  var _args30 RaftPeerVoteArgs
   _args30.Req = req
-  var _result32 RaftPeerAppendResult
+  var _result32 RaftPeerVoteResult
   var _meta31 thrift.ResponseMeta
-  _meta31, _err = p.Client_().Call(ctx, "Append", &_args30, &_result32)
+  _meta31, _err = p.Client_().Call(ctx, "Vote", &_args30, &_result32)
   p.SetLastResponseMeta_(_meta31)
   if _err != nil {
     return
@@ -13133,23 +14373,46 @@ func (p *RaftPeerClient) Append(ctx context.Context, req *AppendRequest) (_r *Ap
   if _ret33 := _result32.GetSuccess(); _ret33 != nil {
     return _ret33, nil
   }
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Vote failed: unknown result")
+}
+
+// Parameters:
+//  - Req
+func (p *RaftPeerClient) Append(ctx context.Context, req *AppendRequest) (_r *AppendResponse, _err error) {
+  var _args34 RaftPeerAppendArgs
+  _args34.Req = req
+  var _result36 RaftPeerAppendResult
+  var _meta35 thrift.ResponseMeta
+  _meta35, _err = p.Client_().Call(ctx, "Append", &_args34, &_result36)
+  p.SetLastResponseMeta_(_meta35)
+  if _err != nil {
+    return
+  }
+  switch {
+  case _result36.NoGroup!= nil:
+    return _r, _result36.NoGroup
+  }
+
+  if _ret37 := _result36.GetSuccess(); _ret37 != nil {
+    return _ret37, nil
+  }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Append failed: unknown result")
 }
 
 // Parameters:
 //  - Req
 func (p *RaftPeerClient) Heartbeat(ctx context.Context, req *HeartbeatRequest) (_r *HeartbeatResponse, _err error) {
-  var _args34 RaftPeerHeartbeatArgs
-  _args34.Req = req
-  var _result36 RaftPeerHeartbeatResult
-  var _meta35 thrift.ResponseMeta
-  _meta35, _err = p.Client_().Call(ctx, "Heartbeat", &_args34, &_result36)
-  p.SetLastResponseMeta_(_meta35)
+  var _args38 RaftPeerHeartbeatArgs
+  _args38.Req = req
+  var _result40 RaftPeerHeartbeatResult
+  var _meta39 thrift.ResponseMeta
+  _meta39, _err = p.Client_().Call(ctx, "Heartbeat", &_args38, &_result40)
+  p.SetLastResponseMeta_(_meta39)
   if _err != nil {
     return
   }
-  if _ret37 := _result36.GetSuccess(); _ret37 != nil {
-    return _ret37, nil
+  if _ret41 := _result40.GetSuccess(); _ret41 != nil {
+    return _ret41, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Heartbeat failed: unknown result")
 }
@@ -13157,34 +14420,11 @@ func (p *RaftPeerClient) Heartbeat(ctx context.Context, req *HeartbeatRequest) (
 // Parameters:
 //  - Req
 func (p *RaftPeerClient) InstallSnapshot(ctx context.Context, req *SnapshotChunk) (_r *SnapshotAck, _err error) {
-  var _args38 RaftPeerInstallSnapshotArgs
-  _args38.Req = req
-  var _result40 RaftPeerInstallSnapshotResult
-  var _meta39 thrift.ResponseMeta
-  _meta39, _err = p.Client_().Call(ctx, "InstallSnapshot", &_args38, &_result40)
-  p.SetLastResponseMeta_(_meta39)
-  if _err != nil {
-    return
-  }
-  switch {
-  case _result40.NoGroup!= nil:
-    return _r, _result40.NoGroup
-  }
-
-  if _ret41 := _result40.GetSuccess(); _ret41 != nil {
-    return _ret41, nil
-  }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "InstallSnapshot failed: unknown result")
-}
-
-// Parameters:
-//  - Req
-func (p *RaftPeerClient) TimeoutNow(ctx context.Context, req *TimeoutNowRequest) (_r *TimeoutNowResponse, _err error) {
-  var _args42 RaftPeerTimeoutNowArgs
+  var _args42 RaftPeerInstallSnapshotArgs
   _args42.Req = req
-  var _result44 RaftPeerTimeoutNowResult
+  var _result44 RaftPeerInstallSnapshotResult
   var _meta43 thrift.ResponseMeta
-  _meta43, _err = p.Client_().Call(ctx, "TimeoutNow", &_args42, &_result44)
+  _meta43, _err = p.Client_().Call(ctx, "InstallSnapshot", &_args42, &_result44)
   p.SetLastResponseMeta_(_meta43)
   if _err != nil {
     return
@@ -13197,24 +14437,22 @@ func (p *RaftPeerClient) TimeoutNow(ctx context.Context, req *TimeoutNowRequest)
   if _ret45 := _result44.GetSuccess(); _ret45 != nil {
     return _ret45, nil
   }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "TimeoutNow failed: unknown result")
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "InstallSnapshot failed: unknown result")
 }
 
 // Parameters:
 //  - Req
-func (p *RaftPeerClient) ReadIndex(ctx context.Context, req *ReadIndexRequest) (_r *ReadIndexResponse, _err error) {
-  var _args46 RaftPeerReadIndexArgs
+func (p *RaftPeerClient) TimeoutNow(ctx context.Context, req *TimeoutNowRequest) (_r *TimeoutNowResponse, _err error) {
+  var _args46 RaftPeerTimeoutNowArgs
   _args46.Req = req
-  var _result48 RaftPeerReadIndexResult
+  var _result48 RaftPeerTimeoutNowResult
   var _meta47 thrift.ResponseMeta
-  _meta47, _err = p.Client_().Call(ctx, "ReadIndex", &_args46, &_result48)
+  _meta47, _err = p.Client_().Call(ctx, "TimeoutNow", &_args46, &_result48)
   p.SetLastResponseMeta_(_meta47)
   if _err != nil {
     return
   }
   switch {
-  case _result48.NotLeader!= nil:
-    return _r, _result48.NotLeader
   case _result48.NoGroup!= nil:
     return _r, _result48.NoGroup
   }
@@ -13222,28 +14460,53 @@ func (p *RaftPeerClient) ReadIndex(ctx context.Context, req *ReadIndexRequest) (
   if _ret49 := _result48.GetSuccess(); _ret49 != nil {
     return _ret49, nil
   }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "ReadIndex failed: unknown result")
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "TimeoutNow failed: unknown result")
 }
 
 // Parameters:
 //  - Req
-func (p *RaftPeerClient) Fetch(ctx context.Context, req *FetchRequest) (_r *FetchResponse, _err error) {
-  var _args50 RaftPeerFetchArgs
+func (p *RaftPeerClient) ReadIndex(ctx context.Context, req *ReadIndexRequest) (_r *ReadIndexResponse, _err error) {
+  var _args50 RaftPeerReadIndexArgs
   _args50.Req = req
-  var _result52 RaftPeerFetchResult
+  var _result52 RaftPeerReadIndexResult
   var _meta51 thrift.ResponseMeta
-  _meta51, _err = p.Client_().Call(ctx, "Fetch", &_args50, &_result52)
+  _meta51, _err = p.Client_().Call(ctx, "ReadIndex", &_args50, &_result52)
   p.SetLastResponseMeta_(_meta51)
   if _err != nil {
     return
   }
   switch {
+  case _result52.NotLeader!= nil:
+    return _r, _result52.NotLeader
   case _result52.NoGroup!= nil:
     return _r, _result52.NoGroup
   }
 
   if _ret53 := _result52.GetSuccess(); _ret53 != nil {
     return _ret53, nil
+  }
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "ReadIndex failed: unknown result")
+}
+
+// Parameters:
+//  - Req
+func (p *RaftPeerClient) Fetch(ctx context.Context, req *FetchRequest) (_r *FetchResponse, _err error) {
+  var _args54 RaftPeerFetchArgs
+  _args54.Req = req
+  var _result56 RaftPeerFetchResult
+  var _meta55 thrift.ResponseMeta
+  _meta55, _err = p.Client_().Call(ctx, "Fetch", &_args54, &_result56)
+  p.SetLastResponseMeta_(_meta55)
+  if _err != nil {
+    return
+  }
+  switch {
+  case _result56.NoGroup!= nil:
+    return _r, _result56.NoGroup
+  }
+
+  if _ret57 := _result56.GetSuccess(); _ret57 != nil {
+    return _ret57, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Fetch failed: unknown result")
 }
@@ -13253,10 +14516,10 @@ func (p *RaftPeerClient) Fetch(ctx context.Context, req *FetchRequest) (_r *Fetc
 // Parameters:
 //  - Req
 func (p *RaftPeerClient) Goodbye(ctx context.Context, req *GoodbyeRequest) (_err error) {
-  var _args54 RaftPeerGoodbyeArgs
-  _args54.Req = req
+  var _args58 RaftPeerGoodbyeArgs
+  _args58.Req = req
   p.SetLastResponseMeta_(thrift.ResponseMeta{})
-  if _, err := p.Client_().Call(ctx, "Goodbye", &_args54, nil); err != nil {
+  if _, err := p.Client_().Call(ctx, "Goodbye", &_args58, nil); err != nil {
     return err
   }
   return nil
@@ -13282,17 +14545,17 @@ func (p *RaftPeerProcessor) ProcessorMap() map[string]thrift.TProcessorFunction 
 
 func NewRaftPeerProcessor(handler RaftPeer) *RaftPeerProcessor {
 
-  self55 := &RaftPeerProcessor{handler:handler, processorMap:make(map[string]thrift.TProcessorFunction)}
-  self55.processorMap["Handshake"] = &raftPeerProcessorHandshake{handler:handler}
-  self55.processorMap["Vote"] = &raftPeerProcessorVote{handler:handler}
-  self55.processorMap["Append"] = &raftPeerProcessorAppend{handler:handler}
-  self55.processorMap["Heartbeat"] = &raftPeerProcessorHeartbeat{handler:handler}
-  self55.processorMap["InstallSnapshot"] = &raftPeerProcessorInstallSnapshot{handler:handler}
-  self55.processorMap["TimeoutNow"] = &raftPeerProcessorTimeoutNow{handler:handler}
-  self55.processorMap["ReadIndex"] = &raftPeerProcessorReadIndex{handler:handler}
-  self55.processorMap["Fetch"] = &raftPeerProcessorFetch{handler:handler}
-  self55.processorMap["Goodbye"] = &raftPeerProcessorGoodbye{handler:handler}
-return self55
+  self59 := &RaftPeerProcessor{handler:handler, processorMap:make(map[string]thrift.TProcessorFunction)}
+  self59.processorMap["Handshake"] = &raftPeerProcessorHandshake{handler:handler}
+  self59.processorMap["Vote"] = &raftPeerProcessorVote{handler:handler}
+  self59.processorMap["Append"] = &raftPeerProcessorAppend{handler:handler}
+  self59.processorMap["Heartbeat"] = &raftPeerProcessorHeartbeat{handler:handler}
+  self59.processorMap["InstallSnapshot"] = &raftPeerProcessorInstallSnapshot{handler:handler}
+  self59.processorMap["TimeoutNow"] = &raftPeerProcessorTimeoutNow{handler:handler}
+  self59.processorMap["ReadIndex"] = &raftPeerProcessorReadIndex{handler:handler}
+  self59.processorMap["Fetch"] = &raftPeerProcessorFetch{handler:handler}
+  self59.processorMap["Goodbye"] = &raftPeerProcessorGoodbye{handler:handler}
+return self59
 }
 
 func (p *RaftPeerProcessor) Process(ctx context.Context, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
@@ -13303,12 +14566,12 @@ func (p *RaftPeerProcessor) Process(ctx context.Context, iprot, oprot thrift.TPr
   }
   iprot.Skip(ctx, thrift.STRUCT)
   iprot.ReadMessageEnd(ctx)
-  x56 := thrift.NewTApplicationException(thrift.UNKNOWN_METHOD, "Unknown function " + name)
+  x60 := thrift.NewTApplicationException(thrift.UNKNOWN_METHOD, "Unknown function " + name)
   oprot.WriteMessageBegin(ctx, name, thrift.EXCEPTION, seqId)
-  x56.Write(ctx, oprot)
+  x60.Write(ctx, oprot)
   oprot.WriteMessageEnd(ctx)
   oprot.Flush(ctx)
-  return false, x56
+  return false, x60
 
 }
 
@@ -13317,7 +14580,7 @@ type raftPeerProcessorHandshake struct {
 }
 
 func (p *raftPeerProcessorHandshake) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err57 error
+  var _write_err61 error
   args := RaftPeerHandshakeArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -13367,21 +14630,21 @@ func (p *raftPeerProcessorHandshake) Process(ctx context.Context, seqId int32, i
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc58 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Handshake: " + err2.Error())
+      _exc62 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Handshake: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Handshake", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err57 = thrift.WrapTException(err2)
+        _write_err61 = thrift.WrapTException(err2)
       }
-      if err2 := _exc58.Write(ctx, oprot); _write_err57 == nil && err2 != nil {
-        _write_err57 = thrift.WrapTException(err2)
+      if err2 := _exc62.Write(ctx, oprot); _write_err61 == nil && err2 != nil {
+        _write_err61 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err57 == nil && err2 != nil {
-        _write_err57 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err61 == nil && err2 != nil {
+        _write_err61 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err57 == nil && err2 != nil {
-        _write_err57 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err61 == nil && err2 != nil {
+        _write_err61 = thrift.WrapTException(err2)
       }
-      if _write_err57 != nil {
-        return false, thrift.WrapTException(_write_err57)
+      if _write_err61 != nil {
+        return false, thrift.WrapTException(_write_err61)
       }
       return true, err
     }
@@ -13390,19 +14653,19 @@ func (p *raftPeerProcessorHandshake) Process(ctx context.Context, seqId int32, i
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Handshake", thrift.REPLY, seqId); err2 != nil {
-    _write_err57 = thrift.WrapTException(err2)
+    _write_err61 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err57 == nil && err2 != nil {
-    _write_err57 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err61 == nil && err2 != nil {
+    _write_err61 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err57 == nil && err2 != nil {
-    _write_err57 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err61 == nil && err2 != nil {
+    _write_err61 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err57 == nil && err2 != nil {
-    _write_err57 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err61 == nil && err2 != nil {
+    _write_err61 = thrift.WrapTException(err2)
   }
-  if _write_err57 != nil {
-    return false, thrift.WrapTException(_write_err57)
+  if _write_err61 != nil {
+    return false, thrift.WrapTException(_write_err61)
   }
   return true, err
 }
@@ -13412,7 +14675,7 @@ type raftPeerProcessorVote struct {
 }
 
 func (p *raftPeerProcessorVote) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err59 error
+  var _write_err63 error
   args := RaftPeerVoteArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -13462,21 +14725,21 @@ func (p *raftPeerProcessorVote) Process(ctx context.Context, seqId int32, iprot,
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc60 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Vote: " + err2.Error())
+      _exc64 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Vote: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Vote", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err59 = thrift.WrapTException(err2)
+        _write_err63 = thrift.WrapTException(err2)
       }
-      if err2 := _exc60.Write(ctx, oprot); _write_err59 == nil && err2 != nil {
-        _write_err59 = thrift.WrapTException(err2)
+      if err2 := _exc64.Write(ctx, oprot); _write_err63 == nil && err2 != nil {
+        _write_err63 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err59 == nil && err2 != nil {
-        _write_err59 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err63 == nil && err2 != nil {
+        _write_err63 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err59 == nil && err2 != nil {
-        _write_err59 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err63 == nil && err2 != nil {
+        _write_err63 = thrift.WrapTException(err2)
       }
-      if _write_err59 != nil {
-        return false, thrift.WrapTException(_write_err59)
+      if _write_err63 != nil {
+        return false, thrift.WrapTException(_write_err63)
       }
       return true, err
     }
@@ -13485,19 +14748,19 @@ func (p *raftPeerProcessorVote) Process(ctx context.Context, seqId int32, iprot,
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Vote", thrift.REPLY, seqId); err2 != nil {
-    _write_err59 = thrift.WrapTException(err2)
+    _write_err63 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err59 == nil && err2 != nil {
-    _write_err59 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err63 == nil && err2 != nil {
+    _write_err63 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err59 == nil && err2 != nil {
-    _write_err59 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err63 == nil && err2 != nil {
+    _write_err63 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err59 == nil && err2 != nil {
-    _write_err59 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err63 == nil && err2 != nil {
+    _write_err63 = thrift.WrapTException(err2)
   }
-  if _write_err59 != nil {
-    return false, thrift.WrapTException(_write_err59)
+  if _write_err63 != nil {
+    return false, thrift.WrapTException(_write_err63)
   }
   return true, err
 }
@@ -13507,7 +14770,7 @@ type raftPeerProcessorAppend struct {
 }
 
 func (p *raftPeerProcessorAppend) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err61 error
+  var _write_err65 error
   args := RaftPeerAppendArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -13557,21 +14820,21 @@ func (p *raftPeerProcessorAppend) Process(ctx context.Context, seqId int32, ipro
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc62 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Append: " + err2.Error())
+      _exc66 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Append: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Append", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err61 = thrift.WrapTException(err2)
+        _write_err65 = thrift.WrapTException(err2)
       }
-      if err2 := _exc62.Write(ctx, oprot); _write_err61 == nil && err2 != nil {
-        _write_err61 = thrift.WrapTException(err2)
+      if err2 := _exc66.Write(ctx, oprot); _write_err65 == nil && err2 != nil {
+        _write_err65 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err61 == nil && err2 != nil {
-        _write_err61 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err65 == nil && err2 != nil {
+        _write_err65 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err61 == nil && err2 != nil {
-        _write_err61 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err65 == nil && err2 != nil {
+        _write_err65 = thrift.WrapTException(err2)
       }
-      if _write_err61 != nil {
-        return false, thrift.WrapTException(_write_err61)
+      if _write_err65 != nil {
+        return false, thrift.WrapTException(_write_err65)
       }
       return true, err
     }
@@ -13580,19 +14843,19 @@ func (p *raftPeerProcessorAppend) Process(ctx context.Context, seqId int32, ipro
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Append", thrift.REPLY, seqId); err2 != nil {
-    _write_err61 = thrift.WrapTException(err2)
+    _write_err65 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err61 == nil && err2 != nil {
-    _write_err61 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err65 == nil && err2 != nil {
+    _write_err65 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err61 == nil && err2 != nil {
-    _write_err61 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err65 == nil && err2 != nil {
+    _write_err65 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err61 == nil && err2 != nil {
-    _write_err61 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err65 == nil && err2 != nil {
+    _write_err65 = thrift.WrapTException(err2)
   }
-  if _write_err61 != nil {
-    return false, thrift.WrapTException(_write_err61)
+  if _write_err65 != nil {
+    return false, thrift.WrapTException(_write_err65)
   }
   return true, err
 }
@@ -13602,7 +14865,7 @@ type raftPeerProcessorHeartbeat struct {
 }
 
 func (p *raftPeerProcessorHeartbeat) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err63 error
+  var _write_err67 error
   args := RaftPeerHeartbeatArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -13648,21 +14911,21 @@ func (p *raftPeerProcessorHeartbeat) Process(ctx context.Context, seqId int32, i
     if errors.Is(err2, thrift.ErrAbandonRequest) {
       return false, thrift.WrapTException(err2)
     }
-    _exc64 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Heartbeat: " + err2.Error())
+    _exc68 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Heartbeat: " + err2.Error())
     if err2 := oprot.WriteMessageBegin(ctx, "Heartbeat", thrift.EXCEPTION, seqId); err2 != nil {
-      _write_err63 = thrift.WrapTException(err2)
+      _write_err67 = thrift.WrapTException(err2)
     }
-    if err2 := _exc64.Write(ctx, oprot); _write_err63 == nil && err2 != nil {
-      _write_err63 = thrift.WrapTException(err2)
+    if err2 := _exc68.Write(ctx, oprot); _write_err67 == nil && err2 != nil {
+      _write_err67 = thrift.WrapTException(err2)
     }
-    if err2 := oprot.WriteMessageEnd(ctx); _write_err63 == nil && err2 != nil {
-      _write_err63 = thrift.WrapTException(err2)
+    if err2 := oprot.WriteMessageEnd(ctx); _write_err67 == nil && err2 != nil {
+      _write_err67 = thrift.WrapTException(err2)
     }
-    if err2 := oprot.Flush(ctx); _write_err63 == nil && err2 != nil {
-      _write_err63 = thrift.WrapTException(err2)
+    if err2 := oprot.Flush(ctx); _write_err67 == nil && err2 != nil {
+      _write_err67 = thrift.WrapTException(err2)
     }
-    if _write_err63 != nil {
-      return false, thrift.WrapTException(_write_err63)
+    if _write_err67 != nil {
+      return false, thrift.WrapTException(_write_err67)
     }
     return true, err
   } else {
@@ -13670,19 +14933,19 @@ func (p *raftPeerProcessorHeartbeat) Process(ctx context.Context, seqId int32, i
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Heartbeat", thrift.REPLY, seqId); err2 != nil {
-    _write_err63 = thrift.WrapTException(err2)
+    _write_err67 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err63 == nil && err2 != nil {
-    _write_err63 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err67 == nil && err2 != nil {
+    _write_err67 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err63 == nil && err2 != nil {
-    _write_err63 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err67 == nil && err2 != nil {
+    _write_err67 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err63 == nil && err2 != nil {
-    _write_err63 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err67 == nil && err2 != nil {
+    _write_err67 = thrift.WrapTException(err2)
   }
-  if _write_err63 != nil {
-    return false, thrift.WrapTException(_write_err63)
+  if _write_err67 != nil {
+    return false, thrift.WrapTException(_write_err67)
   }
   return true, err
 }
@@ -13692,7 +14955,7 @@ type raftPeerProcessorInstallSnapshot struct {
 }
 
 func (p *raftPeerProcessorInstallSnapshot) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err65 error
+  var _write_err69 error
   args := RaftPeerInstallSnapshotArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -13742,21 +15005,21 @@ func (p *raftPeerProcessorInstallSnapshot) Process(ctx context.Context, seqId in
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc66 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing InstallSnapshot: " + err2.Error())
+      _exc70 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing InstallSnapshot: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "InstallSnapshot", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err65 = thrift.WrapTException(err2)
+        _write_err69 = thrift.WrapTException(err2)
       }
-      if err2 := _exc66.Write(ctx, oprot); _write_err65 == nil && err2 != nil {
-        _write_err65 = thrift.WrapTException(err2)
+      if err2 := _exc70.Write(ctx, oprot); _write_err69 == nil && err2 != nil {
+        _write_err69 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err65 == nil && err2 != nil {
-        _write_err65 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err69 == nil && err2 != nil {
+        _write_err69 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err65 == nil && err2 != nil {
-        _write_err65 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err69 == nil && err2 != nil {
+        _write_err69 = thrift.WrapTException(err2)
       }
-      if _write_err65 != nil {
-        return false, thrift.WrapTException(_write_err65)
+      if _write_err69 != nil {
+        return false, thrift.WrapTException(_write_err69)
       }
       return true, err
     }
@@ -13765,19 +15028,19 @@ func (p *raftPeerProcessorInstallSnapshot) Process(ctx context.Context, seqId in
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "InstallSnapshot", thrift.REPLY, seqId); err2 != nil {
-    _write_err65 = thrift.WrapTException(err2)
+    _write_err69 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err65 == nil && err2 != nil {
-    _write_err65 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err69 == nil && err2 != nil {
+    _write_err69 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err65 == nil && err2 != nil {
-    _write_err65 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err69 == nil && err2 != nil {
+    _write_err69 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err65 == nil && err2 != nil {
-    _write_err65 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err69 == nil && err2 != nil {
+    _write_err69 = thrift.WrapTException(err2)
   }
-  if _write_err65 != nil {
-    return false, thrift.WrapTException(_write_err65)
+  if _write_err69 != nil {
+    return false, thrift.WrapTException(_write_err69)
   }
   return true, err
 }
@@ -13787,7 +15050,7 @@ type raftPeerProcessorTimeoutNow struct {
 }
 
 func (p *raftPeerProcessorTimeoutNow) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err67 error
+  var _write_err71 error
   args := RaftPeerTimeoutNowArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -13837,21 +15100,21 @@ func (p *raftPeerProcessorTimeoutNow) Process(ctx context.Context, seqId int32, 
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc68 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing TimeoutNow: " + err2.Error())
+      _exc72 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing TimeoutNow: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "TimeoutNow", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err67 = thrift.WrapTException(err2)
+        _write_err71 = thrift.WrapTException(err2)
       }
-      if err2 := _exc68.Write(ctx, oprot); _write_err67 == nil && err2 != nil {
-        _write_err67 = thrift.WrapTException(err2)
+      if err2 := _exc72.Write(ctx, oprot); _write_err71 == nil && err2 != nil {
+        _write_err71 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err67 == nil && err2 != nil {
-        _write_err67 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err71 == nil && err2 != nil {
+        _write_err71 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err67 == nil && err2 != nil {
-        _write_err67 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err71 == nil && err2 != nil {
+        _write_err71 = thrift.WrapTException(err2)
       }
-      if _write_err67 != nil {
-        return false, thrift.WrapTException(_write_err67)
+      if _write_err71 != nil {
+        return false, thrift.WrapTException(_write_err71)
       }
       return true, err
     }
@@ -13860,19 +15123,19 @@ func (p *raftPeerProcessorTimeoutNow) Process(ctx context.Context, seqId int32, 
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "TimeoutNow", thrift.REPLY, seqId); err2 != nil {
-    _write_err67 = thrift.WrapTException(err2)
+    _write_err71 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err67 == nil && err2 != nil {
-    _write_err67 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err71 == nil && err2 != nil {
+    _write_err71 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err67 == nil && err2 != nil {
-    _write_err67 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err71 == nil && err2 != nil {
+    _write_err71 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err67 == nil && err2 != nil {
-    _write_err67 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err71 == nil && err2 != nil {
+    _write_err71 = thrift.WrapTException(err2)
   }
-  if _write_err67 != nil {
-    return false, thrift.WrapTException(_write_err67)
+  if _write_err71 != nil {
+    return false, thrift.WrapTException(_write_err71)
   }
   return true, err
 }
@@ -13882,7 +15145,7 @@ type raftPeerProcessorReadIndex struct {
 }
 
 func (p *raftPeerProcessorReadIndex) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err69 error
+  var _write_err73 error
   args := RaftPeerReadIndexArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -13934,21 +15197,21 @@ func (p *raftPeerProcessorReadIndex) Process(ctx context.Context, seqId int32, i
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc70 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing ReadIndex: " + err2.Error())
+      _exc74 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing ReadIndex: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "ReadIndex", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err69 = thrift.WrapTException(err2)
+        _write_err73 = thrift.WrapTException(err2)
       }
-      if err2 := _exc70.Write(ctx, oprot); _write_err69 == nil && err2 != nil {
-        _write_err69 = thrift.WrapTException(err2)
+      if err2 := _exc74.Write(ctx, oprot); _write_err73 == nil && err2 != nil {
+        _write_err73 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err69 == nil && err2 != nil {
-        _write_err69 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err73 == nil && err2 != nil {
+        _write_err73 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err69 == nil && err2 != nil {
-        _write_err69 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err73 == nil && err2 != nil {
+        _write_err73 = thrift.WrapTException(err2)
       }
-      if _write_err69 != nil {
-        return false, thrift.WrapTException(_write_err69)
+      if _write_err73 != nil {
+        return false, thrift.WrapTException(_write_err73)
       }
       return true, err
     }
@@ -13957,19 +15220,19 @@ func (p *raftPeerProcessorReadIndex) Process(ctx context.Context, seqId int32, i
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "ReadIndex", thrift.REPLY, seqId); err2 != nil {
-    _write_err69 = thrift.WrapTException(err2)
+    _write_err73 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err69 == nil && err2 != nil {
-    _write_err69 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err73 == nil && err2 != nil {
+    _write_err73 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err69 == nil && err2 != nil {
-    _write_err69 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err73 == nil && err2 != nil {
+    _write_err73 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err69 == nil && err2 != nil {
-    _write_err69 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err73 == nil && err2 != nil {
+    _write_err73 = thrift.WrapTException(err2)
   }
-  if _write_err69 != nil {
-    return false, thrift.WrapTException(_write_err69)
+  if _write_err73 != nil {
+    return false, thrift.WrapTException(_write_err73)
   }
   return true, err
 }
@@ -13979,7 +15242,7 @@ type raftPeerProcessorFetch struct {
 }
 
 func (p *raftPeerProcessorFetch) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err71 error
+  var _write_err75 error
   args := RaftPeerFetchArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -14029,21 +15292,21 @@ func (p *raftPeerProcessorFetch) Process(ctx context.Context, seqId int32, iprot
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc72 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Fetch: " + err2.Error())
+      _exc76 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Fetch: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Fetch", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err71 = thrift.WrapTException(err2)
+        _write_err75 = thrift.WrapTException(err2)
       }
-      if err2 := _exc72.Write(ctx, oprot); _write_err71 == nil && err2 != nil {
-        _write_err71 = thrift.WrapTException(err2)
+      if err2 := _exc76.Write(ctx, oprot); _write_err75 == nil && err2 != nil {
+        _write_err75 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err71 == nil && err2 != nil {
-        _write_err71 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err75 == nil && err2 != nil {
+        _write_err75 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err71 == nil && err2 != nil {
-        _write_err71 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err75 == nil && err2 != nil {
+        _write_err75 = thrift.WrapTException(err2)
       }
-      if _write_err71 != nil {
-        return false, thrift.WrapTException(_write_err71)
+      if _write_err75 != nil {
+        return false, thrift.WrapTException(_write_err75)
       }
       return true, err
     }
@@ -14052,19 +15315,19 @@ func (p *raftPeerProcessorFetch) Process(ctx context.Context, seqId int32, iprot
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Fetch", thrift.REPLY, seqId); err2 != nil {
-    _write_err71 = thrift.WrapTException(err2)
+    _write_err75 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err71 == nil && err2 != nil {
-    _write_err71 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err75 == nil && err2 != nil {
+    _write_err75 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err71 == nil && err2 != nil {
-    _write_err71 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err75 == nil && err2 != nil {
+    _write_err75 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err71 == nil && err2 != nil {
-    _write_err71 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err75 == nil && err2 != nil {
+    _write_err75 = thrift.WrapTException(err2)
   }
-  if _write_err71 != nil {
-    return false, thrift.WrapTException(_write_err71)
+  if _write_err75 != nil {
+    return false, thrift.WrapTException(_write_err75)
   }
   return true, err
 }
@@ -16206,40 +17469,11 @@ func (p *RaftClientClient) SetLastResponseMeta_(meta thrift.ResponseMeta) {
 // Parameters:
 //  - Req
 func (p *RaftClientClient) Propose(ctx context.Context, req *ProposeRequest) (_r *ProposeResponse, _err error) {
-  var _args73 RaftClientProposeArgs
-  _args73.Req = req
-  var _result75 RaftClientProposeResult
-  var _meta74 thrift.ResponseMeta
-  _meta74, _err = p.Client_().Call(ctx, "Propose", &_args73, &_result75)
-  p.SetLastResponseMeta_(_meta74)
-  if _err != nil {
-    return
-  }
-  switch {
-  case _result75.NotLeader!= nil:
-    return _r, _result75.NotLeader
-  case _result75.Unavailable!= nil:
-    return _r, _result75.Unavailable
-  case _result75.Rejected!= nil:
-    return _r, _result75.Rejected
-  case _result75.NoGroup!= nil:
-    return _r, _result75.NoGroup
-  }
-
-  if _ret76 := _result75.GetSuccess(); _ret76 != nil {
-    return _ret76, nil
-  }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Propose failed: unknown result")
-}
-
-// Parameters:
-//  - Req
-func (p *RaftClientClient) Read(ctx context.Context, req *ReadRequest) (_r *ReadResponse, _err error) {
-  var _args77 RaftClientReadArgs
+  var _args77 RaftClientProposeArgs
   _args77.Req = req
-  var _result79 RaftClientReadResult
+  var _result79 RaftClientProposeResult
   var _meta78 thrift.ResponseMeta
-  _meta78, _err = p.Client_().Call(ctx, "Read", &_args77, &_result79)
+  _meta78, _err = p.Client_().Call(ctx, "Propose", &_args77, &_result79)
   p.SetLastResponseMeta_(_meta78)
   if _err != nil {
     return
@@ -16258,17 +17492,17 @@ func (p *RaftClientClient) Read(ctx context.Context, req *ReadRequest) (_r *Read
   if _ret80 := _result79.GetSuccess(); _ret80 != nil {
     return _ret80, nil
   }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Read failed: unknown result")
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Propose failed: unknown result")
 }
 
 // Parameters:
 //  - Req
-func (p *RaftClientClient) OpenSession(ctx context.Context, req *OpenSessionRequest) (_r *OpenSessionResponse, _err error) {
-  var _args81 RaftClientOpenSessionArgs
+func (p *RaftClientClient) Read(ctx context.Context, req *ReadRequest) (_r *ReadResponse, _err error) {
+  var _args81 RaftClientReadArgs
   _args81.Req = req
-  var _result83 RaftClientOpenSessionResult
+  var _result83 RaftClientReadResult
   var _meta82 thrift.ResponseMeta
-  _meta82, _err = p.Client_().Call(ctx, "OpenSession", &_args81, &_result83)
+  _meta82, _err = p.Client_().Call(ctx, "Read", &_args81, &_result83)
   p.SetLastResponseMeta_(_meta82)
   if _err != nil {
     return
@@ -16287,17 +17521,17 @@ func (p *RaftClientClient) OpenSession(ctx context.Context, req *OpenSessionRequ
   if _ret84 := _result83.GetSuccess(); _ret84 != nil {
     return _ret84, nil
   }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "OpenSession failed: unknown result")
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Read failed: unknown result")
 }
 
 // Parameters:
 //  - Req
-func (p *RaftClientClient) CloseSession(ctx context.Context, req *CloseSessionRequest) (_r *CloseSessionResponse, _err error) {
-  var _args85 RaftClientCloseSessionArgs
+func (p *RaftClientClient) OpenSession(ctx context.Context, req *OpenSessionRequest) (_r *OpenSessionResponse, _err error) {
+  var _args85 RaftClientOpenSessionArgs
   _args85.Req = req
-  var _result87 RaftClientCloseSessionResult
+  var _result87 RaftClientOpenSessionResult
   var _meta86 thrift.ResponseMeta
-  _meta86, _err = p.Client_().Call(ctx, "CloseSession", &_args85, &_result87)
+  _meta86, _err = p.Client_().Call(ctx, "OpenSession", &_args85, &_result87)
   p.SetLastResponseMeta_(_meta86)
   if _err != nil {
     return
@@ -16316,28 +17550,57 @@ func (p *RaftClientClient) CloseSession(ctx context.Context, req *CloseSessionRe
   if _ret88 := _result87.GetSuccess(); _ret88 != nil {
     return _ret88, nil
   }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "CloseSession failed: unknown result")
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "OpenSession failed: unknown result")
 }
 
 // Parameters:
 //  - Req
-func (p *RaftClientClient) Status(ctx context.Context, req *StatusRequest) (_r *StatusResponse, _err error) {
-  var _args89 RaftClientStatusArgs
+func (p *RaftClientClient) CloseSession(ctx context.Context, req *CloseSessionRequest) (_r *CloseSessionResponse, _err error) {
+  var _args89 RaftClientCloseSessionArgs
   _args89.Req = req
-  var _result91 RaftClientStatusResult
+  var _result91 RaftClientCloseSessionResult
   var _meta90 thrift.ResponseMeta
-  _meta90, _err = p.Client_().Call(ctx, "Status", &_args89, &_result91)
+  _meta90, _err = p.Client_().Call(ctx, "CloseSession", &_args89, &_result91)
   p.SetLastResponseMeta_(_meta90)
   if _err != nil {
     return
   }
   switch {
+  case _result91.NotLeader!= nil:
+    return _r, _result91.NotLeader
+  case _result91.Unavailable!= nil:
+    return _r, _result91.Unavailable
+  case _result91.Rejected!= nil:
+    return _r, _result91.Rejected
   case _result91.NoGroup!= nil:
     return _r, _result91.NoGroup
   }
 
   if _ret92 := _result91.GetSuccess(); _ret92 != nil {
     return _ret92, nil
+  }
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "CloseSession failed: unknown result")
+}
+
+// Parameters:
+//  - Req
+func (p *RaftClientClient) Status(ctx context.Context, req *StatusRequest) (_r *StatusResponse, _err error) {
+  var _args93 RaftClientStatusArgs
+  _args93.Req = req
+  var _result95 RaftClientStatusResult
+  var _meta94 thrift.ResponseMeta
+  _meta94, _err = p.Client_().Call(ctx, "Status", &_args93, &_result95)
+  p.SetLastResponseMeta_(_meta94)
+  if _err != nil {
+    return
+  }
+  switch {
+  case _result95.NoGroup!= nil:
+    return _r, _result95.NoGroup
+  }
+
+  if _ret96 := _result95.GetSuccess(); _ret96 != nil {
+    return _ret96, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Status failed: unknown result")
 }
@@ -16362,13 +17625,13 @@ func (p *RaftClientProcessor) ProcessorMap() map[string]thrift.TProcessorFunctio
 
 func NewRaftClientProcessor(handler RaftClient) *RaftClientProcessor {
 
-  self93 := &RaftClientProcessor{handler:handler, processorMap:make(map[string]thrift.TProcessorFunction)}
-  self93.processorMap["Propose"] = &raftClientProcessorPropose{handler:handler}
-  self93.processorMap["Read"] = &raftClientProcessorRead{handler:handler}
-  self93.processorMap["OpenSession"] = &raftClientProcessorOpenSession{handler:handler}
-  self93.processorMap["CloseSession"] = &raftClientProcessorCloseSession{handler:handler}
-  self93.processorMap["Status"] = &raftClientProcessorStatus{handler:handler}
-return self93
+  self97 := &RaftClientProcessor{handler:handler, processorMap:make(map[string]thrift.TProcessorFunction)}
+  self97.processorMap["Propose"] = &raftClientProcessorPropose{handler:handler}
+  self97.processorMap["Read"] = &raftClientProcessorRead{handler:handler}
+  self97.processorMap["OpenSession"] = &raftClientProcessorOpenSession{handler:handler}
+  self97.processorMap["CloseSession"] = &raftClientProcessorCloseSession{handler:handler}
+  self97.processorMap["Status"] = &raftClientProcessorStatus{handler:handler}
+return self97
 }
 
 func (p *RaftClientProcessor) Process(ctx context.Context, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
@@ -16379,12 +17642,12 @@ func (p *RaftClientProcessor) Process(ctx context.Context, iprot, oprot thrift.T
   }
   iprot.Skip(ctx, thrift.STRUCT)
   iprot.ReadMessageEnd(ctx)
-  x94 := thrift.NewTApplicationException(thrift.UNKNOWN_METHOD, "Unknown function " + name)
+  x98 := thrift.NewTApplicationException(thrift.UNKNOWN_METHOD, "Unknown function " + name)
   oprot.WriteMessageBegin(ctx, name, thrift.EXCEPTION, seqId)
-  x94.Write(ctx, oprot)
+  x98.Write(ctx, oprot)
   oprot.WriteMessageEnd(ctx)
   oprot.Flush(ctx)
-  return false, x94
+  return false, x98
 
 }
 
@@ -16393,7 +17656,7 @@ type raftClientProcessorPropose struct {
 }
 
 func (p *raftClientProcessorPropose) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err95 error
+  var _write_err99 error
   args := RaftClientProposeArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -16449,21 +17712,21 @@ func (p *raftClientProcessorPropose) Process(ctx context.Context, seqId int32, i
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc96 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Propose: " + err2.Error())
+      _exc100 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Propose: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Propose", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err95 = thrift.WrapTException(err2)
+        _write_err99 = thrift.WrapTException(err2)
       }
-      if err2 := _exc96.Write(ctx, oprot); _write_err95 == nil && err2 != nil {
-        _write_err95 = thrift.WrapTException(err2)
+      if err2 := _exc100.Write(ctx, oprot); _write_err99 == nil && err2 != nil {
+        _write_err99 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err95 == nil && err2 != nil {
-        _write_err95 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err99 == nil && err2 != nil {
+        _write_err99 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err95 == nil && err2 != nil {
-        _write_err95 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err99 == nil && err2 != nil {
+        _write_err99 = thrift.WrapTException(err2)
       }
-      if _write_err95 != nil {
-        return false, thrift.WrapTException(_write_err95)
+      if _write_err99 != nil {
+        return false, thrift.WrapTException(_write_err99)
       }
       return true, err
     }
@@ -16472,19 +17735,19 @@ func (p *raftClientProcessorPropose) Process(ctx context.Context, seqId int32, i
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Propose", thrift.REPLY, seqId); err2 != nil {
-    _write_err95 = thrift.WrapTException(err2)
+    _write_err99 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err95 == nil && err2 != nil {
-    _write_err95 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err99 == nil && err2 != nil {
+    _write_err99 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err95 == nil && err2 != nil {
-    _write_err95 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err99 == nil && err2 != nil {
+    _write_err99 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err95 == nil && err2 != nil {
-    _write_err95 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err99 == nil && err2 != nil {
+    _write_err99 = thrift.WrapTException(err2)
   }
-  if _write_err95 != nil {
-    return false, thrift.WrapTException(_write_err95)
+  if _write_err99 != nil {
+    return false, thrift.WrapTException(_write_err99)
   }
   return true, err
 }
@@ -16494,7 +17757,7 @@ type raftClientProcessorRead struct {
 }
 
 func (p *raftClientProcessorRead) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err97 error
+  var _write_err101 error
   args := RaftClientReadArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -16550,21 +17813,21 @@ func (p *raftClientProcessorRead) Process(ctx context.Context, seqId int32, ipro
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc98 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Read: " + err2.Error())
+      _exc102 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Read: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Read", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err97 = thrift.WrapTException(err2)
+        _write_err101 = thrift.WrapTException(err2)
       }
-      if err2 := _exc98.Write(ctx, oprot); _write_err97 == nil && err2 != nil {
-        _write_err97 = thrift.WrapTException(err2)
+      if err2 := _exc102.Write(ctx, oprot); _write_err101 == nil && err2 != nil {
+        _write_err101 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err97 == nil && err2 != nil {
-        _write_err97 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err101 == nil && err2 != nil {
+        _write_err101 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err97 == nil && err2 != nil {
-        _write_err97 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err101 == nil && err2 != nil {
+        _write_err101 = thrift.WrapTException(err2)
       }
-      if _write_err97 != nil {
-        return false, thrift.WrapTException(_write_err97)
+      if _write_err101 != nil {
+        return false, thrift.WrapTException(_write_err101)
       }
       return true, err
     }
@@ -16573,19 +17836,19 @@ func (p *raftClientProcessorRead) Process(ctx context.Context, seqId int32, ipro
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Read", thrift.REPLY, seqId); err2 != nil {
-    _write_err97 = thrift.WrapTException(err2)
+    _write_err101 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err97 == nil && err2 != nil {
-    _write_err97 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err101 == nil && err2 != nil {
+    _write_err101 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err97 == nil && err2 != nil {
-    _write_err97 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err101 == nil && err2 != nil {
+    _write_err101 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err97 == nil && err2 != nil {
-    _write_err97 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err101 == nil && err2 != nil {
+    _write_err101 = thrift.WrapTException(err2)
   }
-  if _write_err97 != nil {
-    return false, thrift.WrapTException(_write_err97)
+  if _write_err101 != nil {
+    return false, thrift.WrapTException(_write_err101)
   }
   return true, err
 }
@@ -16595,7 +17858,7 @@ type raftClientProcessorOpenSession struct {
 }
 
 func (p *raftClientProcessorOpenSession) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err99 error
+  var _write_err103 error
   args := RaftClientOpenSessionArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -16651,21 +17914,21 @@ func (p *raftClientProcessorOpenSession) Process(ctx context.Context, seqId int3
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc100 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing OpenSession: " + err2.Error())
+      _exc104 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing OpenSession: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "OpenSession", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err99 = thrift.WrapTException(err2)
+        _write_err103 = thrift.WrapTException(err2)
       }
-      if err2 := _exc100.Write(ctx, oprot); _write_err99 == nil && err2 != nil {
-        _write_err99 = thrift.WrapTException(err2)
+      if err2 := _exc104.Write(ctx, oprot); _write_err103 == nil && err2 != nil {
+        _write_err103 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err99 == nil && err2 != nil {
-        _write_err99 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err103 == nil && err2 != nil {
+        _write_err103 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err99 == nil && err2 != nil {
-        _write_err99 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err103 == nil && err2 != nil {
+        _write_err103 = thrift.WrapTException(err2)
       }
-      if _write_err99 != nil {
-        return false, thrift.WrapTException(_write_err99)
+      if _write_err103 != nil {
+        return false, thrift.WrapTException(_write_err103)
       }
       return true, err
     }
@@ -16674,19 +17937,19 @@ func (p *raftClientProcessorOpenSession) Process(ctx context.Context, seqId int3
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "OpenSession", thrift.REPLY, seqId); err2 != nil {
-    _write_err99 = thrift.WrapTException(err2)
+    _write_err103 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err99 == nil && err2 != nil {
-    _write_err99 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err103 == nil && err2 != nil {
+    _write_err103 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err99 == nil && err2 != nil {
-    _write_err99 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err103 == nil && err2 != nil {
+    _write_err103 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err99 == nil && err2 != nil {
-    _write_err99 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err103 == nil && err2 != nil {
+    _write_err103 = thrift.WrapTException(err2)
   }
-  if _write_err99 != nil {
-    return false, thrift.WrapTException(_write_err99)
+  if _write_err103 != nil {
+    return false, thrift.WrapTException(_write_err103)
   }
   return true, err
 }
@@ -16696,7 +17959,7 @@ type raftClientProcessorCloseSession struct {
 }
 
 func (p *raftClientProcessorCloseSession) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err101 error
+  var _write_err105 error
   args := RaftClientCloseSessionArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -16752,21 +18015,21 @@ func (p *raftClientProcessorCloseSession) Process(ctx context.Context, seqId int
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc102 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing CloseSession: " + err2.Error())
+      _exc106 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing CloseSession: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "CloseSession", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err101 = thrift.WrapTException(err2)
+        _write_err105 = thrift.WrapTException(err2)
       }
-      if err2 := _exc102.Write(ctx, oprot); _write_err101 == nil && err2 != nil {
-        _write_err101 = thrift.WrapTException(err2)
+      if err2 := _exc106.Write(ctx, oprot); _write_err105 == nil && err2 != nil {
+        _write_err105 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err101 == nil && err2 != nil {
-        _write_err101 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err105 == nil && err2 != nil {
+        _write_err105 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err101 == nil && err2 != nil {
-        _write_err101 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err105 == nil && err2 != nil {
+        _write_err105 = thrift.WrapTException(err2)
       }
-      if _write_err101 != nil {
-        return false, thrift.WrapTException(_write_err101)
+      if _write_err105 != nil {
+        return false, thrift.WrapTException(_write_err105)
       }
       return true, err
     }
@@ -16775,19 +18038,19 @@ func (p *raftClientProcessorCloseSession) Process(ctx context.Context, seqId int
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "CloseSession", thrift.REPLY, seqId); err2 != nil {
-    _write_err101 = thrift.WrapTException(err2)
+    _write_err105 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err101 == nil && err2 != nil {
-    _write_err101 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err105 == nil && err2 != nil {
+    _write_err105 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err101 == nil && err2 != nil {
-    _write_err101 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err105 == nil && err2 != nil {
+    _write_err105 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err101 == nil && err2 != nil {
-    _write_err101 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err105 == nil && err2 != nil {
+    _write_err105 = thrift.WrapTException(err2)
   }
-  if _write_err101 != nil {
-    return false, thrift.WrapTException(_write_err101)
+  if _write_err105 != nil {
+    return false, thrift.WrapTException(_write_err105)
   }
   return true, err
 }
@@ -16797,7 +18060,7 @@ type raftClientProcessorStatus struct {
 }
 
 func (p *raftClientProcessorStatus) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err103 error
+  var _write_err107 error
   args := RaftClientStatusArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -16847,21 +18110,21 @@ func (p *raftClientProcessorStatus) Process(ctx context.Context, seqId int32, ip
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc104 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Status: " + err2.Error())
+      _exc108 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Status: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Status", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err103 = thrift.WrapTException(err2)
+        _write_err107 = thrift.WrapTException(err2)
       }
-      if err2 := _exc104.Write(ctx, oprot); _write_err103 == nil && err2 != nil {
-        _write_err103 = thrift.WrapTException(err2)
+      if err2 := _exc108.Write(ctx, oprot); _write_err107 == nil && err2 != nil {
+        _write_err107 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err103 == nil && err2 != nil {
-        _write_err103 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err107 == nil && err2 != nil {
+        _write_err107 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err103 == nil && err2 != nil {
-        _write_err103 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err107 == nil && err2 != nil {
+        _write_err107 = thrift.WrapTException(err2)
       }
-      if _write_err103 != nil {
-        return false, thrift.WrapTException(_write_err103)
+      if _write_err107 != nil {
+        return false, thrift.WrapTException(_write_err107)
       }
       return true, err
     }
@@ -16870,19 +18133,19 @@ func (p *raftClientProcessorStatus) Process(ctx context.Context, seqId int32, ip
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Status", thrift.REPLY, seqId); err2 != nil {
-    _write_err103 = thrift.WrapTException(err2)
+    _write_err107 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err103 == nil && err2 != nil {
-    _write_err103 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err107 == nil && err2 != nil {
+    _write_err107 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err103 == nil && err2 != nil {
-    _write_err103 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err107 == nil && err2 != nil {
+    _write_err107 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err103 == nil && err2 != nil {
-    _write_err103 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err107 == nil && err2 != nil {
+    _write_err107 = thrift.WrapTException(err2)
   }
-  if _write_err103 != nil {
-    return false, thrift.WrapTException(_write_err103)
+  if _write_err107 != nil {
+    return false, thrift.WrapTException(_write_err107)
   }
   return true, err
 }
@@ -18709,40 +19972,11 @@ func (p *RaftAdminClient) SetLastResponseMeta_(meta thrift.ResponseMeta) {
 // Parameters:
 //  - Req
 func (p *RaftAdminClient) ChangeMembership(ctx context.Context, req *ChangeRequest) (_r *ChangeResponse, _err error) {
-  var _args105 RaftAdminChangeMembershipArgs
-  _args105.Req = req
-  var _result107 RaftAdminChangeMembershipResult
-  var _meta106 thrift.ResponseMeta
-  _meta106, _err = p.Client_().Call(ctx, "ChangeMembership", &_args105, &_result107)
-  p.SetLastResponseMeta_(_meta106)
-  if _err != nil {
-    return
-  }
-  switch {
-  case _result107.NotLeader!= nil:
-    return _r, _result107.NotLeader
-  case _result107.Unavailable!= nil:
-    return _r, _result107.Unavailable
-  case _result107.Rejected!= nil:
-    return _r, _result107.Rejected
-  case _result107.NoGroup!= nil:
-    return _r, _result107.NoGroup
-  }
-
-  if _ret108 := _result107.GetSuccess(); _ret108 != nil {
-    return _ret108, nil
-  }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "ChangeMembership failed: unknown result")
-}
-
-// Parameters:
-//  - Req
-func (p *RaftAdminClient) PlanChange(ctx context.Context, req *ChangeRequest) (_r *PlanResponse, _err error) {
-  var _args109 RaftAdminPlanChangeArgs
+  var _args109 RaftAdminChangeMembershipArgs
   _args109.Req = req
-  var _result111 RaftAdminPlanChangeResult
+  var _result111 RaftAdminChangeMembershipResult
   var _meta110 thrift.ResponseMeta
-  _meta110, _err = p.Client_().Call(ctx, "PlanChange", &_args109, &_result111)
+  _meta110, _err = p.Client_().Call(ctx, "ChangeMembership", &_args109, &_result111)
   p.SetLastResponseMeta_(_meta110)
   if _err != nil {
     return
@@ -18750,6 +19984,8 @@ func (p *RaftAdminClient) PlanChange(ctx context.Context, req *ChangeRequest) (_
   switch {
   case _result111.NotLeader!= nil:
     return _r, _result111.NotLeader
+  case _result111.Unavailable!= nil:
+    return _r, _result111.Unavailable
   case _result111.Rejected!= nil:
     return _r, _result111.Rejected
   case _result111.NoGroup!= nil:
@@ -18759,17 +19995,17 @@ func (p *RaftAdminClient) PlanChange(ctx context.Context, req *ChangeRequest) (_
   if _ret112 := _result111.GetSuccess(); _ret112 != nil {
     return _ret112, nil
   }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "PlanChange failed: unknown result")
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "ChangeMembership failed: unknown result")
 }
 
 // Parameters:
 //  - Req
-func (p *RaftAdminClient) TransferLeadership(ctx context.Context, req *TransferRequest) (_r *TransferResponse, _err error) {
-  var _args113 RaftAdminTransferLeadershipArgs
+func (p *RaftAdminClient) PlanChange(ctx context.Context, req *ChangeRequest) (_r *PlanResponse, _err error) {
+  var _args113 RaftAdminPlanChangeArgs
   _args113.Req = req
-  var _result115 RaftAdminTransferLeadershipResult
+  var _result115 RaftAdminPlanChangeResult
   var _meta114 thrift.ResponseMeta
-  _meta114, _err = p.Client_().Call(ctx, "TransferLeadership", &_args113, &_result115)
+  _meta114, _err = p.Client_().Call(ctx, "PlanChange", &_args113, &_result115)
   p.SetLastResponseMeta_(_meta114)
   if _err != nil {
     return
@@ -18777,8 +20013,6 @@ func (p *RaftAdminClient) TransferLeadership(ctx context.Context, req *TransferR
   switch {
   case _result115.NotLeader!= nil:
     return _r, _result115.NotLeader
-  case _result115.Unavailable!= nil:
-    return _r, _result115.Unavailable
   case _result115.Rejected!= nil:
     return _r, _result115.Rejected
   case _result115.NoGroup!= nil:
@@ -18788,24 +20022,28 @@ func (p *RaftAdminClient) TransferLeadership(ctx context.Context, req *TransferR
   if _ret116 := _result115.GetSuccess(); _ret116 != nil {
     return _ret116, nil
   }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "TransferLeadership failed: unknown result")
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "PlanChange failed: unknown result")
 }
 
 // Parameters:
 //  - Req
-func (p *RaftAdminClient) Snapshot(ctx context.Context, req *SnapshotRequest) (_r *SnapshotResponse, _err error) {
-  var _args117 RaftAdminSnapshotArgs
+func (p *RaftAdminClient) TransferLeadership(ctx context.Context, req *TransferRequest) (_r *TransferResponse, _err error) {
+  var _args117 RaftAdminTransferLeadershipArgs
   _args117.Req = req
-  var _result119 RaftAdminSnapshotResult
+  var _result119 RaftAdminTransferLeadershipResult
   var _meta118 thrift.ResponseMeta
-  _meta118, _err = p.Client_().Call(ctx, "Snapshot", &_args117, &_result119)
+  _meta118, _err = p.Client_().Call(ctx, "TransferLeadership", &_args117, &_result119)
   p.SetLastResponseMeta_(_meta118)
   if _err != nil {
     return
   }
   switch {
+  case _result119.NotLeader!= nil:
+    return _r, _result119.NotLeader
   case _result119.Unavailable!= nil:
     return _r, _result119.Unavailable
+  case _result119.Rejected!= nil:
+    return _r, _result119.Rejected
   case _result119.NoGroup!= nil:
     return _r, _result119.NoGroup
   }
@@ -18813,17 +20051,17 @@ func (p *RaftAdminClient) Snapshot(ctx context.Context, req *SnapshotRequest) (_
   if _ret120 := _result119.GetSuccess(); _ret120 != nil {
     return _ret120, nil
   }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Snapshot failed: unknown result")
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "TransferLeadership failed: unknown result")
 }
 
 // Parameters:
 //  - Req
-func (p *RaftAdminClient) Hash(ctx context.Context, req *HashRequest) (_r *HashResponse, _err error) {
-  var _args121 RaftAdminHashArgs
+func (p *RaftAdminClient) Snapshot(ctx context.Context, req *SnapshotRequest) (_r *SnapshotResponse, _err error) {
+  var _args121 RaftAdminSnapshotArgs
   _args121.Req = req
-  var _result123 RaftAdminHashResult
+  var _result123 RaftAdminSnapshotResult
   var _meta122 thrift.ResponseMeta
-  _meta122, _err = p.Client_().Call(ctx, "Hash", &_args121, &_result123)
+  _meta122, _err = p.Client_().Call(ctx, "Snapshot", &_args121, &_result123)
   p.SetLastResponseMeta_(_meta122)
   if _err != nil {
     return
@@ -18838,28 +20076,53 @@ func (p *RaftAdminClient) Hash(ctx context.Context, req *HashRequest) (_r *HashR
   if _ret124 := _result123.GetSuccess(); _ret124 != nil {
     return _ret124, nil
   }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Hash failed: unknown result")
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Snapshot failed: unknown result")
 }
 
 // Parameters:
 //  - Req
-func (p *RaftAdminClient) Why(ctx context.Context, req *WhyRequest) (_r *WhyResponse, _err error) {
-  var _args125 RaftAdminWhyArgs
+func (p *RaftAdminClient) Hash(ctx context.Context, req *HashRequest) (_r *HashResponse, _err error) {
+  var _args125 RaftAdminHashArgs
   _args125.Req = req
-  var _result127 RaftAdminWhyResult
+  var _result127 RaftAdminHashResult
   var _meta126 thrift.ResponseMeta
-  _meta126, _err = p.Client_().Call(ctx, "Why", &_args125, &_result127)
+  _meta126, _err = p.Client_().Call(ctx, "Hash", &_args125, &_result127)
   p.SetLastResponseMeta_(_meta126)
   if _err != nil {
     return
   }
   switch {
+  case _result127.Unavailable!= nil:
+    return _r, _result127.Unavailable
   case _result127.NoGroup!= nil:
     return _r, _result127.NoGroup
   }
 
   if _ret128 := _result127.GetSuccess(); _ret128 != nil {
     return _ret128, nil
+  }
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Hash failed: unknown result")
+}
+
+// Parameters:
+//  - Req
+func (p *RaftAdminClient) Why(ctx context.Context, req *WhyRequest) (_r *WhyResponse, _err error) {
+  var _args129 RaftAdminWhyArgs
+  _args129.Req = req
+  var _result131 RaftAdminWhyResult
+  var _meta130 thrift.ResponseMeta
+  _meta130, _err = p.Client_().Call(ctx, "Why", &_args129, &_result131)
+  p.SetLastResponseMeta_(_meta130)
+  if _err != nil {
+    return
+  }
+  switch {
+  case _result131.NoGroup!= nil:
+    return _r, _result131.NoGroup
+  }
+
+  if _ret132 := _result131.GetSuccess(); _ret132 != nil {
+    return _ret132, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Why failed: unknown result")
 }
@@ -18884,14 +20147,14 @@ func (p *RaftAdminProcessor) ProcessorMap() map[string]thrift.TProcessorFunction
 
 func NewRaftAdminProcessor(handler RaftAdmin) *RaftAdminProcessor {
 
-  self129 := &RaftAdminProcessor{handler:handler, processorMap:make(map[string]thrift.TProcessorFunction)}
-  self129.processorMap["ChangeMembership"] = &raftAdminProcessorChangeMembership{handler:handler}
-  self129.processorMap["PlanChange"] = &raftAdminProcessorPlanChange{handler:handler}
-  self129.processorMap["TransferLeadership"] = &raftAdminProcessorTransferLeadership{handler:handler}
-  self129.processorMap["Snapshot"] = &raftAdminProcessorSnapshot{handler:handler}
-  self129.processorMap["Hash"] = &raftAdminProcessorHash{handler:handler}
-  self129.processorMap["Why"] = &raftAdminProcessorWhy{handler:handler}
-return self129
+  self133 := &RaftAdminProcessor{handler:handler, processorMap:make(map[string]thrift.TProcessorFunction)}
+  self133.processorMap["ChangeMembership"] = &raftAdminProcessorChangeMembership{handler:handler}
+  self133.processorMap["PlanChange"] = &raftAdminProcessorPlanChange{handler:handler}
+  self133.processorMap["TransferLeadership"] = &raftAdminProcessorTransferLeadership{handler:handler}
+  self133.processorMap["Snapshot"] = &raftAdminProcessorSnapshot{handler:handler}
+  self133.processorMap["Hash"] = &raftAdminProcessorHash{handler:handler}
+  self133.processorMap["Why"] = &raftAdminProcessorWhy{handler:handler}
+return self133
 }
 
 func (p *RaftAdminProcessor) Process(ctx context.Context, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
@@ -18902,12 +20165,12 @@ func (p *RaftAdminProcessor) Process(ctx context.Context, iprot, oprot thrift.TP
   }
   iprot.Skip(ctx, thrift.STRUCT)
   iprot.ReadMessageEnd(ctx)
-  x130 := thrift.NewTApplicationException(thrift.UNKNOWN_METHOD, "Unknown function " + name)
+  x134 := thrift.NewTApplicationException(thrift.UNKNOWN_METHOD, "Unknown function " + name)
   oprot.WriteMessageBegin(ctx, name, thrift.EXCEPTION, seqId)
-  x130.Write(ctx, oprot)
+  x134.Write(ctx, oprot)
   oprot.WriteMessageEnd(ctx)
   oprot.Flush(ctx)
-  return false, x130
+  return false, x134
 
 }
 
@@ -18916,7 +20179,7 @@ type raftAdminProcessorChangeMembership struct {
 }
 
 func (p *raftAdminProcessorChangeMembership) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err131 error
+  var _write_err135 error
   args := RaftAdminChangeMembershipArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -18972,21 +20235,21 @@ func (p *raftAdminProcessorChangeMembership) Process(ctx context.Context, seqId 
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc132 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing ChangeMembership: " + err2.Error())
+      _exc136 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing ChangeMembership: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "ChangeMembership", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err131 = thrift.WrapTException(err2)
+        _write_err135 = thrift.WrapTException(err2)
       }
-      if err2 := _exc132.Write(ctx, oprot); _write_err131 == nil && err2 != nil {
-        _write_err131 = thrift.WrapTException(err2)
+      if err2 := _exc136.Write(ctx, oprot); _write_err135 == nil && err2 != nil {
+        _write_err135 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err131 == nil && err2 != nil {
-        _write_err131 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err135 == nil && err2 != nil {
+        _write_err135 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err131 == nil && err2 != nil {
-        _write_err131 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err135 == nil && err2 != nil {
+        _write_err135 = thrift.WrapTException(err2)
       }
-      if _write_err131 != nil {
-        return false, thrift.WrapTException(_write_err131)
+      if _write_err135 != nil {
+        return false, thrift.WrapTException(_write_err135)
       }
       return true, err
     }
@@ -18995,19 +20258,19 @@ func (p *raftAdminProcessorChangeMembership) Process(ctx context.Context, seqId 
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "ChangeMembership", thrift.REPLY, seqId); err2 != nil {
-    _write_err131 = thrift.WrapTException(err2)
+    _write_err135 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err131 == nil && err2 != nil {
-    _write_err131 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err135 == nil && err2 != nil {
+    _write_err135 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err131 == nil && err2 != nil {
-    _write_err131 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err135 == nil && err2 != nil {
+    _write_err135 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err131 == nil && err2 != nil {
-    _write_err131 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err135 == nil && err2 != nil {
+    _write_err135 = thrift.WrapTException(err2)
   }
-  if _write_err131 != nil {
-    return false, thrift.WrapTException(_write_err131)
+  if _write_err135 != nil {
+    return false, thrift.WrapTException(_write_err135)
   }
   return true, err
 }
@@ -19017,7 +20280,7 @@ type raftAdminProcessorPlanChange struct {
 }
 
 func (p *raftAdminProcessorPlanChange) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err133 error
+  var _write_err137 error
   args := RaftAdminPlanChangeArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -19071,21 +20334,21 @@ func (p *raftAdminProcessorPlanChange) Process(ctx context.Context, seqId int32,
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc134 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing PlanChange: " + err2.Error())
+      _exc138 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing PlanChange: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "PlanChange", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err133 = thrift.WrapTException(err2)
+        _write_err137 = thrift.WrapTException(err2)
       }
-      if err2 := _exc134.Write(ctx, oprot); _write_err133 == nil && err2 != nil {
-        _write_err133 = thrift.WrapTException(err2)
+      if err2 := _exc138.Write(ctx, oprot); _write_err137 == nil && err2 != nil {
+        _write_err137 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err133 == nil && err2 != nil {
-        _write_err133 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err137 == nil && err2 != nil {
+        _write_err137 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err133 == nil && err2 != nil {
-        _write_err133 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err137 == nil && err2 != nil {
+        _write_err137 = thrift.WrapTException(err2)
       }
-      if _write_err133 != nil {
-        return false, thrift.WrapTException(_write_err133)
+      if _write_err137 != nil {
+        return false, thrift.WrapTException(_write_err137)
       }
       return true, err
     }
@@ -19094,19 +20357,19 @@ func (p *raftAdminProcessorPlanChange) Process(ctx context.Context, seqId int32,
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "PlanChange", thrift.REPLY, seqId); err2 != nil {
-    _write_err133 = thrift.WrapTException(err2)
+    _write_err137 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err133 == nil && err2 != nil {
-    _write_err133 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err137 == nil && err2 != nil {
+    _write_err137 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err133 == nil && err2 != nil {
-    _write_err133 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err137 == nil && err2 != nil {
+    _write_err137 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err133 == nil && err2 != nil {
-    _write_err133 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err137 == nil && err2 != nil {
+    _write_err137 = thrift.WrapTException(err2)
   }
-  if _write_err133 != nil {
-    return false, thrift.WrapTException(_write_err133)
+  if _write_err137 != nil {
+    return false, thrift.WrapTException(_write_err137)
   }
   return true, err
 }
@@ -19116,7 +20379,7 @@ type raftAdminProcessorTransferLeadership struct {
 }
 
 func (p *raftAdminProcessorTransferLeadership) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err135 error
+  var _write_err139 error
   args := RaftAdminTransferLeadershipArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -19172,21 +20435,21 @@ func (p *raftAdminProcessorTransferLeadership) Process(ctx context.Context, seqI
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc136 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing TransferLeadership: " + err2.Error())
+      _exc140 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing TransferLeadership: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "TransferLeadership", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err135 = thrift.WrapTException(err2)
+        _write_err139 = thrift.WrapTException(err2)
       }
-      if err2 := _exc136.Write(ctx, oprot); _write_err135 == nil && err2 != nil {
-        _write_err135 = thrift.WrapTException(err2)
+      if err2 := _exc140.Write(ctx, oprot); _write_err139 == nil && err2 != nil {
+        _write_err139 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err135 == nil && err2 != nil {
-        _write_err135 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err139 == nil && err2 != nil {
+        _write_err139 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err135 == nil && err2 != nil {
-        _write_err135 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err139 == nil && err2 != nil {
+        _write_err139 = thrift.WrapTException(err2)
       }
-      if _write_err135 != nil {
-        return false, thrift.WrapTException(_write_err135)
+      if _write_err139 != nil {
+        return false, thrift.WrapTException(_write_err139)
       }
       return true, err
     }
@@ -19195,19 +20458,19 @@ func (p *raftAdminProcessorTransferLeadership) Process(ctx context.Context, seqI
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "TransferLeadership", thrift.REPLY, seqId); err2 != nil {
-    _write_err135 = thrift.WrapTException(err2)
+    _write_err139 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err135 == nil && err2 != nil {
-    _write_err135 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err139 == nil && err2 != nil {
+    _write_err139 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err135 == nil && err2 != nil {
-    _write_err135 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err139 == nil && err2 != nil {
+    _write_err139 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err135 == nil && err2 != nil {
-    _write_err135 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err139 == nil && err2 != nil {
+    _write_err139 = thrift.WrapTException(err2)
   }
-  if _write_err135 != nil {
-    return false, thrift.WrapTException(_write_err135)
+  if _write_err139 != nil {
+    return false, thrift.WrapTException(_write_err139)
   }
   return true, err
 }
@@ -19217,7 +20480,7 @@ type raftAdminProcessorSnapshot struct {
 }
 
 func (p *raftAdminProcessorSnapshot) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err137 error
+  var _write_err141 error
   args := RaftAdminSnapshotArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -19269,21 +20532,21 @@ func (p *raftAdminProcessorSnapshot) Process(ctx context.Context, seqId int32, i
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc138 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Snapshot: " + err2.Error())
+      _exc142 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Snapshot: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Snapshot", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err137 = thrift.WrapTException(err2)
+        _write_err141 = thrift.WrapTException(err2)
       }
-      if err2 := _exc138.Write(ctx, oprot); _write_err137 == nil && err2 != nil {
-        _write_err137 = thrift.WrapTException(err2)
+      if err2 := _exc142.Write(ctx, oprot); _write_err141 == nil && err2 != nil {
+        _write_err141 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err137 == nil && err2 != nil {
-        _write_err137 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err141 == nil && err2 != nil {
+        _write_err141 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err137 == nil && err2 != nil {
-        _write_err137 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err141 == nil && err2 != nil {
+        _write_err141 = thrift.WrapTException(err2)
       }
-      if _write_err137 != nil {
-        return false, thrift.WrapTException(_write_err137)
+      if _write_err141 != nil {
+        return false, thrift.WrapTException(_write_err141)
       }
       return true, err
     }
@@ -19292,19 +20555,19 @@ func (p *raftAdminProcessorSnapshot) Process(ctx context.Context, seqId int32, i
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Snapshot", thrift.REPLY, seqId); err2 != nil {
-    _write_err137 = thrift.WrapTException(err2)
+    _write_err141 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err137 == nil && err2 != nil {
-    _write_err137 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err141 == nil && err2 != nil {
+    _write_err141 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err137 == nil && err2 != nil {
-    _write_err137 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err141 == nil && err2 != nil {
+    _write_err141 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err137 == nil && err2 != nil {
-    _write_err137 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err141 == nil && err2 != nil {
+    _write_err141 = thrift.WrapTException(err2)
   }
-  if _write_err137 != nil {
-    return false, thrift.WrapTException(_write_err137)
+  if _write_err141 != nil {
+    return false, thrift.WrapTException(_write_err141)
   }
   return true, err
 }
@@ -19314,7 +20577,7 @@ type raftAdminProcessorHash struct {
 }
 
 func (p *raftAdminProcessorHash) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err139 error
+  var _write_err143 error
   args := RaftAdminHashArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -19366,21 +20629,21 @@ func (p *raftAdminProcessorHash) Process(ctx context.Context, seqId int32, iprot
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc140 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Hash: " + err2.Error())
+      _exc144 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Hash: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Hash", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err139 = thrift.WrapTException(err2)
+        _write_err143 = thrift.WrapTException(err2)
       }
-      if err2 := _exc140.Write(ctx, oprot); _write_err139 == nil && err2 != nil {
-        _write_err139 = thrift.WrapTException(err2)
+      if err2 := _exc144.Write(ctx, oprot); _write_err143 == nil && err2 != nil {
+        _write_err143 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err139 == nil && err2 != nil {
-        _write_err139 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err143 == nil && err2 != nil {
+        _write_err143 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err139 == nil && err2 != nil {
-        _write_err139 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err143 == nil && err2 != nil {
+        _write_err143 = thrift.WrapTException(err2)
       }
-      if _write_err139 != nil {
-        return false, thrift.WrapTException(_write_err139)
+      if _write_err143 != nil {
+        return false, thrift.WrapTException(_write_err143)
       }
       return true, err
     }
@@ -19389,19 +20652,19 @@ func (p *raftAdminProcessorHash) Process(ctx context.Context, seqId int32, iprot
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Hash", thrift.REPLY, seqId); err2 != nil {
-    _write_err139 = thrift.WrapTException(err2)
+    _write_err143 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err139 == nil && err2 != nil {
-    _write_err139 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err143 == nil && err2 != nil {
+    _write_err143 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err139 == nil && err2 != nil {
-    _write_err139 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err143 == nil && err2 != nil {
+    _write_err143 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err139 == nil && err2 != nil {
-    _write_err139 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err143 == nil && err2 != nil {
+    _write_err143 = thrift.WrapTException(err2)
   }
-  if _write_err139 != nil {
-    return false, thrift.WrapTException(_write_err139)
+  if _write_err143 != nil {
+    return false, thrift.WrapTException(_write_err143)
   }
   return true, err
 }
@@ -19411,7 +20674,7 @@ type raftAdminProcessorWhy struct {
 }
 
 func (p *raftAdminProcessorWhy) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err141 error
+  var _write_err145 error
   args := RaftAdminWhyArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -19461,21 +20724,21 @@ func (p *raftAdminProcessorWhy) Process(ctx context.Context, seqId int32, iprot,
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc142 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Why: " + err2.Error())
+      _exc146 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Why: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Why", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err141 = thrift.WrapTException(err2)
+        _write_err145 = thrift.WrapTException(err2)
       }
-      if err2 := _exc142.Write(ctx, oprot); _write_err141 == nil && err2 != nil {
-        _write_err141 = thrift.WrapTException(err2)
+      if err2 := _exc146.Write(ctx, oprot); _write_err145 == nil && err2 != nil {
+        _write_err145 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err141 == nil && err2 != nil {
-        _write_err141 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err145 == nil && err2 != nil {
+        _write_err145 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err141 == nil && err2 != nil {
-        _write_err141 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err145 == nil && err2 != nil {
+        _write_err145 = thrift.WrapTException(err2)
       }
-      if _write_err141 != nil {
-        return false, thrift.WrapTException(_write_err141)
+      if _write_err145 != nil {
+        return false, thrift.WrapTException(_write_err145)
       }
       return true, err
     }
@@ -19484,19 +20747,19 @@ func (p *raftAdminProcessorWhy) Process(ctx context.Context, seqId int32, iprot,
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Why", thrift.REPLY, seqId); err2 != nil {
-    _write_err141 = thrift.WrapTException(err2)
+    _write_err145 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err141 == nil && err2 != nil {
-    _write_err141 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err145 == nil && err2 != nil {
+    _write_err145 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err141 == nil && err2 != nil {
-    _write_err141 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err145 == nil && err2 != nil {
+    _write_err145 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err141 == nil && err2 != nil {
-    _write_err141 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err145 == nil && err2 != nil {
+    _write_err145 = thrift.WrapTException(err2)
   }
-  if _write_err141 != nil {
-    return false, thrift.WrapTException(_write_err141)
+  if _write_err145 != nil {
+    return false, thrift.WrapTException(_write_err145)
   }
   return true, err
 }
