@@ -41,14 +41,19 @@ func (n *Node) Status() Status {
 		Configuration: n.conf, PendingReads: len(n.reads.waiting) + len(n.reads.forwards),
 	}
 	for i := range n.members {
-		p := n.members[i]
-		if i == n.self {
-			p.state, p.match, p.next, p.contact = raftpb.ProgressStateReplicate, n.log.durable, n.log.last+1, n.now
-		}
-		s.Members = append(s.Members, MemberStatus{
-			ID: p.id, Suffrage: p.suffrage, State: p.state, Match: p.match, Next: p.next,
-			InflightAppends: p.inflight.count, InflightBytes: p.inflight.bytes, Contact: p.contact,
-		})
+		s.Members = append(s.Members, n.member(i))
+	}
+	return s
+}
+
+func (n *Node) member(i int) MemberStatus {
+	p := &n.members[i]
+	s := MemberStatus{
+		ID: p.id, Suffrage: p.suffrage, State: p.state, Match: p.match, Next: p.next,
+		InflightAppends: p.inflight.count, InflightBytes: p.inflight.bytes, Contact: p.contact,
+	}
+	if i == n.self {
+		s.State, s.Match, s.Next, s.Contact = raftpb.ProgressStateReplicate, n.log.durable, n.log.last+1, n.now
 	}
 	return s
 }
@@ -72,6 +77,15 @@ func (n *Node) Glance() Glance {
 		Commit: n.log.commit, Applied: n.log.applied, LastTerm: n.log.lastTerm,
 		ConfigIndex: n.changes[len(n.changes)-1].Index,
 	}
+}
+
+// Follower returns what a leader knows of member id, or false: it is no member.
+func (n *Node) Follower(id NodeID) (s MemberStatus, ok bool) {
+	i := n.position(id)
+	if i < 0 || n.role != raftpb.RoleLeader {
+		return s, false
+	}
+	return n.member(i), true
 }
 
 // Role returns the current role.

@@ -32,6 +32,7 @@ type worker struct {
 	groups      []*Group // for shutdown, in order of start
 	send        sender
 	tap         Tap
+	seen        raft.Event // what tap is shown: a copy in here does not escape
 }
 
 // write is one batch handed to the log: which groups wrote what in it.
@@ -282,7 +283,8 @@ func (w *worker) stepCore(g *Group, in raft.Event) (accepted raft.Span) {
 	}
 	accepted = w.out.Accepted
 	if w.tap != nil {
-		w.tap.Stepped(g, &in, &w.out)
+		w.seen = in
+		w.tap.Stepped(g, &w.seen, &w.out)
 	}
 	w.execute(g, &w.out)
 	return accepted

@@ -1,0 +1,103 @@
+package judge
+
+import (
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim/model"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+)
+
+// check gives a step to the model.
+func (g *Group) check(s *model.Step) {
+	if g.model != nil && g.rejected == nil {
+		g.rejected = g.model.Check(*s)
+	}
+}
+
+// refine takes a step of a core apart into steps of the model, in the order in which
+// the core takes them: a term is seen, a vote given, a role changed, entries appended
+// or taken over, the commit index moved.
+func (n *Node) refine(now *raft.Glance, in *raft.Event, out *raft.Effects) {
+	g, was := n.group, &n.was
+	term := was.Term
+	campaigns := now.Vote == n.id && now.Term > was.Term
+	if now.Term > term && !campaigns {
+		g.check(&model.Step{Kind: model.ObserveTerm, Node: n.id, Term: now.Term})
+		term = now.Term
+	}
+	if campaigns {
+		g.check(&model.Step{Kind: model.BecomeCandidate, Node: n.id, Term: now.Term})
+		n.votes, n.voters = now.Term, append(n.voters[:0], n.id)
+	} else if now.Vote != 0 && now.Vote != n.id && (now.Term > was.Term || was.Vote == 0) && in.Kind == raft.EventMessage {
+		m := in.Message
+		g.check(&model.Step{Kind: model.Grant, Node: n.id, Peer: now.Vote, Term: now.Term, Index: m.LastIndex, LastTerm: m.LastTerm})
+	}
+	active := was.Role == raftpb.RoleLeader || was.Role == raftpb.RoleCandidate
+	leads := now.Role == raftpb.RoleLeader
+	follows := !leads && now.Role != raftpb.RoleCandidate
+	if leads && (was.Role != raftpb.RoleLeader || now.Term != was.Term) {
+		g.check(&model.Step{Kind: model.BecomeLeader, Node: n.id, Term: now.Term, Votes: n.voters})
+	}
+	accepted := n.refineAppend(now, in, out)
+	if now.Commit > was.Commit {
+		g.check(&model.Step{Kind: model.AdvanceCommit, Node: n.id, Index: now.Commit})
+	}
+	if active && follows && term == was.Term && !accepted {
+		g.check(&model.Step{Kind: model.StepDown, Node: n.id})
+	}
+}
+
+// refineAppend: entries that a leader made, or that a follower took over.
+func (n *Node) refineAppend(now *raft.Glance, in *raft.Event, out *raft.Effects) (accepted bool) {
+	g := n.group
+	if now.Role == raftpb.RoleLeader || in.Kind != raft.EventMessage {
+		if len(out.Append) > 0 {
+			g.check(&model.Step{Kind: model.Append, Node: n.id, Index: out.AppendFrom, Entries: g.modelEntries(out.Append)})
+		}
+		return false
+	}
+	m := in.Message
+	if m.Kind != raft.MessageAppend || !acknowledged(out) {
+		return false
+	}
+	g.check(&model.Step{
+		Kind: model.Accept, Node: n.id, Peer: m.From, Term: m.Term, Index: m.PrevIndex, LastTerm: m.PrevTerm,
+		Last: now.Last, Entries: g.modelEntries(m.Entries),
+	})
+	return true
+}
+
+// acknowledged reports whether the step answers an append with yes.
+func acknowledged(out *raft.Effects) bool {
+	for i := range out.SendNow {
+		if m := &out.SendNow[i]; m.Kind == raft.MessageAppendAnswer {
+			return m.Status == raftpb.AppendStatusOk
+		}
+	}
+	for i := range out.SendAfter {
+		if m := &out.SendAfter[i].Message; m.Kind == raft.MessageAppendAnswer {
+			return m.Status == raftpb.AppendStatusOk
+		}
+	}
+	return false
+}
+
+func (g *Group) modelEntries(entries []raft.Entry) []model.Entry {
+	g.steps = g.steps[:0]
+	for i := range entries {
+		e := &entries[i]
+		s := model.Entry{Term: e.Term, Kind: e.Kind, Hash: Sum(e)}
+		if e.Kind == raftpb.EntryKindConfig {
+			var c raft.Configuration
+			if _, err := c.ParseCompact(e.Body, nil); err == nil {
+				s.Config = modelConfig(&c)
+			}
+		}
+		g.steps = append(g.steps, s)
+	}
+	return g.steps
+}
+
+func modelConfig(c *raft.Configuration) *model.Config {
+	w := ConfigOf(c)
+	return &model.Config{Voters: w.Voters, Outgoing: w.Outgoing, Learners: w.Learners}
+}
