@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
-	"github.com/seed-814fcd60/raftwire/wal/internal/crashfs"
+	"github.com/seed-814fcd60/raftwire/wal/crashfs"
 )
 
 // damagedLog is a log of several segments, with one flipped bit in the body of

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
-	"github.com/seed-814fcd60/raftwire/wal/internal/crashfs"
+	"github.com/seed-814fcd60/raftwire/wal/crashfs"
 )
 
 // corpus is a log of a few segments, closed in order or left by a dying process,

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
-	"github.com/seed-814fcd60/raftwire/wal/internal/crashfs"
+	"github.com/seed-814fcd60/raftwire/wal/crashfs"
 )
 
 var torture = flag.Int("torture", 1, "factor on the number of crash images; above 1, every byte is damaged")

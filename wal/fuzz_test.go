@@ -10,7 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
-	"github.com/seed-814fcd60/raftwire/wal/internal/crashfs"
+	"github.com/seed-814fcd60/raftwire/wal/crashfs"
 )
 
 // goldenSegments are the segment files of the golden log.

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
-	"github.com/seed-814fcd60/raftwire/wal/internal/crashfs"
+	"github.com/seed-814fcd60/raftwire/wal/crashfs"
 )
 
 // Segments of which nothing counts any more are used again; what their groups

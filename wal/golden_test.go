@@ -10,7 +10,7 @@ import (
 
 	"github.com/seed-814fcd60/raftwire/codec"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
-	"github.com/seed-814fcd60/raftwire/wal/internal/crashfs"
+	"github.com/seed-814fcd60/raftwire/wal/crashfs"
 )
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the golden files")

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
-	"github.com/seed-814fcd60/raftwire/wal/internal/crashfs"
+	"github.com/seed-814fcd60/raftwire/wal/crashfs"
 )
 
 // modelMachine drives a log and its model side by side; rapid picks the actions and

@@ -53,7 +53,8 @@ var layers = []Layer{
 	{Dir: "engine/internal/sim/model", May: []string{"gen/raftpb"}},
 	{Dir: "engine/internal/sim/invariant", May: []string{"gen/raftpb"}, Test: []string{"engine/internal/sim/model"}},
 	{Dir: "engine/internal/sim/oracle", May: []string{"gen/raftpb", porcupine}},
-	{Dir: "engine/internal/runtime", May: []string{"engine/internal/raft", "wal", "transport", "gen", "codec"}},
+	{Dir: "engine/internal/runtime", May: []string{"engine/internal/raft", "engine/internal/snapshot", "wal", "transport", "gen", "codec"}},
+	{Dir: "engine/internal/snapshot", May: []string{"wal", "gen/raftpb", "codec"}},
 	{
 		Dir: "engine/internal/raft",
 		May: []string{"gen/raftpb"},
@@ -63,9 +64,9 @@ var layers = []Layer{
 		Dir:  "wal",
 		May:  []string{"gen", "codec"},
 		Only: map[string][]string{pebble: {"catalog", "pebble", "vfs"}},
-		Test: []string{pebble, "wal/internal/crashfs"},
+		Test: []string{pebble, "wal/crashfs"},
 	},
-	{Dir: "wal/internal/crashfs", May: []string{pebble}}, // the disk of wal's tests is one of pebble's file systems
+	{Dir: "wal/crashfs", May: []string{pebble}}, // the disk of tests is one of pebble's file systems
 	{Dir: "transport", May: []string{"gen", "codec"}, Test: []string{apacheThrift}},
 	{Dir: "gen", May: []string{"codec", apacheThrift}, Test: []string{msgpack}},
 	{Dir: "codec", May: []string{apacheThrift, msgpack}, Test: []string{"gen"}},
