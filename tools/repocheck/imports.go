@@ -61,6 +61,11 @@ var layers = []Layer{
 		Std: []string{"cmp", "errors", "fmt", "math", "math/bits", "math/rand/v2", "slices", "strconv"},
 	},
 	{
+		Dir: "engine/internal/session",
+		May: []string{"gen/raftpb", "codec"},
+		Std: []string{"bytes", "cmp", "encoding/binary", "errors", "fmt", "slices", "sort"},
+	},
+	{
 		Dir:  "wal",
 		May:  []string{"gen", "codec"},
 		Only: map[string][]string{pebble: {"catalog", "pebble", "vfs"}},
