@@ -49,7 +49,7 @@ func TestSerialsComeInAnyOrderWithinTheWindow(t *testing.T) {
 	if v := table.Judge(12, 1, id, 9, 3); v.Outcome != Apply {
 		t.Errorf("serial 9 with the answers below 3: %+v", v)
 	}
-	refused(13, 2, 0, 3, 10) // late: its answer was received
+	refused(13, 2, 0, 3, 10)                                   // late: its answer was received
 	if v := table.Judge(14, 1, id, 4, 9); v.Outcome != Apply { // says that it is answered itself: not believed
 		t.Errorf("serial 4: %+v, want it applied", v)
 	}
