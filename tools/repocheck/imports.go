@@ -58,7 +58,7 @@ var layers = []Layer{
 	{
 		Dir: "engine/internal/raft",
 		May: []string{"gen/raftpb"},
-		Std: []string{"cmp", "errors", "fmt", "math", "math/bits", "math/rand/v2", "slices", "strconv"},
+		Std: []string{"cmp", "errors", "fmt", "hash/crc32", "math", "math/bits", "math/rand/v2", "slices", "strconv"},
 	},
 	{
 		Dir: "engine/internal/session",

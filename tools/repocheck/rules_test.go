@@ -43,7 +43,7 @@ func source(imports ...string) string {
 
 func TestImportDirection(t *testing.T) {
 	const house = "example.org/house/"
-	const coreMay = "engine/internal/raft may import only gen/raftpb, cmp errors fmt math math/bits math/rand/v2 slices strconv"
+	const coreMay = "engine/internal/raft may import only gen/raftpb, cmp errors fmt hash/crc32 math math/bits math/rand/v2 slices strconv"
 	for name, c := range map[string]struct {
 		path    string
 		imports []string

@@ -25,7 +25,7 @@ type cluster struct {
 
 	watch  watch
 	events int
-	facts  [FactConfiguration + 1]int
+	facts  [factKinds]int
 	mutant mutant
 	trace  *strings.Builder
 	failed string

@@ -32,9 +32,16 @@ type Config struct {
 	// Configuration is the one of the store's snapshot metadata, or the initial one
 	// of a fresh group. Empty: a node that waits to be told; it never campaigns.
 	Configuration Configuration
+	// ConfigurationIndex is the entry that Configuration stood in; 0 for the initial
+	// one. It is the snapshot's own, not the position of the snapshot.
+	ConfigurationIndex Index
 	// Changes is every CONFIG entry of the log, by rising index, if the store's
 	// recovery has found them already. nil: New reads the whole log for them.
 	Changes []Change
+
+	// Witness says that this node's store keeps no bodies of commands and that it has
+	// no state machine. It must agree with every configuration that lists the node.
+	Witness bool
 
 	// ElectionTimeout is E, the upper bound: without a word from a leader a node
 	// waits a random time in [E/2, E] before it asks for votes. A leader that has
@@ -111,6 +118,9 @@ func (c Config) validate() error {
 	limit("MaxPendingReads", c.MaxPendingReads)
 	if err := checkConfiguration(&c.Configuration); err != nil {
 		fault("Configuration: %w", err)
+	}
+	if c.ConfigurationIndex < 0 {
+		fault("ConfigurationIndex: %d, must not be negative", c.ConfigurationIndex)
 	}
 	for i := range c.Changes {
 		if err := checkConfiguration(&c.Changes[i].Configuration); err != nil {

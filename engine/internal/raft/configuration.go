@@ -32,7 +32,7 @@ func (n *Node) position(id NodeID) int {
 // loadChanges takes the configurations of the log: from Config.Changes, or by
 // reading it.
 func (n *Node) loadChanges() error {
-	n.changes = changes{{Index: n.log.floor(), Configuration: n.cfg.Configuration}}
+	n.changes = changes{{Index: n.cfg.ConfigurationIndex, Configuration: n.cfg.Configuration}}
 	if n.cfg.Changes != nil {
 		n.changes = append(n.changes, n.cfg.Changes...)
 		return nil
@@ -87,7 +87,7 @@ func (n *Node) noteChanges(first Index, entries []Entry, out *Effects) {
 		n.changes = append(n.changes, Change{first + Index(i), c})
 		changed = true
 	}
-	if changed {
+	if changed && !n.mutated(mutAdoptAtCommit) {
 		n.adoptChange(out)
 	}
 }
@@ -102,6 +102,9 @@ func (n *Node) undoChanges(index Index, out *Effects) {
 		return
 	}
 	n.changes = n.changes[:k]
+	if n.mutated(mutChangeStays) {
+		return
+	}
 	n.adoptChange(out)
 }
 
@@ -113,6 +116,9 @@ func (n *Node) settleChanges() {
 	}
 	if k > 0 {
 		n.changes = slices.Delete(n.changes, 0, k)
+		if n.mutated(mutAdoptAtCommit) {
+			n.setConfiguration(n.changes[0].Configuration)
+		}
 	}
 }
 
@@ -148,7 +154,7 @@ func (n *Node) setConfiguration(c Configuration) {
 					p = old[i]
 				}
 			}
-			p.suffrage = m.Suffrage
+			p.suffrage, p.priority = m.Suffrage, m.Priority.Or(0)
 			n.members = append(n.members, p)
 		}
 	}
@@ -157,13 +163,14 @@ func (n *Node) setConfiguration(c Configuration) {
 	slices.SortFunc(n.members, func(a, b progress) int { return cmp.Compare(a.id, b.id) })
 	n.self = n.position(n.cfg.ID)
 	n.voters = electorate{mutation: n.mutation, incoming: n.votersOf(c.Incoming), outgoing: n.votersOf(c.Outgoing)}
+	n.setRank()
 }
 
 // votersOf is the set of positions that vote in one half of a configuration.
 func (n *Node) votersOf(half []Member) uint64 {
 	var set uint64
 	for _, m := range half {
-		if m.Suffrage != raftpb.SuffrageLearner {
+		if m.Suffrage != raftpb.SuffrageLearner || n.mutated(mutLearnerCounts) {
 			set |= 1 << n.position(m.ID)
 		}
 	}

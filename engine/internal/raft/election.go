@@ -6,6 +6,8 @@ import "github.com/seed-814fcd60/raftwire/gen/raftpb"
 type tally struct {
 	yes, no uint64
 	own     uint64 // the write that holds this candidate's own vote; 0: counted
+
+	transfer bool // the leader asked for this election
 }
 
 // maxTerm is where terms end: one that a peer made up cannot overflow ours.
@@ -15,7 +17,7 @@ const maxTerm Term = 1 << 62
 // could be won and disturbs nobody, then the real one.
 func (n *Node) campaign(out *Effects) {
 	if n.cfg.DisablePreVote {
-		n.campaignForReal(out)
+		n.campaignForReal(false, out)
 		return
 	}
 	n.role = raftpb.RolePrecandidate
@@ -30,7 +32,7 @@ func (n *Node) campaign(out *Effects) {
 // campaignForReal raises the term and votes for itself. Neither the requests nor
 // the own vote count before both are durable: a candidate that forgot its vote
 // could give it again, to another.
-func (n *Node) campaignForReal(out *Effects) {
+func (n *Node) campaignForReal(transfer bool, out *Effects) {
 	if n.term >= maxTerm {
 		n.becomeFollower(n.term, 0, out)
 		return
@@ -41,7 +43,7 @@ func (n *Node) campaignForReal(out *Effects) {
 	n.vote = n.cfg.ID
 	n.hardStateChanged(out)
 	n.resetElectionTimer()
-	n.votes = tally{own: n.writes.hard}
+	n.votes = tally{own: n.writes.hard, transfer: transfer}
 	out.fact(Fact{Kind: FactRole, Term: n.term, Role: n.role})
 	n.askForVotes(out)
 }
@@ -54,6 +56,7 @@ func (n *Node) askForVotes(out *Effects) {
 		m := Message{
 			Kind: MessageVote, From: n.cfg.ID, To: n.members[i].id,
 			Term: n.term, LastIndex: n.log.last, LastTerm: n.log.lastTerm,
+			Transfer: n.votes.transfer,
 		}
 		if n.role == raftpb.RolePrecandidate {
 			m.PreVote, m.Term = true, n.term+1
@@ -82,6 +85,8 @@ func (n *Node) onVote(m *Message, out *Effects) {
 		reason = raftpb.RejectReasonLeaderAlive
 	case n.position(m.From) < 0 && !n.log.endsBefore(m.LastIndex, m.LastTerm):
 		// Our log knows every configuration that the candidate's does.
+		reason = raftpb.RejectReasonNotMember
+	case n.mutated(mutLearnerRefuses) && n.restingRole() == raftpb.RoleLearner:
 		reason = raftpb.RejectReasonNotMember
 	case m.PreVote && !n.mutated(mutPreVoteCounts):
 		reason = n.judge(m)
@@ -158,6 +163,10 @@ func (n *Node) onVoteAnswer(m *Message, i int, out *Effects) {
 	if n.role != role || m.AskedTerm != asked {
 		return
 	}
+	if n.mutated(mutAnyVote) && m.Granted {
+		for i = 0; n.votes.yes&(1<<i) != 0; i++ {
+		}
+	}
 	if bit := uint64(1) << i; m.Granted {
 		n.votes.yes |= bit
 	} else {
@@ -174,7 +183,7 @@ func (n *Node) countVotes(out *Effects) {
 	}
 	switch {
 	case n.voters.won(v.yes) && n.role == raftpb.RolePrecandidate:
-		n.campaignForReal(out)
+		n.campaignForReal(false, out)
 	case n.voters.won(v.yes) && v.own == 0:
 		n.becomeLeader(out)
 	case n.voters.lost(v.no):

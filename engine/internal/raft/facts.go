@@ -21,7 +21,15 @@ const (
 	FactUnknownMember                       // Peer, no member, answered something; Message
 	FactStaleWrite                          // a write completed that a truncation has overtaken
 	FactConfiguration                       // the configuration of entry Index is in force
+	FactChangeStarted                       // a change of the configuration begins; Index is the last one's
+	FactChangeEnded                         // it has ended at Index, or Refusal says why it did not
+	FactTransferStarted                     // this leader hands over to Peer
+	FactTransferSent                        // Peer was told to campaign
+	FactTransferEnded                       // Peer leads, or Refusal says why it does not
 )
+
+// factKinds is one more than the last of them.
+const factKinds = FactTransferEnded + 1
 
 // String returns the fact's name in logs and metrics.
 func (k FactKind) String() string {
@@ -60,6 +68,16 @@ func (k FactKind) String() string {
 		return "stale-write"
 	case FactConfiguration:
 		return "configuration"
+	case FactChangeStarted:
+		return "change-started"
+	case FactChangeEnded:
+		return "change-ended"
+	case FactTransferStarted:
+		return "transfer-started"
+	case FactTransferSent:
+		return "transfer-sent"
+	case FactTransferEnded:
+		return "transfer-ended"
 	}
 	return "fact-" + strconv.Itoa(int(k))
 }
@@ -83,6 +101,10 @@ func (k MessageKind) String() string {
 		return "read-index"
 	case MessageReadIndexAnswer:
 		return "read-index-answer"
+	case MessageTimeoutNow:
+		return "timeout-now"
+	case MessageTimeoutNowAnswer:
+		return "timeout-now-answer"
 	}
 	return "message-" + strconv.Itoa(int(k))
 }

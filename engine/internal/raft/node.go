@@ -47,12 +47,19 @@ type Node struct {
 	electionAt  Time // when to campaign, unless a leader is heard
 	leaderHeard Time // last word of the current leader
 	votes       tally
+	rank        rank
 
 	// Leader.
 	termStart Index // its no-op: nothing commits by counting below it
 	beatAt    Time
 	quorumAt  Time // when to look whether a quorum was heard
 	reads     readQueue
+
+	change     changing
+	transfer   transfer
+	handedOver Term // the last term in which this leader told another to campaign
+	yieldAt    Time // not before: hand over to a higher priority
+	yieldWait  Time
 
 	handed      Index // committed entries up to here were handed out for applying
 	flushCommit bool  // write a commit that moved alone
@@ -152,6 +159,10 @@ func (n *Node) Step(in Event, out *Effects) error {
 		if n.role != raftpb.RoleLeader && n.electable() {
 			n.campaign(out)
 		}
+	case EventChange:
+		n.onChange(in.Change, in.RequestID, out)
+	case EventTransfer:
+		n.onTransfer(in.Peer, in.RequestID, out)
 	default:
 		n.fail(broken("event of unknown kind %d", in.Kind))
 	}
@@ -170,6 +181,12 @@ func (n *Node) fail(err error) {
 
 // finish completes out with what is the same for every input.
 func (n *Node) finish(out *Effects) {
+	if n.role == raftpb.RoleLeader {
+		n.driveChange(out)
+	}
+	if n.role == raftpb.RoleLeader && n.transfer.target != 0 {
+		n.driveTransfer(out)
+	}
 	n.handOutCommitted(out)
 	n.handOutHardState(out)
 	n.log.trim()
@@ -183,6 +200,10 @@ func (n *Node) handOutCommitted(out *Effects) {
 		end = min(end, n.log.durable)
 	}
 	if end <= n.handed {
+		return
+	}
+	if n.cfg.Witness {
+		n.handed, n.log.applied = end, end // it has nothing to apply
 		return
 	}
 	if out.Commit.Empty() {
@@ -207,6 +228,7 @@ func (n *Node) onTimer(out *Effects) {
 		n.leaderTimer(out)
 		return
 	}
+	n.expireTransfer(out)
 	if n.now >= n.electionAt && n.electable() {
 		n.campaign(out)
 	}
@@ -214,6 +236,9 @@ func (n *Node) onTimer(out *Effects) {
 
 func (n *Node) nextTimer() Time {
 	next := n.reads.nextExpiry()
+	if n.transfer.target != 0 {
+		next = min(next, n.transfer.deadline)
+	}
 	switch {
 	case n.role == raftpb.RoleLeader:
 		if !n.alone() {
@@ -249,6 +274,8 @@ func (n *Node) onMessage(m *Message, out *Effects) {
 		n.onBeat(m, out)
 	case MessageReadIndex:
 		n.onReadIndex(m, out)
+	case MessageTimeoutNow:
+		n.onTimeoutNow(m, out)
 	case MessageReadIndexAnswer:
 		n.onReadIndexAnswer(m, out)
 	default:
@@ -260,11 +287,15 @@ func (n *Node) onMessage(m *Message, out *Effects) {
 // whatever this node was doing, a lower one is late.
 func (n *Node) onAnswer(m *Message, out *Effects) {
 	i := n.position(m.From)
+	if i < 0 && n.mutated(mutAnyVote) && m.Kind == MessageVoteAnswer && m.Term == n.term {
+		n.onVoteAnswer(m, 0, out)
+		return
+	}
 	if i < 0 {
 		out.fact(Fact{Kind: FactUnknownMember, Peer: m.From, Term: m.Term, Message: m.Kind})
 		return
 	}
-	if m.Term > n.term {
+	if m.Term > n.term && !(n.mutated(mutTermIgnored) && m.Kind != MessageVoteAnswer) {
 		n.becomeFollower(m.Term, 0, out)
 		return
 	}
@@ -277,6 +308,8 @@ func (n *Node) onAnswer(m *Message, out *Effects) {
 		n.onAppendAnswer(m, &n.members[i], out)
 	case m.Kind == MessageBeatAck:
 		n.onBeatAck(m, &n.members[i], out)
+	case m.Kind == MessageTimeoutNowAnswer:
+		n.onTimeoutNowAnswer(m, out)
 	}
 }
 
@@ -303,6 +336,9 @@ func (n *Node) becomeFollower(term Term, leader NodeID, out *Effects) {
 	}
 	if was == raftpb.RoleLeader {
 		n.endReads(out)
+		if n.change.active {
+			n.endChange(RefusalLeadershipLost, out)
+		}
 	}
 	n.setLeader(leader, out)
 }
@@ -318,6 +354,7 @@ func (n *Node) setLeader(leader NodeID, out *Effects) {
 	if leader != 0 {
 		out.fact(Fact{Kind: FactLeader, Term: n.term, Peer: leader})
 	}
+	n.leaderKnown(out)
 }
 
 // restingRole is the role of a node that neither leads nor wants to.
@@ -330,7 +367,10 @@ func (n *Node) restingRole() raftpb.Role {
 
 // electable reports whether this node may lead: a voter that holds state.
 func (n *Node) electable() bool {
-	return n.voters.has(n.self) && n.members[n.self].suffrage == raftpb.SuffrageVoter
+	if n.mutated(mutLearnerCampaigns) && n.self >= 0 {
+		return true
+	}
+	return n.voters.has(n.self) && n.members[n.self].suffrage == raftpb.SuffrageVoter && !n.cfg.Witness
 }
 
 // alone reports whether this node decides everything by itself.
@@ -338,10 +378,11 @@ func (n *Node) alone() bool {
 	return n.self >= 0 && len(n.members) == 1 && n.electable()
 }
 
-// resetElectionTimer waits anew: a random time in [E/2, E].
+// resetElectionTimer waits anew: a random time in [E/2, E], in a part of it by
+// priority.
 func (n *Node) resetElectionTimer() {
-	half := n.cfg.ElectionTimeout / 2
-	n.electionAt = n.now + half + Time(n.rnd.Int64N(int64(n.cfg.ElectionTimeout-half)+1))
+	least, most := n.electionWait()
+	n.electionAt = n.now + least + Time(n.rnd.Int64N(int64(most-least)+1))
 }
 
 // Entries appends the entries of [lo, hi) to dst, from memory or from the Log,

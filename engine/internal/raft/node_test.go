@@ -219,10 +219,10 @@ func TestNames(t *testing.T) {
 		}
 		seen[s] = true
 	}
-	for k := FactRole; k <= FactConfiguration; k++ {
+	for k := FactRole; k < factKinds; k++ {
 		name(k.String())
 	}
-	for k := MessageVote; k <= MessageReadIndexAnswer; k++ {
+	for k := MessageVote; k < messageKinds; k++ {
 		name(k.String())
 	}
 	if FactKind(99).String() != "fact-99" || MessageKind(99).String() != "message-99" {

@@ -21,6 +21,7 @@ import "github.com/seed-814fcd60/raftwire/gen/raftpb"
 type progress struct {
 	id       NodeID
 	suffrage raftpb.Suffrage
+	priority int32
 
 	state  raftpb.ProgressState
 	match  Index // durable there and equal to ours up to here

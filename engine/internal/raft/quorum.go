@@ -19,7 +19,7 @@ func (e electorate) has(i int) bool { return i >= 0 && e.voters()&(1<<i) != 0 }
 // won reports whether yes holds the majorities that are needed. Nobody wins in
 // an empty configuration.
 func (e electorate) won(yes uint64) bool {
-	return e.incoming != 0 && e.majority(e.incoming, yes) && e.majority(e.outgoing, yes)
+	return e.incoming != 0 && e.majority(e.incoming, yes) && (e.majority(e.outgoing, yes) || e.mutated(mutNewHalfOnly))
 }
 
 // lost reports that no further yes can win, given who said no. It is known as
@@ -50,7 +50,7 @@ func (e electorate) reached(values *[MaxMembers]int64) int64 {
 		return -1 << 63
 	}
 	least := e.majorityReached(e.incoming, values)
-	if e.outgoing != 0 {
+	if e.outgoing != 0 && !e.mutated(mutNewHalfOnly) {
 		least = min(least, e.majorityReached(e.outgoing, values))
 	}
 	return least

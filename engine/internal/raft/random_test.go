@@ -43,7 +43,7 @@ func TestRandomWorlds(t *testing.T) {
 	}
 	var next, events atomic.Uint64
 	var mu sync.Mutex
-	var facts [FactConfiguration + 1]int
+	var facts [factKinds]int
 	reads, commits := 0, 0
 	var wait sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {

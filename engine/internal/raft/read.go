@@ -53,10 +53,12 @@ func (n *Node) onRead(id uint64, out *Effects) {
 	switch {
 	case n.role == raftpb.RoleLeader:
 		if !n.queueRead(read{id: id}, out) {
-			n.refuseRead(id, out)
+			n.refuseRead(id, RefusalBusy, out)
 		}
-	case n.leader == 0 || len(q.forwards) >= n.cfg.MaxPendingReads:
-		n.refuseRead(id, out)
+	case n.leader == 0:
+		n.refuseRead(id, RefusalNotLeader, out)
+	case len(q.forwards) >= n.cfg.MaxPendingReads:
+		n.refuseRead(id, RefusalBusy, out)
 	default:
 		q.context = (q.context + 1) & (1<<62 - 1)
 		q.forwards = append(q.forwards, forward{id, q.context, n.now + n.cfg.ElectionTimeout})
@@ -66,8 +68,8 @@ func (n *Node) onRead(id uint64, out *Effects) {
 	}
 }
 
-func (n *Node) refuseRead(id uint64, out *Effects) {
-	out.Reads = append(out.Reads, ReadGrant{ReadID: id, Refused: true})
+func (n *Node) refuseRead(id uint64, why Refusal, out *Effects) {
+	out.Reads = append(out.Reads, ReadGrant{ReadID: id, Refused: true, Why: why})
 }
 
 // onReadIndex takes a member's request for a read index.
@@ -212,7 +214,7 @@ func (n *Node) onReadIndexAnswer(m *Message, out *Effects) {
 	q := &n.reads
 	for i := range q.forwards {
 		if f := q.forwards[i]; f.context == m.Context {
-			out.Reads = append(out.Reads, ReadGrant{ReadID: f.id, Index: m.ReadIndex, Refused: m.ReadIndex == 0})
+			out.Reads = append(out.Reads, grantOf(f.id, m.ReadIndex))
 			q.forwards = append(q.forwards[:i], q.forwards[i+1:]...)
 			break
 		}
@@ -222,12 +224,20 @@ func (n *Node) onReadIndexAnswer(m *Message, out *Effects) {
 	}
 }
 
+// grantOf is what a leader's answer says: 0 is a no.
+func grantOf(id uint64, index Index) ReadGrant {
+	if index == 0 {
+		return ReadGrant{ReadID: id, Refused: true, Why: RefusalNotLeader}
+	}
+	return ReadGrant{ReadID: id, Index: index}
+}
+
 // expireForwards gives up what the leader did not answer within E.
 func (n *Node) expireForwards(out *Effects) {
 	q := &n.reads
 	k := 0
 	for ; k < len(q.forwards) && q.forwards[k].expires <= n.now; k++ {
-		n.refuseRead(q.forwards[k].id, out)
+		n.refuseRead(q.forwards[k].id, RefusalTimeout, out)
 	}
 	if k > 0 {
 		q.forwards = append(q.forwards[:0], q.forwards[k:]...)
@@ -237,7 +247,7 @@ func (n *Node) expireForwards(out *Effects) {
 // endForwards refuses everything that was passed on: the leader is another now.
 func (n *Node) endForwards(out *Effects) {
 	for _, f := range n.reads.forwards {
-		n.refuseRead(f.id, out)
+		n.refuseRead(f.id, RefusalOtherLeader, out)
 	}
 	n.reads.forwards = n.reads.forwards[:0]
 }
@@ -248,7 +258,7 @@ func (n *Node) endReads(out *Effects) {
 	for i := range q.waiting {
 		r := &q.waiting[i]
 		if r.from == 0 {
-			n.refuseRead(r.id, out)
+			n.refuseRead(r.id, RefusalLeadershipLost, out)
 			continue
 		}
 		n.answer(Message{

@@ -14,9 +14,11 @@ func (n *Node) becomeLeader(out *Effects) {
 	n.role = raftpb.RoleLeader
 	n.votes = tally{}
 	n.leader = n.cfg.ID
+	n.leaderKnown(out)
 	n.termStart = n.log.last + 1
 	n.beatAt = n.now + n.cfg.Heartbeat
 	n.quorumAt = n.now + n.cfg.ElectionTimeout
+	n.yieldAt = max(n.yieldAt, n.now+n.cfg.ElectionTimeout)
 	for i := range n.members {
 		p := &n.members[i]
 		p.match, p.round, p.contact = 0, 0, n.now
@@ -34,27 +36,41 @@ func (n *Node) becomeLeader(out *Effects) {
 // onPropose appends what clients propose and sends it on at once: the own disk
 // and the network run in parallel.
 func (n *Node) onPropose(proposals []Entry, out *Effects) {
-	out.Accepted = Span{}
-	if n.role != raftpb.RoleLeader || len(proposals) == 0 {
-		return
-	}
-	size := 0
-	for i := range proposals {
-		e := &proposals[i]
-		if e.Kind <= raftpb.EntryKindConfig && e.Kind != raftpb.EntryKindCommand {
-			out.fact(Fact{Kind: FactProposalRefused, Term: n.term, Index: n.log.last})
-			return // a no-op or a configuration is never a client's to propose
+	out.Accepted, out.Refused = Span{}, n.mayPropose(proposals)
+	if out.Refused != RefusalNone {
+		if out.Refused != RefusalNotLeader {
+			out.fact(Fact{Kind: FactProposalRefused, Term: n.term, Index: n.log.last, Refusal: out.Refused})
 		}
-		e.Term = n.term
-		size += entrySize(e)
-	}
-	if backlog := n.log.backlog(); backlog > 0 && backlog+size > n.cfg.MaxUncommittedBytes {
-		out.fact(Fact{Kind: FactProposalRefused, Term: n.term, Index: n.log.last})
 		return
 	}
 	out.Accepted = Span{n.log.last + 1, n.log.last + 1 + Index(len(proposals))}
 	n.appendEntries(proposals, out)
 	n.sendToAll(out)
+}
+
+// mayPropose says why proposals are refused, and sets their term.
+func (n *Node) mayPropose(proposals []Entry) Refusal {
+	switch {
+	case n.role != raftpb.RoleLeader:
+		return RefusalNotLeader
+	case n.transfer.target != 0 && !n.mutated(mutProposeInTransfer):
+		return RefusalTransferring
+	case len(proposals) == 0:
+		return RefusalNotProposable
+	}
+	size := 0
+	for i := range proposals {
+		e := &proposals[i]
+		if e.Kind <= raftpb.EntryKindConfig && e.Kind != raftpb.EntryKindCommand {
+			return RefusalNotProposable // a no-op or a configuration is never a client's to propose
+		}
+		e.Term = n.term
+		size += entrySize(e)
+	}
+	if backlog := n.log.backlog(); backlog > 0 && backlog+size > n.cfg.MaxUncommittedBytes {
+		return RefusalBusy
+	}
+	return RefusalNone
 }
 
 func (n *Node) sendToAll(out *Effects) {
@@ -99,11 +115,15 @@ func (n *Node) sendAppend(p *progress, maxBytes int, out *Effects) bool {
 		return false
 	}
 	if maxBytes > 0 {
-		m.Entries = n.entriesFor(p.next, min(maxBytes, n.cfg.MaxAppendBytes), out)
+		if maxBytes = min(maxBytes, n.cfg.MaxAppendBytes); p.suffrage == raftpb.SuffrageWitness {
+			m.Entries = n.strippedFor(p.next, maxBytes, out)
+		} else {
+			m.Entries = n.entriesFor(p.next, maxBytes, out)
+		}
 	}
 	if k := len(m.Entries); k > 0 && p.state == raftpb.ProgressStateReplicate {
 		bytes := 0
-		if n.log.tail.has(p.next) {
+		if n.log.tail.has(p.next) && p.suffrage != raftpb.SuffrageWitness {
 			bytes = n.log.tail.bytes(p.next, p.next+Index(k))
 		} else {
 			for i := range m.Entries {
@@ -227,6 +247,14 @@ func (n *Node) advanceCommit(out *Effects) {
 			n.scratch[n.self] = int64(n.log.last)
 		}
 	}
+	if n.mutated(mutRemovedCounts) && !n.voters.has(n.self) {
+		for i := range n.members {
+			if n.voters.has(i) && n.members[i].match < n.log.durable {
+				n.scratch[i] = int64(n.log.durable)
+				break
+			}
+		}
+	}
 	i := Index(n.voters.reached(&n.scratch))
 	if i <= n.log.commit || (i < n.termStart && !n.mutated(mutCommitOldTerm)) {
 		return
@@ -274,6 +302,10 @@ func (n *Node) leaderTimer(out *Effects) {
 		return
 	}
 	n.beatAt = n.now + n.cfg.Heartbeat
+	if n.transfer.sent {
+		n.sendTimeoutNow(out)
+	}
+	n.yield(out)
 	n.startRound(out)
 	n.flushCommit = true
 	for i := range n.members {

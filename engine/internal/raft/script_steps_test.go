@@ -147,7 +147,7 @@ func (s *stage) partition() {
 // inject makes up a message: send append from=1 to=2 term=1 prev=0/0 entries=(1,1).
 func (s *stage) inject() {
 	m := Message{From: NodeID(s.value("from", 0)), To: NodeID(s.value("to", 0)), Term: Term(s.value("term", 0))}
-	for k := MessageVote; k <= MessageReadIndexAnswer; k++ {
+	for k := MessageVote; k < messageKinds; k++ {
 		if k.String() == s.d.CmdArgs[0].Key {
 			m.Kind = k
 		}

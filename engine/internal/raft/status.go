@@ -16,8 +16,14 @@ type Status struct {
 	Applied       Index
 	Tail          Span // what is in memory: bodies outside of it are not referred to
 	Configuration Configuration
-	Members       []MemberStatus // by rising id; all but ID and Suffrage mean something on a leader only
-	PendingReads  int
+	// ConfigurationIndex is the entry it stands in, 0 for the initial one: what
+	// ChangeRequest.Expected is compared with. ConfigurationIndex > Commit: it may
+	// still be undone.
+	ConfigurationIndex Index
+	Changing           bool           // this leader carries out a change
+	TransferTo         NodeID         // who is to lead instead; 0: nobody
+	Members            []MemberStatus // by rising id; all but ID and Suffrage mean something on a leader only
+	PendingReads       int
 }
 
 // MemberStatus is what a leader knows of a member.
@@ -38,7 +44,8 @@ func (n *Node) Status() Status {
 		ID: n.cfg.ID, Role: n.role, Term: n.term, Vote: n.vote, Leader: n.leader,
 		First: n.log.store.FirstIndex(), Last: n.log.last, Durable: n.log.durable,
 		Commit: n.log.commit, Applied: n.log.applied, Tail: n.Tail(),
-		Configuration: n.conf, PendingReads: len(n.reads.waiting) + len(n.reads.forwards),
+		Configuration: n.conf, ConfigurationIndex: n.inForce().Index,
+		Changing: n.change.active, TransferTo: n.transfer.target, PendingReads: len(n.reads.waiting) + len(n.reads.forwards),
 	}
 	for i := range n.members {
 		s.Members = append(s.Members, n.member(i))

@@ -66,6 +66,8 @@ const (
 	EventApplied                          // the state machine has applied everything up to Applied
 	EventUnreachable                      // what was sent to Peer since its last answer may be lost
 	EventCampaign                         // start an election now (tests, operators)
+	EventChange                           // an operator wants Change; RequestID names the request
+	EventTransfer                         // Peer shall lead instead (0: whoever is best); RequestID names the request
 )
 
 // Event is one input. Which fields count depends on Kind. The node keeps nothing
@@ -81,6 +83,8 @@ type Event struct {
 	Epoch     uint64
 	Applied   Index
 	Peer      NodeID
+	Change    *ChangeRequest // read only during the Step
+	RequestID uint64         // of EventChange and EventTransfer: comes back in the answer
 }
 
 // MessageKind names the RPC and its direction.
@@ -96,7 +100,12 @@ const (
 	MessageBeatAck
 	MessageReadIndex // a follower asks the leader for a read index
 	MessageReadIndexAnswer
+	MessageTimeoutNow       // the leader hands over: campaign at once
+	MessageTimeoutNowAnswer // Granted: the receiver campaigns, in Term
 )
+
+// messageKinds is one more than the last of them.
+const messageKinds = MessageTimeoutNowAnswer + 1
 
 // Message is a request or an answer. Its fields carry the names of raft.thrift;
 // those that do not belong to Kind are zero. It is a value: no allocation but
@@ -149,6 +158,7 @@ type ReadGrant struct {
 	ReadID  uint64
 	Index   Index
 	Refused bool
+	Why     Refusal // with Refused
 }
 
 // FactKind names something that happened, for logs, metrics, scripts and traces.
@@ -164,6 +174,7 @@ type Fact struct {
 	Reason raftpb.RejectReason
 
 	Message MessageKind
+	Refusal Refusal
 }
 
 // Effects is what the driver must do after a Step, in the order of the fields.
@@ -201,6 +212,9 @@ type Effects struct {
 	Commit    Span        // newly committed: apply these, in order
 	Reads     []ReadGrant // serve once applied
 	Accepted  Span        // the positions the last EventPropose got; empty: refused
+	Refused   Refusal     // why it was
+	Changes   []ChangeAnswer
+	Transfers []TransferAnswer
 	Facts     []Fact
 	NextTimer Time
 
@@ -228,6 +242,8 @@ func (out *Effects) Reset() {
 		SendNow:   emptied(out.SendNow),
 		SendAfter: emptied(out.SendAfter),
 		Reads:     emptied(out.Reads),
+		Changes:   emptied(out.Changes),
+		Transfers: emptied(out.Transfers),
 		Facts:     emptied(out.Facts),
 		arena:     emptied(out.arena),
 	}

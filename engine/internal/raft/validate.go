@@ -9,7 +9,7 @@ const maxIndex Index = 1 << 62
 // done about it. It returns what is wrong, or "".
 func (n *Node) checkMessage(m *Message) string {
 	switch {
-	case m.Kind < MessageVote || m.Kind > MessageReadIndexAnswer:
+	case m.Kind < MessageVote || m.Kind >= messageKinds:
 		return "kind"
 	case m.From <= 0 || m.From == n.cfg.ID:
 		return "from"
@@ -32,8 +32,8 @@ func (n *Node) checkMessage(m *Message) string {
 			return "vote"
 		}
 	case MessageAppend:
-		return checkAppend(m)
-	case MessageBeat:
+		return n.checkAppend(m)
+	case MessageBeat, MessageTimeoutNow:
 		if m.Term == 0 {
 			return "term"
 		}
@@ -45,7 +45,7 @@ func outOfRange(i Index) bool { return i < 0 || i > maxIndex }
 
 // checkAppend holds an append against what every log obeys: terms rise from
 // prevTerm up to the leader's, and no entry is without a kind.
-func checkAppend(m *Message) string {
+func (n *Node) checkAppend(m *Message) string {
 	if m.Term == 0 || m.PrevTerm < 0 || m.PrevTerm > m.Term || (m.PrevIndex == 0) != (m.PrevTerm == 0) {
 		return "previous"
 	}
@@ -57,6 +57,9 @@ func checkAppend(m *Message) string {
 		e := &m.Entries[i]
 		if e.Term < least || e.Term > m.Term || e.Kind <= raftpb.EntryKindUnspecified {
 			return "entry"
+		}
+		if why := n.checkStripped(e); why != "" {
+			return why
 		}
 		if e.Kind == raftpb.EntryKindConfig {
 			if _, err := parseConfiguration(e.Body); err != nil {
@@ -83,6 +86,8 @@ func (n *Node) refuse(m *Message, out *Effects) {
 		n.answer(answer, 0, out)
 	case MessageBeat:
 		n.answer(n.answerTo(m, MessageBeatAck), 0, out)
+	case MessageTimeoutNow:
+		n.answer(n.answerTo(m, MessageTimeoutNowAnswer), 0, out)
 	case MessageReadIndex:
 		answer := n.answerTo(m, MessageReadIndexAnswer)
 		answer.Context = m.Context

@@ -1,0 +1,43 @@
+package raft
+
+import "github.com/seed-814fcd60/raftwire/gen/raftpb"
+
+// A witness votes and keeps the log without the bodies of commands: term, kind,
+// length and checksum of each. That is enough to refuse a candidate whose log is
+// behind, so it is enough for safety; it never leads, and it applies nothing.
+//
+// The checksum is the whole entry's: what a witness stores names exactly one
+// body, although it does not have it. Who is a witness stays one (checkTarget),
+// so no log has bodies in one part and none in another.
+
+// strip takes the bodies of commands out of entries, which nobody else may hold.
+func strip(entries []Entry) {
+	for i := range entries {
+		if e := &entries[i]; e.Kind == raftpb.EntryKindCommand && !e.StrippedBytes.Set {
+			e.StrippedBytes.Set, e.StrippedBytes.Value = true, int32(len(e.Body))
+			e.Body = nil
+		}
+	}
+}
+
+// strippedFor is entriesFor a witness.
+func (n *Node) strippedFor(lo Index, maxBytes int, out *Effects) []Entry {
+	start := len(out.arena)
+	out.arena = n.log.entries(out.arena, lo, n.log.last+1, maxBytes)
+	entries := out.arena[start:len(out.arena):len(out.arena)]
+	strip(entries)
+	return entries
+}
+
+// checkStripped: a witness is sent commands without bodies, all others with them.
+func (n *Node) checkStripped(e *Entry) string {
+	switch {
+	case e.StrippedBytes.Set && (e.Kind != raftpb.EntryKindCommand || len(e.Body) > 0 || e.StrippedBytes.Value < 0):
+		return "stripped"
+	case e.StrippedBytes.Set && !n.cfg.Witness:
+		return "body missing"
+	case n.cfg.Witness && e.Kind == raftpb.EntryKindCommand && !e.StrippedBytes.Set:
+		return "body for a witness"
+	}
+	return ""
+}
