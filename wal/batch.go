@@ -46,6 +46,7 @@ const (
 	opDestroy
 	opRepair  // the log's own: a copy of one entry
 	opRestate // the log's own: write down what the group's view says besides entries
+	opTrust
 )
 
 type op struct {
@@ -130,6 +131,12 @@ func (b *Batch) Compact(g raftpb.GroupID, to raftpb.Index) {
 // Destroy forgets everything about g.
 func (b *Batch) Destroy(g raftpb.GroupID) {
 	b.add(recordBound, op{kind: opDestroy, group: g})
+}
+
+// Trust ends the doubt about g that Group.Uncertain reports: g has again all that
+// it ever acknowledged. It changes nothing about a group that is not in doubt.
+func (b *Batch) Trust(g raftpb.GroupID) {
+	b.add(recordBound, op{kind: opTrust, group: g})
 }
 
 // recordBound is the most that a record needs beside table, bodies and payload.

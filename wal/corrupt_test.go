@@ -22,11 +22,13 @@ type corpus struct {
 	state []string      // by number of batches
 	sure  raftpb.Index
 	names []string // its segment files
+
+	history map[string]bool // every entry it ever showed, as pairTold tells it
 }
 
 func newCorpus(t *testing.T, segment int64, batches int, closed bool) *corpus {
 	t.Helper()
-	c := &corpus{fs: crashfs.New()}
+	c := &corpus{fs: crashfs.New(), history: map[string]bool{}}
 	gen := newGenerator(11, 3)
 	o := manual(c.fs)
 	o.SegmentBytes, o.forcePrefill = segment, true
@@ -42,6 +44,7 @@ func newCorpus(t *testing.T, segment int64, batches int, closed bool) *corpus {
 			synced = gen.n
 		}
 		c.state = append(c.state, gen.m.String())
+		gen.m.tell(c.history)
 		if err := l.Write(&b); err != nil {
 			t.Fatal(err)
 		}
@@ -98,12 +101,14 @@ type tally struct {
 	c     *corpus
 	mu    sync.Mutex
 	count map[string]int
+	judge func(fs *crashfs.FS, count func(string)) (string, error)
 	work  chan func()
 	wait  sync.WaitGroup
 }
 
 func newTally(t *testing.T, c *corpus) *tally {
 	y := &tally{t: t, c: c, count: map[string]int{}, work: make(chan func(), 16)}
+	y.judge = func(fs *crashfs.FS, _ func(string)) (string, error) { return c.verdictOf(fs) }
 	for range runtime.GOMAXPROCS(0) {
 		y.wait.Go(func() {
 			for f := range y.work {
@@ -116,7 +121,7 @@ func newTally(t *testing.T, c *corpus) *tally {
 
 func (y *tally) damage(what string, fs *crashfs.FS) {
 	y.work <- func() {
-		v, err := y.c.verdictOf(fs)
+		v, err := y.judge(fs, y.tick)
 		y.mu.Lock()
 		defer y.mu.Unlock()
 		if err != nil && !y.t.Failed() {
@@ -124,6 +129,12 @@ func (y *tally) damage(what string, fs *crashfs.FS) {
 		}
 		y.count[v]++
 	}
+}
+
+func (y *tally) tick(verdict string) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.count[verdict]++
 }
 
 func (y *tally) end(what string) {

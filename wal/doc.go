@@ -14,7 +14,8 @@
 //
 // Open tells a torn end, of which nobody was told, from damage to what was
 // acknowledged: each frame says up to where the log was durable before it. A torn
-// end is cut off, damage is a *CorruptError. Entries are checked on every read.
+// end is cut off, damage is a *CorruptError; Options.Salvage opens such a log with
+// its groups in doubt. Entries are checked on every read.
 //
 // # Files
 //

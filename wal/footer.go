@@ -136,7 +136,7 @@ func (f *footer) walk(fn func(h recordHeader, rec []byte, lsn uint64) bool) bool
 		if h.typ == recHardState || h.typ == recSnapshot {
 			rec = append(rec, d.take(d.unsigned())...)
 		}
-		if d.bad || h.typ < recEntries || h.typ > recDestroy || !fn(h, rec, lsn) {
+		if d.bad || h.typ < recEntries || h.typ > recTrust || !fn(h, rec, lsn) {
 			return false
 		}
 	}

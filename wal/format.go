@@ -29,6 +29,7 @@ const segMagic = "RWALSEG1"
 const (
 	segPrepared uint16 = 1 << iota // no frame yet: base and chainIn are not known
 	segNoSync                      // written under SyncNone: nothing in it is promised
+	segDoubtful                    // begins where damage was found: what older segments have at or behind its base is void
 )
 
 // Frame kinds. 3 is reserved.
@@ -38,7 +39,7 @@ const (
 	frameClean = 4 // the same, written by Close
 )
 
-// Record types. 7 is reserved.
+// Record types.
 const (
 	recEntries   = 1
 	recHardState = 2
@@ -46,6 +47,7 @@ const (
 	recTruncate  = 4
 	recSnapshot  = 5
 	recDestroy   = 6
+	recTrust     = 7
 )
 
 // Record flags. Bit 0 is reserved.
@@ -114,6 +116,8 @@ type segmentHeader struct {
 }
 
 func (h *segmentHeader) prepared() bool { return h.flags&segPrepared != 0 }
+
+func (h *segmentHeader) doubtful() bool { return h.flags&segDoubtful != 0 }
 
 // encode fills page, segHeaderBytes long.
 func (h *segmentHeader) encode(page []byte) {
@@ -296,7 +300,7 @@ func decodeRecordHeader(b []byte) (h recordHeader, ok bool) {
 		index:  le64(b[24:]),
 		term:   le64(b[32:]),
 	}
-	if h.length < recordHeaderBytes || h.typ < recEntries || h.typ > recDestroy {
+	if h.length < recordHeaderBytes || h.typ < recEntries || h.typ > recTrust {
 		return h, false
 	}
 	if h.typ == recEntries {

@@ -18,14 +18,18 @@ import (
 // and all that made it so is durable. The catalog forgets the segment first, then
 // the file becomes a spare. A crash in between leaves a file that Open takes away.
 
-// low is the LSN of the oldest entry record that counts, the end of time if none.
+// low is the LSN of the oldest thing that keeps its segment, the end of time if none.
 func (v *groupView) low() uint64 {
+	low := ^uint64(0)
+	if v.doubtLSN != 0 && v.holds() {
+		low = v.doubtLSN // the segment that says so
+	}
 	if len(v.runs) == 0 {
-		return ^uint64(0)
+		return low
 	}
 	// Records of one group stand in the order of their positions, because an
 	// overwrite drops everything behind it.
-	return v.runs[0].lsn
+	return min(low, v.runs[0].lsn)
 }
 
 // stale reports whether something other than entries stands before lsn and counts.
@@ -186,8 +190,10 @@ func (s *segments) oldest() (*segment, uint64) {
 // dropSegment takes the oldest segment out of the log. Its file follows when no
 // reader uses it any more.
 func (l *Log) dropSegment(seg *segment) error {
+	l.segs.mu.RLock()
 	m := l.meta
-	m.first = seg.seq + 1
+	m.first = l.segs.list[1].seq // void ones in between go with it
+	l.segs.mu.RUnlock()
 	if err := l.putMeta(m, l.footerKeys(seg.seq)); err != nil {
 		return err
 	}
@@ -197,6 +203,9 @@ func (l *Log) dropSegment(seg *segment) error {
 	l.segs.mu.Unlock()
 	l.mu.Lock()
 	l.counts.recycled++
+	if seg.doubtful {
+		l.endDoubt(seg.base)
+	}
 	l.mu.Unlock()
 	return seg.close()
 }

@@ -44,6 +44,8 @@ type groupView struct {
 	// Where the newest record of the kind stands; 0: none. Collection of old
 	// segments must restate them before it drops their segment.
 	hardLSN, snapLSN, baseLSN uint64
+
+	doubtLSN uint64 // where the segment begins that put the group in doubt; 0: it is certain
 }
 
 // run is one record of entries: where it stands and which positions of it are live.

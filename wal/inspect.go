@@ -16,6 +16,7 @@ type SegmentInfo struct {
 	Base     uint64 // LSN of the first frame
 	Prepared bool   // holds no frame yet
 	NoSync   bool   // written by a log that never syncs
+	Doubtful bool   // begins where damage was found: older segments are void from its base on
 	Created  time.Time
 	Identity Identity
 }
@@ -34,7 +35,7 @@ type FrameInfo struct {
 // RecordInfo is one record of a frame.
 type RecordInfo struct {
 	LSN     uint64
-	Type    string // "entries", "hard-state", "compact", "truncate", "snapshot" or "destroy"
+	Type    string // "entries", "hard-state", "compact", "truncate", "snapshot", "destroy" or "trust"
 	Flags   string // "stripped", "restated", "repair", joined by commas
 	Group   raftpb.GroupID
 	Index   raftpb.Index // as docs/spec/wal.md says for the type
@@ -85,23 +86,30 @@ func Inspect(fs FS, dir string, v Inspection) (InspectReport, error) {
 		return rep, fmt.Errorf("wal: inspect %s: %w", dir, err)
 	}
 	for i := range files {
-		next := -1
-		if i+1 < len(files) && !files[i+1].prepared() {
-			next = i + 1
-		}
-		if err := l.inspectSegment(files, i, next, v, &rep); err != nil {
+		if err := l.inspectSegment(files, i, v, &rep); err != nil {
 			return rep, fmt.Errorf("wal: inspect %s: %w", dir, err)
 		}
 	}
 	return rep, nil
 }
 
-func (l *Log) inspectSegment(files []segFile, i, next int, v Inspection, rep *InspectReport) error {
+// endOf says where segment i ends because later ones begin.
+func endOf(files []segFile, i int) (end uint64, closed bool) {
+	for k := i + 1; k < len(files) && !files[k].prepared(); k++ {
+		if !closed || files[k].doubtful() && files[k].base < end {
+			end, closed = files[k].base, true
+		}
+	}
+	return end, closed
+}
+
+func (l *Log) inspectSegment(files []segFile, i int, v Inspection, rep *InspectReport) error {
 	f := &files[i]
 	if v.Segment != nil {
 		info := SegmentInfo{
 			Name: f.name, Seq: f.seq, Base: f.base, Prepared: f.prepared(), NoSync: f.flags&segNoSync != 0,
-			Created: time.Unix(0, f.created), Identity: f.id,
+			Doubtful: f.doubtful(),
+			Created:  time.Unix(0, f.created), Identity: f.id,
 		}
 		if err := v.Segment(info); err != nil {
 			return err
@@ -119,8 +127,8 @@ func (l *Log) inspectSegment(files []segFile, i, next int, v Inspection, rep *In
 		return err
 	}
 	defer s.r.Close() //nolint:errcheck // opened for reading
-	if next >= 0 {
-		return inspectClosed(s, files[next].base, v, rep)
+	if end, closed := endOf(files, i); closed {
+		return inspectClosed(s, end, v, rep)
 	}
 	return inspectTail(s, v, rep)
 }

@@ -11,7 +11,7 @@ import (
 func recordInfo(h *recordHeader, rec []byte, lsn uint64) RecordInfo {
 	types := map[uint8]string{
 		recEntries: "entries", recHardState: "hard-state", recCompact: "compact", recTruncate: "truncate",
-		recSnapshot: "snapshot", recDestroy: "destroy",
+		recSnapshot: "snapshot", recDestroy: "destroy", recTrust: "trust",
 	}
 	info := RecordInfo{
 		LSN: lsn, Type: types[h.typ], Flags: flagNames(h.flags), Group: h.group,

@@ -67,8 +67,10 @@ type Log struct {
 	haveNext    bool   // the segment after the active one is ready
 	limitLSN    uint64 // where the active segment is full
 	clean       bool   // nothing was written since a clean frame, or since the log was made
+	doubtLSN    uint64 // of groups of which the log has nothing; see groupView
 
-	suspects []suspect // during an Open with Verify
+	suspects []suspect                       // during an Open with Verify
+	lost     map[raftpb.GroupID]*GroupReport // during an Open: what void records say
 
 	meta catalogMeta // what the catalog says; owned by Open, then the housekeeper, then Close
 
@@ -116,6 +118,7 @@ func (l *Log) group(id raftpb.GroupID) *Group {
 	g := l.groups[id]
 	if g == nil {
 		g = &Group{log: l, id: id, view: freshView()}
+		g.view.doubtLSN = l.doubtLSN
 		l.groups[id] = g
 	}
 	return g

@@ -23,6 +23,9 @@ type Recovery struct {
 	RewrittenBytes int64 // written again, because nothing said that they had been synced
 	CatalogRebuilt bool  // the catalog was lost; the segments had all that was in it
 	Elapsed        time.Duration
+
+	Damage    *CorruptError // what Options.Salvage made this Open live with
+	Uncertain []GroupReport // the groups in doubt, since this Open or an earlier one; ascending
 }
 
 // firstLSN leaves 0 to mean none.

@@ -132,6 +132,14 @@ type Options struct {
 	// not, and check every entry's body. For tools, and for those who mistrust a disk.
 	Verify bool
 
+	// Salvage makes Open live with damage to what was acknowledged, where it would
+	// fail with *CorruptError: it takes the log back to where the damage begins and
+	// puts every group in doubt. See Recovery.Uncertain, Group.Uncertain. For owners
+	// that can fetch what is missing from other members, and keep what a group in
+	// doubt must not do: vote, or acknowledge entries. A log of which a whole segment
+	// is missing does not open even so.
+	Salvage bool
+
 	// OnFatal is told the first write or sync that failed, once, from a goroutine
 	// of the log. Everything is refused from then on, so a process can do no better
 	// than to stop. Default: an error in Logger.

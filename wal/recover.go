@@ -64,16 +64,9 @@ func (l *Log) recover(files []segFile, rec *Recovery) error {
 	l.id, l.store, l.salt = files[0].id, files[0].store, files[0].salt
 	if len(begun) == 0 {
 		rec.Created = true
-		return l.resume(nil, prepared, tailState{end: firstLSN})
+		return errors.Join(l.resume(nil, prepared, tailState{end: firstLSN}), l.endRecovery(rec))
 	}
-	partial := begun[0].seq != firstSeq
-	for i := range begun[:len(begun)-1] {
-		if err := l.replaySegment(&begun[i], begun[i+1].base, begun[i+1].chainIn, partial, rec); err != nil {
-			return err
-		}
-	}
-	tail := &begun[len(begun)-1]
-	t, err := l.recoverTail(tail, partial, rec)
+	counted, t, err := l.replayAll(begun, rec)
 	if err != nil {
 		return err
 	}
@@ -86,8 +79,12 @@ func (l *Log) recover(files []segFile, rec *Recovery) error {
 	if err := l.convict(); err != nil {
 		return err
 	}
-	rec.Segments, rec.Torn = len(begun), t.torn
-	if err := l.resume(begun, prepared, t); err != nil {
+	t.newest = begun[len(begun)-1].seq
+	rec.Segments, rec.Torn, rec.Damage = len(counted), t.torn, t.damage
+	if err := l.resume(counted, prepared, t); err != nil {
+		return err
+	}
+	if err := l.endRecovery(rec); err != nil {
 		return err
 	}
 	l.segs.prep.Lock()
@@ -116,7 +113,7 @@ func (l *Log) arrange(files []segFile) (begun, prepared []segFile, err error) {
 			continue
 		case len(prepared) > 0:
 			return nil, nil, bad("segment stands behind one that was never begun")
-		case len(begun) > 0 && f.base < begun[len(begun)-1].base:
+		case len(begun) > 0 && f.base < begun[len(begun)-1].base && !f.doubtful():
 			return nil, nil, bad("segment begins before the one in front of it")
 		}
 		begun = append(begun, *f)
@@ -150,35 +147,40 @@ func (l *Log) openScan(f *segFile) (*scanner, error) {
 }
 
 // replaySegment replays a segment that another one follows. All of it was durable
-// before the next one began, so whatever is wrong with it is damage.
-func (l *Log) replaySegment(f *segFile, end uint64, chain uint32, partial bool, rec *Recovery) error {
+// before the next one began, so whatever is wrong with it is damage. A cut is where
+// the log ends in spite of that, under Options.Salvage.
+func (l *Log) replaySegment(
+	f *segFile, end uint64, chain uint32, partial bool, rec *Recovery,
+) (cut *tailState, err error) {
 	if !l.o.Verify {
 		if ft, ok := l.loadFooter(f, end, chain); ok {
 			f.footed = true
-			return l.replayFooter(f.seq, &ft, partial, rec)
+			return nil, l.replayFooter(f.seq, &ft, partial, rec)
 		}
 	}
 	s, err := l.openScan(f)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer s.r.Close() //nolint:errcheck // opened for reading
 	for s.lsn < end {
 		fr, v, err := s.next()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if v != frameWhole {
-			return &CorruptError{Segment: f.seq, Offset: s.offset(), Reason: "frame is damaged"}
+			t := tailState{end: s.lsn, chain: s.chain}
+			err := l.salvage(&t, &CorruptError{Segment: f.seq, Offset: s.offset(), Reason: "frame is damaged"})
+			return &t, err
 		}
 		if err := l.replayFrame(f.seq, &fr, partial, rec); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if s.lsn != end || s.chain != chain {
-		return &CorruptError{Segment: f.seq, Offset: s.offset(), Reason: "segment does not end where the next one begins"}
+		return nil, &CorruptError{Segment: f.seq, Offset: s.offset(), Reason: "segment does not end where the next one begins"}
 	}
-	return nil
+	return nil, nil //nolint:nilnil // no cut is what is normal
 }
 
 // replayFooter does what replaying the segment would do.
@@ -257,6 +259,8 @@ type tailState struct {
 	torn    bool // something stands behind the end; it stays there, a new segment goes on
 	clean   bool // the last frame was written by Close
 	promise uint64
+	damage  *CorruptError // what ends it there, under Options.Salvage
+	newest  uint64        // number of the last segment that frames were written to, void or not
 }
 
 // recoverTail decides where the log ends, replays the last segment up to there
@@ -325,18 +329,17 @@ func (l *Log) findEnd(f *segFile, s *scanner) (t tailState, starts []uint64, err
 	if err != nil {
 		return t, nil, err
 	}
-	if after.misplaced != 0 {
-		return t, nil, &CorruptError{Segment: f.seq, Offset: after.misplaced, Reason: "frame stands at a wrong place"}
-	}
 	t.torn = t.torn || after.frames
 	t.promise = max(t.promise, after.durable)
-	if t.promise > t.end {
-		return t, nil, &CorruptError{
+	if after.misplaced != 0 {
+		err = l.salvage(&t, &CorruptError{Segment: f.seq, Offset: after.misplaced, Reason: "frame stands at a wrong place"})
+	} else if t.promise > t.end {
+		err = l.salvage(&t, &CorruptError{
 			Segment: f.seq, Offset: s.offset(),
 			Reason: fmt.Sprintf("log ends at LSN %d, but was durable up to %d", t.end, t.promise),
-		}
+		})
 	}
-	return t, starts, nil
+	return t, starts, err
 }
 
 // cutBodies cuts the log before the first unpromised frame with an entry body
@@ -422,14 +425,20 @@ func (l *Log) resume(begun, prepared []segFile, t tailState) error {
 		}
 		l.salt = le64(salt[:])
 	}
-	seg, err := l.adopt(begun, prepared, seg)
+	seg, err := l.adopt(t.newest, prepared, seg)
 	if err != nil {
 		return err
 	}
 	l.begin(seg, t.end, t.chain)
 	l.clean = t.clean || len(begun) == 0
-	_, err = l.saveMeta()
-	return err
+	if t.damage == nil {
+		return nil
+	}
+	seg.doubtful = true
+	if err := seg.begin(l, t.end, t.chain); err != nil {
+		return err
+	}
+	return l.syncFile(seg.w) // from here on the damage is not needed to tell of the doubt
 }
 
 // openReaders opens all segments for reading. Those written by a log that never
@@ -453,7 +462,7 @@ func (l *Log) openReaders(begun []segFile, end uint64) error {
 		}
 		seg := newSegment(f.seq, f.salt, l.o.SegmentBytes)
 		seg.base, seg.pages, seg.chainIn, seg.begun, seg.r = f.base, f.pages, f.chainIn, true, r
-		seg.footed = f.footed
+		seg.footed, seg.doubtful = f.footed, f.doubtful()
 		seg.setEnd(end)
 		if i+1 < len(begun) {
 			seg.setEnd(begun[i+1].base)
@@ -466,7 +475,7 @@ func (l *Log) openReaders(begun []segFile, end uint64) error {
 // adopt finds a use for the segments that no frame was written to: the first is
 // the next one, or the one to go on in when seg is nil; more than one can be left
 // only by a crash, and become spares.
-func (l *Log) adopt(begun, prepared []segFile, seg *segment) (*segment, error) {
+func (l *Log) adopt(newest uint64, prepared []segFile, seg *segment) (*segment, error) {
 	for i := range prepared {
 		name := l.fs.PathJoin(l.dir, segDir, prepared[i].name)
 		if i > 0 {
@@ -492,5 +501,5 @@ func (l *Log) adopt(begun, prepared []segFile, seg *segment) (*segment, error) {
 	if seg, l.segs.next = l.segs.next, nil; seg != nil {
 		return seg, nil
 	}
-	return l.prepare(begun[len(begun)-1].seq + 1)
+	return l.prepare(newest + 1)
 }

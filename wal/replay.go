@@ -40,6 +40,8 @@ func (v *groupView) replay(h recordHeader, rec []byte, lsn uint64, partial bool)
 		return v.replaySnapshot(h, rec, lsn, partial)
 	case recDestroy:
 		*v = freshView()
+	case recTrust:
+		v.doubtLSN = 0
 	}
 	return ""
 }

@@ -47,6 +47,7 @@ type segment struct {
 	size            int64 // bytes a frame must end within, unless it is the first
 	chainIn         uint32
 	begun           bool // the header says where the segment begins
+	doubtful        bool // see segDoubtful
 	footed          bool // the catalog has its footer, or making one was tried; the housekeeper's
 	dirty           bool // has writes that were not synced
 	w, r            File
@@ -73,6 +74,9 @@ func (s *segment) begin(l *Log, lsn uint64, chain uint32) error {
 	h := l.header(s.seq)
 	h.pages = s.pages
 	h.flags &^= segPrepared
+	if s.doubtful {
+		h.flags |= segDoubtful
+	}
 	h.base, h.chainIn = lsn, chain
 	page := make([]byte, segHeaderBytes)
 	h.encode(page)

@@ -261,6 +261,11 @@ func (l *Log) apply(f *frame, o *op) {
 		v.repair(run{first: uint64(o.index), lsn: lsn, count: 1, bytes: length})
 	case opRestate:
 		v.again(f, o.group)
+	case opTrust:
+		if v.doubtLSN != 0 {
+			f.plain(recordHeader{typ: recTrust, group: o.group}, nil)
+			v.doubtLSN, f.frees = 0, true
+		}
 	}
 }
 

@@ -131,6 +131,9 @@ func (p *printer) segment(s wal.SegmentInfo) error {
 	if s.NoSync {
 		state += " nosync"
 	}
+	if s.Doubtful {
+		state += " after damage"
+	}
 	_, err := fmt.Fprintf(p.w, "segment %d base %d%s, %v, made %s\n", s.Seq, s.Base, state, s.Identity,
 		s.Created.UTC().Format("2006-01-02T15:04:05.000Z"))
 	return err
