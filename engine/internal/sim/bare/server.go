@@ -1,0 +1,261 @@
+package bare
+
+import (
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim/invariant"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+)
+
+// server is one node with its disk, clock and state machine.
+type server struct {
+	index int8
+	id    raft.NodeID
+	seen  *invariant.Node
+	boot  uint32
+	muted uint32 // what boots up to this one sent is lost
+
+	node    *raft.Node // nil: down
+	out     raft.Effects
+	lazy    bool // out waits to be carried out
+	was     raft.Glance
+	sent    int           // messages of out.SendNow that belong to earlier steps
+	votes   []raft.NodeID // given to this candidate, for the model
+	ledTerm raft.Term
+	ledFrom raft.Index
+	cause   *raft.Message // the message that is being handled, if it is one
+
+	armed       Time // when the next timer event comes, in true time; Never: none
+	wanted      Time // what the node asked for, in its own time
+	pausedUntil Time
+	clock       clock
+
+	disk        disk
+	queue       writes
+	done        uint64 // newest completed write of this boot
+	machine     machine
+	calls       [callSlots]uint64 // requests that are not answered, by their low bits
+	forgotten   uint64            // requests up to this one are watched no more
+	unreachable uint64            // members, by id, to whom something was lost
+	reading     []reading
+	claims      []accepted
+}
+
+// clock is a node's own: since base it has run by ppm too fast.
+type clock struct {
+	base, shown Time
+	ppm         int64
+}
+
+const million = 1_000_000
+
+func (c *clock) at(true Time) Time {
+	passed := true - c.base
+	return c.shown + passed + passed/million*Time(c.ppm) + passed%million*Time(c.ppm)/million
+}
+
+// when returns the true time at which the clock shows local, or a little later.
+func (c *clock) when(local Time) Time {
+	if c.ppm == 0 {
+		return c.base + local - c.shown
+	}
+	passed := local - c.shown
+	real := passed/(million+Time(c.ppm))*million + passed%(million+Time(c.ppm))*million/(million+Time(c.ppm))
+	return c.base + real + 1
+}
+
+// run goes on from now at another pace.
+func (c *clock) run(now Time, ppm int64) { *c = clock{now, c.at(now), ppm} }
+
+func (w *World) newServer(id raft.NodeID) *server {
+	s := &server{index: int8(id - 1), id: id, seen: w.group.Node(id), armed: raft.Never}
+	s.disk.entries = make([]raft.Entry, 0, 64)
+	if w.knobs.SkewPPM != 0 {
+		s.clock.ppm = w.process.Between(-w.knobs.SkewPPM, w.knobs.SkewPPM)
+	}
+	return s
+}
+
+// start boots a server from its disk.
+func (w *World) start(s *server) {
+	s.boot++
+	cfg := w.knobs.Core
+	cfg.ID, cfg.Seed, cfg.Boot = s.id, w.options.Seed<<8|uint64(s.id), uint64(s.boot)
+	for i := range w.knobs.Nodes {
+		cfg.Configuration.Incoming = append(cfg.Configuration.Incoming, raft.Member{ID: raft.NodeID(i + 1), Suffrage: raftpb.SuffrageVoter})
+	}
+	if w.knobs.Volatile {
+		s.machine.forget()
+	}
+	node, err := raft.New(cfg, &s.disk, s.disk.hard, s.machine.applied, s.clock.at(w.now))
+	if err != nil {
+		w.failf("start of node %d: %w", s.id, err)
+		return
+	}
+	mutate(node, w.options.Mutant)
+	s.node, s.lazy, s.done, s.sent = node, false, 0, 0
+	s.out.Reset()
+	s.queue.clear()
+	s.machine.handed, s.machine.under = s.machine.applied, false
+	s.armed, s.wanted = raft.Never, raft.Never
+	s.calls, s.forgotten, s.unreachable = [callSlots]uint64{}, w.calls, 0
+	s.votes, s.claims = s.votes[:0], s.claims[:0]
+	if s.boot > 1 {
+		w.sawRestart(s)
+	}
+	s.was = node.Glance()
+	if w.options.Trace != nil {
+		w.tracef("start %d, boot %d: %+v, last %d, applied %d", s.id, s.boot, s.disk.hard, s.disk.LastIndex(), s.machine.applied)
+	}
+	w.step(s, &raft.Event{Kind: raft.EventTimer})
+}
+
+// crash stops a server. Of the writes under way the first few may be on its disk;
+// what it had sent may still arrive.
+func (w *World) crash(s *server) {
+	survive := 0
+	if s.queue.len() > 0 && w.process.Intn(2) == 0 {
+		survive = w.process.Intn(s.queue.len() + 1)
+	}
+	if w.options.Trace != nil {
+		w.tracef("crash %d: %d of %d writes survive", s.id, survive, s.queue.len())
+	}
+	w.stop(s, survive)
+	if w.process.Chance(w.knobs.Mute) {
+		s.muted = s.boot
+	}
+	w.push(w.now+Time(w.process.N(int64(w.knobs.Down))), event{kind: eventRestart, node: s.index})
+}
+
+// stop ends a process; the first few of its writes complete.
+func (w *World) stop(s *server, survive int) {
+	w.Counts.Crashes++
+	for i := range s.queue.len() {
+		wr := s.queue.at(i)
+		if i < survive {
+			s.disk.take(wr)
+		}
+		for _, slot := range wr.gated {
+			w.drop(slot)
+		}
+	}
+	for _, r := range s.reading {
+		w.group.ReadDropped(r.id)
+	}
+	s.node, s.reading, s.lazy = nil, s.reading[:0], false
+	s.queue.clear()
+	w.sawCrash(s)
+}
+
+// step feeds one event to a node and carries out what it asks for: at once or,
+// together with later steps, a little later.
+func (w *World) step(s *server, in *raft.Event) {
+	w.Counts.Events++
+	in.Now = s.clock.at(w.now)
+	if err := s.node.Step(*in, &s.out); err != nil {
+		w.failf("node %d: %w", s.id, err)
+		return
+	}
+	if w.knobs.Lazy > 0 && !w.calm && w.mayWait(s) && w.process.Chance(w.knobs.Lazy) {
+		if !s.lazy {
+			s.lazy = true
+			w.push(w.now+Time(w.process.N(int64(w.knobs.LazyFor))), event{kind: eventCarryOut, node: s.index, gen: s.boot})
+		}
+		s.sent = len(s.out.SendNow)
+		return
+	}
+	w.carryOut(s)
+}
+
+// mayWait: what can be judged only by itself is carried out at once. That is a
+// change of role, a leader's commit, and a read that is confirmed.
+func (w *World) mayWait(s *server) bool {
+	now := s.node.Glance()
+	if now.Role != s.was.Role || len(s.out.Reads) > 0 || now.Role == raftpb.RoleLeader && now.Commit != s.was.Commit {
+		return false
+	}
+	for i := s.sent; i < len(s.out.SendNow); i++ {
+		if s.out.SendNow[i].Kind == raft.MessageReadIndexAnswer {
+			return false
+		}
+	}
+	return true
+}
+
+// carryOut does what a driver does with Effects, in its order.
+func (w *World) carryOut(s *server) {
+	out := &s.out
+	s.lazy, s.sent = false, 0
+	now := s.node.Glance()
+	w.count(out)
+	inside := w.knobs.CrashInside > 0 && !w.calm && w.process.Chance(w.knobs.CrashInside)
+	if out.WriteID != 0 {
+		w.hand(s, &now)
+	}
+	w.observe(s, &now)
+	if w.watch != nil {
+		w.watch(s, out)
+	}
+	sends := len(out.SendNow)
+	if inside {
+		sends = w.process.Intn(sends + 1)
+	}
+	for i := range out.SendNow[:sends] {
+		w.leaves(s, &out.SendNow[i])
+	}
+	if inside {
+		out.Reset()
+		w.crash(s)
+		return
+	}
+	for i := range out.SendAfter {
+		w.gate(s, &out.SendAfter[i])
+	}
+	if !out.Commit.Empty() {
+		s.machine.handed = out.Commit.Hi - 1
+		w.wakeMachine(s)
+	}
+	for i := range out.Reads {
+		w.granted(s, out.Reads[i])
+	}
+	s.wanted = out.NextTimer
+	w.arm(s)
+	out.Reset()
+	if now.Role == raftpb.RoleLeader {
+		w.leads(s, &now)
+	}
+}
+
+func (w *World) count(out *raft.Effects) {
+	for i := range out.Facts {
+		w.Counts.Facts[out.Facts[i].Kind]++
+	}
+}
+
+// arm sees to it that a timer event comes when the node wants it. One that comes
+// too early is cheaper than one that is moved.
+func (w *World) arm(s *server) {
+	if s.wanted == raft.Never {
+		return
+	}
+	at := max(s.clock.when(s.wanted), w.now)
+	if at < s.armed {
+		s.armed = at
+		w.push(at, event{kind: eventTimer, node: s.index, gen: s.boot})
+	}
+}
+
+func (w *World) timer(s *server) {
+	if w.now < s.armed {
+		return // replaced by an earlier one that came meanwhile
+	}
+	s.armed = raft.Never
+	if s.wanted == raft.Never {
+		return
+	}
+	if s.clock.at(w.now) < s.wanted {
+		w.arm(s)
+		return
+	}
+	w.Counts.Timers++
+	w.step(s, &raft.Event{Kind: raft.EventTimer})
+}

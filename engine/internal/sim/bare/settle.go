@@ -1,0 +1,122 @@
+package bare
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+)
+
+// Bounds of the liveness phase, after the last message of the times of trouble has
+// arrived.
+const (
+	leaderWithin   = 5 * Election
+	convergeWithin = 10 * Election
+)
+
+// settle ends all faults and demands what must then happen: a leader, a command
+// that is done, the same log everywhere, an answer to every call and every read.
+func (w *World) settle() {
+	if w.err != nil {
+		return
+	}
+	w.calm = true
+	w.heal()
+	w.knobs.MinDelay, w.knobs.MoreDelay, w.knobs.DiskDelay = millisecond, 4*millisecond, millisecond
+	w.knobs.ApplyDelay, w.knobs.ApplyBytes = millisecond, 1<<20
+	for _, s := range w.servers {
+		s.pausedUntil = 0
+		s.clock.run(w.now, 0)
+		if s.node == nil {
+			w.start(s)
+			continue
+		}
+		if s.lazy {
+			w.carryOut(s)
+		}
+		w.arm(s)
+	}
+	w.advance(w.now + 11*Election) // what is late comes in
+	limit := w.now + leaderWithin
+	for w.err == nil && w.steady() == nil {
+		if w.now > limit {
+			w.failf("liveness: no leader: %s", w.statuses())
+		}
+		w.advance(w.now + Election/20)
+	}
+	limit = w.now + convergeWithin
+	for proposed := false; w.err == nil; {
+		if leader := w.steady(); !proposed && leader != nil {
+			proposed = w.proposeOne(leader)
+		}
+		if proposed && w.converged() {
+			break
+		}
+		if w.now > limit {
+			w.failf("liveness: no progress: %s", w.statuses())
+		}
+		w.advance(w.now + Election/20)
+	}
+	w.advance(w.now + 2*Election)
+	w.checkCalls()
+}
+
+// proposeOne proposes a command of nobody's.
+func (w *World) proposeOne(s *server) bool {
+	w.batch = append(w.batch[:0], raft.Entry{Kind: commandKind, Body: w.body(4)})
+	return !w.propose(s, len(s.claims)).Empty()
+}
+
+// steady is the leader that everybody follows; nil if there is none.
+func (w *World) steady() *server {
+	leader := w.leader()
+	if leader == nil {
+		return nil
+	}
+	for _, s := range w.servers {
+		if s.node == nil || s.was.Leader != leader.id || s.was.Term != leader.was.Term {
+			return nil
+		}
+	}
+	return leader
+}
+
+// converged: all have the same log, have committed and applied it, and no read waits.
+func (w *World) converged() bool {
+	leader := w.steady()
+	if leader == nil {
+		return false
+	}
+	for _, s := range w.servers {
+		if s.was.Commit != leader.was.Last || s.machine.applied != leader.was.Last || len(s.reading) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// checkCalls: whoever was asked has answered.
+func (w *World) checkCalls() {
+	for _, s := range w.servers {
+		for _, call := range s.calls {
+			if call != 0 && w.err == nil && call+uint64(2*len(w.servers)) < w.calls {
+				w.failf("node %d never answered call %d of %d", s.id, call, w.calls)
+			}
+		}
+	}
+}
+
+// statuses says what each node waits for.
+func (w *World) statuses() string {
+	var text strings.Builder
+	for _, s := range w.servers {
+		if s.node == nil {
+			fmt.Fprintf(&text, "\n  %d: down", s.id)
+			continue
+		}
+		st := s.node.Status()
+		fmt.Fprintf(&text, "\n  %d: %v term %d vote %d leader %d last %d durable %d commit %d applied %d, %d writes under way, wants %d at %d, %d reads, %+v",
+			s.id, st.Role, st.Term, st.Vote, st.Leader, st.Last, st.Durable, st.Commit, s.machine.applied, s.queue.len(), s.wanted, s.clock.at(w.now), len(s.reading), st.Members)
+	}
+	return text.String()
+}
