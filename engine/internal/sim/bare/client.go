@@ -123,8 +123,8 @@ func (w *World) place(s *server, first int, at raft.Span) {
 	}
 	s.claims = append(s.claims[:keep], s.claims[first:]...)
 	limit := w.knobs.Core.MaxUncommittedBytes
-	if g := s.node.Glance(); limit > 0 && len(w.batch) == 1 && g.Backlog > max(limit, 64+len(w.batch[0].Body)) {
-		w.failf("I19: node %d accepted a proposal with %d bytes that are not committed, the limit is %d", s.id, g.Backlog, limit)
+	if have := s.node.Backlog(); limit > 0 && len(w.batch) == 1 && have > max(limit, 64+len(w.batch[0].Body)) {
+		w.failf("I19: node %d accepted a proposal with %d bytes that are not committed, the limit is %d", s.id, have, limit)
 	}
 }
 

@@ -133,8 +133,8 @@ func (w *World) leads(s *server, now *raft.Glance) {
 		return
 	}
 	first := s.termStart(now)
-	for i := range now.Members {
-		if p := s.node.Peer(i); p.ID != s.id && 0 < p.Match && p.Match < first && w.process.Chance(w.knobs.Halfway) {
+	for i := range s.node.Members() {
+		if p := s.node.Member(i); p.ID != s.id && 0 < p.Match && p.Match < first && w.process.Chance(w.knobs.Halfway) {
 			s.muted = s.boot
 			w.crash(s)
 			return

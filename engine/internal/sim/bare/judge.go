@@ -46,7 +46,7 @@ func (w *World) observe(s *server, now *raft.Glance) {
 	}
 	view := invariant.View{
 		Role: now.Role, Term: now.Term, Vote: now.Vote, Commit: now.Commit, Applied: now.Applied,
-		First: now.First, Last: now.Last, LastTerm: now.LastTerm, Durable: now.Durable, Config: now.Config,
+		First: now.First, Last: now.Last, LastTerm: now.LastTerm, Durable: now.Durable, Config: now.ConfigIndex,
 	}
 	s.seen.Observe(&view)
 	w.hash.Add(uint64(now.Term)<<40 ^ uint64(now.Commit)<<20 ^ uint64(now.Last) ^ uint64(now.Role)<<60 ^ uint64(now.Durable)<<10)
@@ -58,7 +58,7 @@ func (w *World) observe(s *server, now *raft.Glance) {
 		w.Counts.Commits += uint64(now.Commit - s.was.Commit)
 	}
 	if now.Role == raftpb.RoleLeader {
-		w.checkProgress(s, now)
+		w.checkProgress(s)
 	}
 	s.was = *now
 	w.verdict()
@@ -72,22 +72,22 @@ func (w *World) verdict() {
 }
 
 // checkProgress compares a leader's view of those that the event can have changed.
-func (w *World) checkProgress(s *server, now *raft.Glance) {
+func (w *World) checkProgress(s *server) {
 	if s.cause != nil && !w.lazyWorld() {
-		if p, ok := s.node.PeerOf(s.cause.From); ok {
+		if p, ok := s.node.Follower(s.cause.From); ok {
 			w.checkPeer(s, &p)
 		}
 		return
 	}
-	for i := range now.Members {
-		p := s.node.Peer(i)
+	for i := range s.node.Members() {
+		p := s.node.Member(i)
 		w.checkPeer(s, &p)
 	}
 }
 
 func (w *World) lazyWorld() bool { return w.knobs.Lazy > 0 }
 
-func (w *World) checkPeer(s *server, p *raft.Peer) {
+func (w *World) checkPeer(s *server, p *raft.MemberStatus) {
 	if int(p.ID) > len(w.servers) {
 		return
 	}

@@ -28,7 +28,7 @@ const callSlots = 512
 // answered requests are those that must be answered exactly once.
 func isRequest(kind raft.MessageKind) bool {
 	switch kind {
-	case raft.MessageVote, raft.MessageAppend, raft.MessageBeat, raft.MessageReadIndex:
+	case raft.MessageVote, raft.MessageAppend, raft.MessageBeat, raft.MessageReadIndex, raft.MessageTimeoutNow:
 		return true
 	default:
 		return false

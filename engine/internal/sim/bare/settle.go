@@ -74,7 +74,10 @@ func (w *World) steady() *server {
 		return nil
 	}
 	for _, s := range w.servers {
-		if s.node == nil || s.was.Leader != leader.id || s.was.Term != leader.was.Term {
+		if s.node == nil {
+			return nil
+		}
+		if follows, term := s.node.Leader(); follows != leader.id || term != leader.was.Term {
 			return nil
 		}
 	}
