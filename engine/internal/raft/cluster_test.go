@@ -65,6 +65,7 @@ type disk struct {
 type diskWrite struct {
 	id, epoch uint64
 	hs        *HardState
+	install   *Snapshot
 	truncate  Index
 	from      Index
 	entries   []Entry

@@ -15,6 +15,7 @@ const (
 	DefaultMaxUncommittedBytes = 64 << 20
 	DefaultTailBytes           = 16 << 20
 	DefaultMaxPendingReads     = 1 << 16
+	DefaultMaxPinnedEntries    = 1 << 20
 )
 
 // MaxMembers bounds a configuration: both halves of a joint one together. Sets
@@ -63,12 +64,39 @@ type Config struct {
 	MaxInflightAppends  int // the same in messages
 	MaxUncommittedBytes int // a leader's backlog: not committed, or not yet durable here; beyond it proposals are refused
 	TailBytes           int // what stays in memory, persisted and applied, for followers that lag a little
+	MaxPinnedEntries    int // kept for followers that install a snapshot; who takes longer needs another one
 	MaxPendingReads     int // reads that wait for a round or an answer; beyond it they are refused
 
 	// ApplyDurable holds committed entries back from Effects.Commit until this
 	// node's own write of them completed. A state machine that keeps its own state
 	// on disk needs it: its applied index must never be ahead of the durable log.
 	ApplyDurable bool
+
+	// Marks counts rare branches as they are taken; nil in production. Nodes of one
+	// goroutine may share it.
+	Marks *Marks
+
+	// DoubtFrom, if not 0, says that the store may have lost entries from there on, or
+	// the term and vote that came with them: it is damaged, rolled back or was wiped
+	// (then it is 1). The node then takes entries, but gives no vote and no pre-vote,
+	// does not campaign and acknowledges nothing from DoubtFrom on, until Effects.Repaired.
+	// The store remembers it over restarts until then.
+	DoubtFrom Index
+	// VoteDoubt says that term and vote may be older than what was promised. The node
+	// then also hears the term of every other voter before it is repaired.
+	VoteDoubt bool
+
+	// ClockBound switches leases on: it is the most, in nanoseconds, by which the
+	// monotonic clocks of two members may drift apart within half an ElectionTimeout,
+	// pauses of a whole machine included. A lease is half an ElectionTimeout less this
+	// bound. A node that starts gives no vote for half an ElectionTimeout. 0: no leases.
+	ClockBound Time
+
+	// QuiesceAfter is for how long a group must have had nothing to do before its leader
+	// lets it sleep: no beats, no timers, until somebody wants something. 0: never. The
+	// driver must then say EventUnreachable when a peer's host is lost, and again if a
+	// node falls asleep (FactQuiesced) while it is.
+	QuiesceAfter Time
 
 	DisablePreVote     bool // campaigns raise the term at once
 	DisableCheckQuorum bool // leaders never step down for want of a quorum; votes are not refused because a leader is alive
@@ -87,6 +115,7 @@ func (c Config) withDefaults() Config {
 	fill(&c.MaxUncommittedBytes, DefaultMaxUncommittedBytes)
 	fill(&c.TailBytes, DefaultTailBytes)
 	fill(&c.MaxPendingReads, DefaultMaxPendingReads)
+	fill(&c.MaxPinnedEntries, DefaultMaxPinnedEntries)
 	return c
 }
 
@@ -116,6 +145,7 @@ func (c Config) validate() error {
 	limit("MaxUncommittedBytes", c.MaxUncommittedBytes)
 	limit("TailBytes", c.TailBytes)
 	limit("MaxPendingReads", c.MaxPendingReads)
+	limit("MaxPinnedEntries", c.MaxPinnedEntries)
 	if err := checkConfiguration(&c.Configuration); err != nil {
 		fault("Configuration: %w", err)
 	}

@@ -38,7 +38,7 @@ func (n *Node) loadChanges() error {
 		return nil
 	}
 	var buf []Entry
-	for lo := n.log.store.FirstIndex(); lo <= n.log.last; lo += Index(len(buf)) {
+	for lo := n.log.base + 1; lo <= n.log.last; lo += Index(len(buf)) {
 		if buf = n.log.entries(buf[:0], lo, n.log.last+1, DefaultMaxAppendBytes); n.log.err != nil {
 			return n.log.err
 		}
@@ -124,7 +124,9 @@ func (n *Node) settleChanges() {
 
 func (n *Node) adoptChange(out *Effects) {
 	last := n.changes[len(n.changes)-1]
+	old := n.members
 	n.setConfiguration(last.Configuration)
+	n.stopStreamsOf(old, out)
 	if n.role == raftpb.RoleFollower || n.role == raftpb.RoleLearner {
 		if role := n.restingRole(); role != n.role {
 			n.role = role

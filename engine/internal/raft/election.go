@@ -16,6 +16,9 @@ const maxTerm Term = 1 << 62
 // campaign starts an election: first a pre-vote, which asks whether a real one
 // could be won and disturbs nobody, then the real one.
 func (n *Node) campaign(out *Effects) {
+	if n.role == raftpb.RolePrecandidate || n.role == raftpb.RoleCandidate {
+		n.mark(MarkCampaignRepeated)
+	}
 	if n.cfg.DisablePreVote {
 		n.campaignForReal(false, out)
 		return
@@ -80,22 +83,31 @@ func (n *Node) onVote(m *Message, out *Effects) {
 	var reason raftpb.RejectReason
 	switch {
 	case m.Term < n.term || (m.PreVote && m.Term == n.term):
+		n.mark(MarkVoteOfOldTerm)
 		reason = raftpb.RejectReasonStaleTerm
 	case n.leaderAlive() && !m.Transfer:
+		n.mark(MarkVoteWhileLeaderLives)
+		if n.role == raftpb.RoleLeader {
+			n.mark(MarkVoteAtLeader)
+		}
 		reason = raftpb.RejectReasonLeaderAlive
 	case n.position(m.From) < 0 && !n.log.endsBefore(m.LastIndex, m.LastTerm):
 		// Our log knows every configuration that the candidate's does.
+		n.mark(MarkVoteForStranger)
 		reason = raftpb.RejectReasonNotMember
 	case n.mutated(mutLearnerRefuses) && n.restingRole() == raftpb.RoleLearner:
 		reason = raftpb.RejectReasonNotMember
 	case m.PreVote && !n.mutated(mutPreVoteCounts):
-		reason = n.judge(m)
+		if reason = n.judge(m); reason == raftpb.RejectReasonNone {
+			n.mark(MarkPreVoteGranted)
+		}
 	default:
 		if m.Term > n.term {
 			n.becomeFollower(m.Term, 0, out)
 		}
 		answer.Term = n.term
 		if reason = n.judge(m); reason == raftpb.RejectReasonNone && n.vote != 0 && n.vote != m.From {
+			n.mark(MarkVoteGivenAway)
 			reason = raftpb.RejectReasonAlreadyVoted
 		}
 		if reason == raftpb.RejectReasonNone {
@@ -123,7 +135,14 @@ func (n *Node) judge(m *Message) raftpb.RejectReason {
 	if n.mutated(mutCommitForLast) {
 		behind = m.LastIndex < n.log.commit
 	}
+	if m.Transfer && n.leaderAlive() {
+		n.mark(MarkVoteForTransfer)
+	}
+	if n.position(m.From) < 0 {
+		n.mark(MarkVoteForNewcomer)
+	}
 	if behind {
+		n.mark(MarkVoteLogBehind)
 		return raftpb.RejectReasonLogBehind
 	}
 	return raftpb.RejectReasonNone
@@ -135,6 +154,8 @@ func (n *Node) grant(to NodeID, out *Effects) {
 	if n.vote == 0 {
 		n.vote = to
 		n.hardStateChanged(out)
+	} else {
+		n.mark(MarkVoteRepeated)
 	}
 	n.resetElectionTimer()
 	out.fact(Fact{Kind: FactVoted, Term: n.term, Peer: to})
@@ -161,6 +182,7 @@ func (n *Node) onVoteAnswer(m *Message, i int, out *Effects) {
 		asked, role = n.term+1, raftpb.RolePrecandidate
 	}
 	if n.role != role || m.AskedTerm != asked {
+		n.mark(MarkVoteAnswerLate)
 		return
 	}
 	if n.mutated(mutAnyVote) && m.Granted {
@@ -179,6 +201,9 @@ func (n *Node) onVoteAnswer(m *Message, i int, out *Effects) {
 func (n *Node) countVotes(out *Effects) {
 	v := &n.votes
 	if v.own != 0 && (v.own <= n.writes.done || n.mutated(mutVoteBeforeWrite)) {
+		if v.yes != 0 {
+			n.mark(MarkOwnVoteLast)
+		}
 		v.yes, v.own = v.yes|1<<n.self, 0
 	}
 	switch {
@@ -187,6 +212,11 @@ func (n *Node) countVotes(out *Effects) {
 	case n.voters.won(v.yes) && v.own == 0:
 		n.becomeLeader(out)
 	case n.voters.lost(v.no):
+		if n.role == raftpb.RoleCandidate {
+			n.mark(MarkElectionLost)
+		} else {
+			n.mark(MarkPreElectionLost)
+		}
 		out.fact(Fact{Kind: FactElectionLost, Term: n.term, Role: n.role})
 		n.becomeFollower(n.term, 0, out)
 	}

@@ -4,32 +4,34 @@ import "strconv"
 
 // What happened. Each comment says which fields count besides Kind and Term.
 const (
-	FactRole            FactKind = iota + 1 // this node took Role; Peer leads, if known
-	FactTerm                                // a higher term was seen and entered
-	FactLeader                              // Peer leads
-	FactVoted                               // this node voted for Peer
-	FactVoteRefused                         // Peer asked for a vote or pre-vote; Reason
-	FactElectionLost                        // a majority refused; Role tells which kind of election
-	FactQuorumLost                          // this leader heard no quorum for the election time-out
-	FactTruncated                           // entries from Index on were cut off
-	FactAppendRefused                       // Peer's append does not match at Index
-	FactProbe                               // Peer is sent one append at a time again, from Index
-	FactReplicate                           // Peer matches up to Index and is streamed to
-	FactSnapshotNeeded                      // Peer needs Index, which is compacted
-	FactProposalRefused                     // the backlog is at its limit; Index is the last entry
-	FactInvalidMessage                      // Peer sent what cannot be; Message
-	FactUnknownMember                       // Peer, no member, answered something; Message
-	FactStaleWrite                          // a write completed that a truncation has overtaken
-	FactConfiguration                       // the configuration of entry Index is in force
-	FactChangeStarted                       // a change of the configuration begins; Index is the last one's
-	FactChangeEnded                         // it has ended at Index, or Refusal says why it did not
-	FactTransferStarted                     // this leader hands over to Peer
-	FactTransferSent                        // Peer was told to campaign
-	FactTransferEnded                       // Peer leads, or Refusal says why it does not
+	FactRole              FactKind = iota + 1 // this node took Role; Peer leads, if known
+	FactTerm                                  // a higher term was seen and entered
+	FactLeader                                // Peer leads
+	FactVoted                                 // this node voted for Peer
+	FactVoteRefused                           // Peer asked for a vote or pre-vote; Reason
+	FactElectionLost                          // a majority refused; Role tells which kind of election
+	FactQuorumLost                            // this leader heard no quorum for the election time-out
+	FactTruncated                             // entries from Index on were cut off
+	FactAppendRefused                         // Peer's append does not match at Index
+	FactProbe                                 // Peer is sent one append at a time again, from Index
+	FactReplicate                             // Peer matches up to Index and is streamed to
+	FactSnapshotNeeded                        // Peer needs Index, which is compacted
+	FactProposalRefused                       // the backlog is at its limit; Index is the last entry
+	FactInvalidMessage                        // Peer sent what cannot be; Message
+	FactUnknownMember                         // Peer, no member, answered something; Message
+	FactStaleWrite                            // a write completed that a truncation has overtaken
+	FactConfiguration                         // the configuration of entry Index is in force
+	FactChangeStarted                         // a change of the configuration begins; Index is the last one's
+	FactChangeEnded                           // it has ended at Index, or Refusal says why it did not
+	FactTransferStarted                       // this leader hands over to Peer
+	FactTransferSent                          // Peer was told to campaign
+	FactTransferEnded                         // Peer leads, or Refusal says why it does not
+	FactSnapshotInstalled                     // this node's state is that of a snapshot of Peer's up to Index
+	FactSnapshotFailed                        // Peer did not get its snapshot; it is asked where it stands
 )
 
 // factKinds is one more than the last of them.
-const factKinds = FactTransferEnded + 1
+const factKinds = FactSnapshotFailed + 1
 
 // String returns the fact's name in logs and metrics.
 func (k FactKind) String() string {
@@ -78,6 +80,10 @@ func (k FactKind) String() string {
 		return "transfer-sent"
 	case FactTransferEnded:
 		return "transfer-ended"
+	case FactSnapshotInstalled:
+		return "snapshot-installed"
+	case FactSnapshotFailed:
+		return "snapshot-failed"
 	}
 	return "fact-" + strconv.Itoa(int(k))
 }
@@ -105,6 +111,10 @@ func (k MessageKind) String() string {
 		return "timeout-now"
 	case MessageTimeoutNowAnswer:
 		return "timeout-now-answer"
+	case MessageSnapshot:
+		return "snapshot"
+	case MessageSnapshotAnswer:
+		return "snapshot-answer"
 	}
 	return "message-" + strconv.Itoa(int(k))
 }

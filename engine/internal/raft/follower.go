@@ -6,6 +6,14 @@ import "github.com/seed-814fcd60/raftwire/gen/raftpb"
 // returns false if the sender does not lead: its term is over, or another leads it.
 func (n *Node) follow(m *Message, out *Effects) bool {
 	if m.Term < n.term {
+		switch m.Kind {
+		case MessageAppend:
+			n.mark(MarkAppendOfOldTerm)
+		case MessageBeat:
+			n.mark(MarkBeatOfOldTerm)
+		default:
+			n.mark(MarkSnapshotOfOldTerm)
+		}
 		return false
 	}
 	if m.Term == n.term && (n.role == raftpb.RoleLeader || (n.leader != 0 && n.leader != m.From)) {
@@ -37,6 +45,11 @@ func (n *Node) onAppend(m *Message, out *Effects) {
 	t, ok := n.log.term(m.PrevIndex)
 	committed := m.PrevIndex <= n.log.commit
 	if !committed && (!ok || t != m.PrevTerm) {
+		if ok {
+			n.mark(MarkAppendOnOtherTerm)
+		} else {
+			n.mark(MarkAppendOnShortLog)
+		}
 		n.refuseAppend(m, answer, out)
 		return
 	}
@@ -54,6 +67,9 @@ func (n *Node) onAppend(m *Message, out *Effects) {
 	var gate uint64
 	if answer.Matched > n.log.durable {
 		gate = n.ackGate(answer.Matched)
+		if gate != out.WriteID {
+			n.mark(MarkAckWaitsForOlderWrite)
+		}
 	}
 	n.answer(answer, gate, out)
 }
@@ -72,7 +88,11 @@ func (n *Node) boundCommit(m *Message, end Index) Index {
 	if n.mutated(mutCommitUnbounded) {
 		return min(m.Commit, n.log.last)
 	}
-	return min(m.Commit, end)
+	if m.Commit > end {
+		n.mark(MarkCommitBounded)
+		return end
+	}
+	return m.Commit
 }
 
 // accept makes the log equal to the append from PrevIndex on, as far as the
@@ -82,6 +102,7 @@ func (n *Node) boundCommit(m *Message, end Index) Index {
 func (n *Node) accept(m *Message, out *Effects) bool {
 	index, entries := m.PrevIndex+1, m.Entries
 	if skip := n.log.commit - m.PrevIndex; skip > 0 {
+		n.mark(MarkAppendBelowCommit)
 		skip = min(skip, Index(len(entries)))
 		if !n.sameTerms(index, entries[:skip]) {
 			return false
@@ -93,6 +114,7 @@ func (n *Node) accept(m *Message, out *Effects) bool {
 			if n.mutated(mutKeepConflict) {
 				break
 			}
+			n.mark(MarkConflictCut)
 			n.truncate(index, out)
 			break
 		}
@@ -100,6 +122,12 @@ func (n *Node) accept(m *Message, out *Effects) bool {
 	}
 	if n.mutated(mutKeepConflict) && len(entries) > 0 && index <= n.log.last {
 		entries = entries[min(n.log.last-index+1, Index(len(entries))):]
+	}
+	switch known := len(m.Entries) - len(entries); {
+	case len(entries) == 0 && known > 0:
+		n.mark(MarkAppendKnown)
+	case known > 0:
+		n.mark(MarkAppendPartlyKnown)
 	}
 	n.appendEntries(entries, out)
 	return true
@@ -109,7 +137,7 @@ func (n *Node) accept(m *Message, out *Effects) bool {
 func (n *Node) sameTerms(index Index, entries []Entry) bool {
 	for i := range entries {
 		at := index + Index(i)
-		if at <= n.log.floor() {
+		if at <= n.log.base {
 			continue
 		}
 		if t, ok := n.log.term(at); ok && t != entries[i].Term {
@@ -125,6 +153,9 @@ func (n *Node) sameTerms(index Index, entries []Entry) bool {
 func (n *Node) refuseAppend(m *Message, answer Message, out *Effects) {
 	hint := n.log.lastWithTerm(n.log.commit, min(m.PrevIndex, n.log.last), m.PrevTerm)
 	answer.Status = raftpb.AppendStatusLogMismatch
+	if hint+1 < min(m.PrevIndex, n.log.last) {
+		n.mark(MarkHintSkips)
+	}
 	answer.LogLast = n.log.last
 	answer.ConflictIndex = hint
 	answer.ConflictTerm, _ = n.log.term(hint)
@@ -150,6 +181,9 @@ func (n *Node) onBeat(m *Message, out *Effects) {
 	}
 	n.answer(answer, 0, out)
 }
+
+// verify notes that the log is equal to the leader's up to i.
+func (n *Node) verify(i Index) { n.verified = max(n.verified, i) }
 
 // commitTo moves the commit index up.
 func (n *Node) commitTo(i Index) {

@@ -130,17 +130,21 @@ func (t *tail) copyTo(dst []Entry, lo, hi Index) []Entry {
 	return append(dst, t.buf[:end]...)
 }
 
-// raftLog joins the tail in memory and the store below it into one log.
+// raftLog joins the tail in memory and the store below it into one log. Where it
+// begins is decided here: the store follows, later.
 //
-//	first                         last
+//	base+1                        last
 //	  |  in the store only  | tail  |
 //	        applied <= commit       |      durable: this node's own writes
 //	                 durable -------+      completed up to here
 //
 // The first failure of the store stays in err; lookups answer zero from then on.
 type raftLog struct {
+	mutation
 	store    Log
 	tail     tail
+	base     Index // a snapshot covers everything up to here, or 0
+	baseTerm Term
 	last     Index
 	lastTerm Term
 
@@ -150,11 +154,15 @@ type raftLog struct {
 
 	keepBytes    int // of what is persisted and applied
 	unappliedMax int // of what is persisted and not applied
+	marks        *Marks
 	err          error
 }
 
-// floor is the highest position below the log: what a snapshot covers, or 0.
-func (l *raftLog) floor() Index { return l.store.FirstIndex() - 1 }
+func (l *raftLog) mark(m Mark) {
+	if l.marks != nil {
+		l.marks[m]++
+	}
+}
 
 func (l *raftLog) fail(err error) {
 	if l.err == nil {
@@ -162,19 +170,25 @@ func (l *raftLog) fail(err error) {
 	}
 }
 
-// term returns the term of position i; false if i is not in the log (position 0
-// is, with term 0, and so is the one just below the first).
+// term returns the term of position i; false if i is not in the log (the position
+// just below the first is; 0 has term 0).
 func (l *raftLog) term(i Index) (Term, bool) {
 	switch {
 	case i == l.last:
 		return l.lastTerm, true
+	case i == l.base && !l.mutated(mutFloorWithoutTerm):
+		if i > 0 {
+			l.mark(MarkTermAtFloor)
+		}
+		return l.baseTerm, true
 	case l.tail.has(i):
 		return l.tail.at(i).Term, true
-	case i == 0:
-		return 0, l.floor() == 0
-	case i < l.floor() || i > l.last:
+	case i == l.base:
+		return 0, true
+	case i < l.base || i > l.last:
 		return 0, false
 	}
+	l.mark(MarkTermFromStore)
 	t, err := l.store.Term(i)
 	if err != nil {
 		l.fail(&StoreError{Op: "term", Index: i, Err: err})
@@ -219,6 +233,9 @@ func (l *raftLog) truncate(i Index) {
 		l.fail(broken("truncate from %d: no term of %d", i, i-1))
 		return
 	}
+	if i <= l.tail.lo {
+		l.mark(MarkCutBelowTail)
+	}
 	l.tail.truncate(i)
 	l.last, l.lastTerm = i-1, t
 	l.durable = min(l.durable, i-1)
@@ -235,6 +252,7 @@ func (l *raftLog) entries(dst []Entry, lo, hi Index, maxBytes int) []Entry {
 	}
 	hi = min(hi, l.tail.lo, lo+1+Index(maxBytes/entryOverhead))
 	had := len(dst)
+	l.mark(MarkEntriesFromStore)
 	dst, err := l.store.Entries(dst, lo, hi, maxBytes)
 	if err == nil && len(dst) == had {
 		err = broken("the store returned nothing of [%d, %d)", lo, hi)
@@ -246,6 +264,7 @@ func (l *raftLog) entries(dst []Entry, lo, hi Index, maxBytes int) []Entry {
 	end, bytes := had, 0
 	for ; end < len(dst); end++ {
 		if bytes += entrySize(&dst[end]); bytes > maxBytes && end > had {
+			l.mark(MarkEntriesCutBySize)
 			break
 		}
 	}
@@ -269,12 +288,14 @@ func (l *raftLog) trim() {
 	if t.bytes(t.lo, end) < over {
 		excess := t.bytes(end, min(l.durable+1, t.hi)) - l.unappliedMax
 		for ; excess > 0 && end <= l.durable; end++ {
+			l.mark(MarkTailOverLimit)
 			excess -= t.bytes(end, end+1)
 		}
 		t.drop(end)
 		return
 	}
 	if over > 0 {
+		l.mark(MarkTailTrimmed)
 		t.drop(t.fit(t.lo, end, over))
 	}
 }

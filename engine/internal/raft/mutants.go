@@ -5,84 +5,94 @@ package raft
 type mutant uint8
 
 const (
-	mutCommitOldTerm     mutant = iota + 1 // M01: a leader commits an older term's entry by counting
-	mutVoteBeforeWrite                     // M02: votes leave before they are durable
-	mutVoteKept                            // M04: a higher term does not clear the vote
-	mutVoteCleared                         // M05: standing down within a term clears the vote
-	mutIndexBeforeTerm                     // M06: the up-to-date check looks at the length first
-	mutCommitForLast                       // M07: the up-to-date check looks at the commit index
-	mutPreVoteCounts                       // M08: granting a pre-vote enters its term
-	mutTruncateAlways                      // M09: an append cuts off what follows it even if it matches
-	mutKeepConflict                        // M10: a conflicting suffix stays
-	mutAckLast                             // M11: an answer acknowledges the follower's last index
-	mutCommitUnbounded                     // M12: an append's commit is not bounded by what it verified
-	mutBeatUnclamped                       // M13: a beat's commit is not bounded by the match index
-	mutAckAnyWrite                         // M14: any completed write releases an answer
-	mutDurableStays                        // M15: a truncation lowers no watermark
-	mutSelfBeforeWrite                     // M16: a leader counts itself before its own write
-	mutMatchMovesBack                      // M17: a late answer sets match as it says
-	mutHalfIsQuorum                        // M18: half of an even number is a majority
-	mutNewHalfOnly                         // M19: while joint only the new half counts
-	mutLeaveEarly                          // M20: the joint phase is left before it is committed
-	mutJointSkipped                        // M20: more than one voter changes without a joint phase
-	mutAdoptAtCommit                       // M21: a configuration counts when it is committed
-	mutChangeStays                         // M21: a truncated configuration stays in force
-	mutSecondChange                        // M22: a change begins while another is not committed
-	mutChangeTooEarly                      // M22: a change begins before the term's first commit
-	mutReadBeforeNoop                      // M23: reads are served before the term's first commit
-	mutReadStaleRound                      // M24: a read is confirmed by a round that began before it
-	mutEchoOldRound                        // M24: a late beat of an older term is echoed in this one
-	mutRemovedCounts                       // M32: a removed leader counts itself
-	mutAnyVote                             // M33: whoever grants a vote is counted, each time
-	mutLearnerCampaigns                    // M34: a learner campaigns
-	mutLearnerCounts                       // M34: a learner's match index counts
-	mutLearnerRefuses                      // M34: who holds itself for a learner gives no vote
-	mutTermIgnored                         // M37: a higher term is ignored in answers but those to votes
-	mutProposeInTransfer                   // M38: a leader that hands over takes proposals
-	mutTransferNeverEnds                   // M38: a transfer is never given up
-	mutProbeOnce                           // M47: a lost probe is never repeated
+	mutCommitOldTerm        mutant = iota + 1 // M01: a leader commits an older term's entry by counting
+	mutVoteBeforeWrite                        // M02: votes leave before they are durable
+	mutVoteKept                               // M04: a higher term does not clear the vote
+	mutVoteCleared                            // M05: standing down within a term clears the vote
+	mutIndexBeforeTerm                        // M06: the up-to-date check looks at the length first
+	mutCommitForLast                          // M07: the up-to-date check looks at the commit index
+	mutPreVoteCounts                          // M08: granting a pre-vote enters its term
+	mutTruncateAlways                         // M09: an append cuts off what follows it even if it matches
+	mutKeepConflict                           // M10: a conflicting suffix stays
+	mutAckLast                                // M11: an answer acknowledges the follower's last index
+	mutCommitUnbounded                        // M12: an append's commit is not bounded by what it verified
+	mutBeatUnclamped                          // M13: a beat's commit is not bounded by the match index
+	mutAckAnyWrite                            // M14: any completed write releases an answer
+	mutDurableStays                           // M15: a truncation lowers no watermark
+	mutSelfBeforeWrite                        // M16: a leader counts itself before its own write
+	mutMatchMovesBack                         // M17: a late answer sets match as it says
+	mutHalfIsQuorum                           // M18: half of an even number is a majority
+	mutNewHalfOnly                            // M19: while joint only the new half counts
+	mutLeaveEarly                             // M20: the joint phase is left before it is committed
+	mutJointSkipped                           // M20: more than one voter changes without a joint phase
+	mutAdoptAtCommit                          // M21: a configuration counts when it is committed
+	mutChangeStays                            // M21: a truncated configuration stays in force
+	mutSecondChange                           // M22: a change begins while another is not committed
+	mutChangeTooEarly                         // M22: a change begins before the term's first commit
+	mutReadBeforeNoop                         // M23: reads are served before the term's first commit
+	mutReadStaleRound                         // M24: a read is confirmed by a round that began before it
+	mutEchoOldRound                           // M24: a late beat of an older term is echoed in this one
+	mutRemovedCounts                          // M32: a removed leader counts itself
+	mutAnyVote                                // M33: whoever grants a vote is counted, each time
+	mutLearnerCampaigns                       // M34: a learner campaigns
+	mutLearnerCounts                          // M34: a learner's match index counts
+	mutLearnerRefuses                         // M34: who holds itself for a learner gives no vote
+	mutTermIgnored                            // M37: a higher term is ignored in answers but those to votes
+	mutProposeInTransfer                      // M38: a leader that hands over takes proposals
+	mutTransferNeverEnds                      // M38: a transfer is never given up
+	mutProbeOnce                              // M47: a lost probe is never repeated
+	mutInstallKeepsConflict                   // M25: a snapshot leaves a conflicting tail in place
+	mutInstallDropsTail                       // M25: a snapshot drops a tail that matches
+	mutFloorWithoutTerm                       // M26: the term of the last compacted entry reads as 0
+	mutSnapshotGoesBack                       // M30: a late, older snapshot is installed
+	mutSnapshotForEver                        // M48: a failed snapshot is waited for
 )
 
 // mutantNames is indexed by mutant.
 func mutantNames() []string {
 	return []string{
 		"none",
-		mutCommitOldTerm:     "M01-commit-old-term",
-		mutVoteBeforeWrite:   "M02-vote-before-write",
-		mutVoteKept:          "M04-vote-kept",
-		mutVoteCleared:       "M05-vote-cleared",
-		mutIndexBeforeTerm:   "M06-index-before-term",
-		mutCommitForLast:     "M07-commit-for-last",
-		mutPreVoteCounts:     "M08-pre-vote-counts",
-		mutTruncateAlways:    "M09-truncate-always",
-		mutKeepConflict:      "M10-keep-conflict",
-		mutAckLast:           "M11-ack-last",
-		mutCommitUnbounded:   "M12-commit-unbounded",
-		mutBeatUnclamped:     "M13-beat-unclamped",
-		mutAckAnyWrite:       "M14-ack-any-write",
-		mutDurableStays:      "M15-durable-stays",
-		mutSelfBeforeWrite:   "M16-self-before-write",
-		mutMatchMovesBack:    "M17-match-moves-back",
-		mutHalfIsQuorum:      "M18-half-is-quorum",
-		mutNewHalfOnly:       "M19-new-half-only",
-		mutLeaveEarly:        "M20-leave-early",
-		mutJointSkipped:      "M20-joint-skipped",
-		mutAdoptAtCommit:     "M21-adopt-at-commit",
-		mutChangeStays:       "M21-change-stays",
-		mutSecondChange:      "M22-second-change",
-		mutChangeTooEarly:    "M22-change-too-early",
-		mutReadBeforeNoop:    "M23-read-before-noop",
-		mutReadStaleRound:    "M24-read-stale-round",
-		mutEchoOldRound:      "M24-echo-old-round",
-		mutRemovedCounts:     "M32-removed-counts",
-		mutAnyVote:           "M33-any-vote",
-		mutLearnerCampaigns:  "M34-learner-campaigns",
-		mutLearnerCounts:     "M34-learner-counts",
-		mutLearnerRefuses:    "M34-learner-refuses",
-		mutTermIgnored:       "M37-term-ignored",
-		mutProposeInTransfer: "M38-propose-in-transfer",
-		mutTransferNeverEnds: "M38-transfer-never-ends",
-		mutProbeOnce:         "M47-probe-once",
+		mutCommitOldTerm:        "M01-commit-old-term",
+		mutVoteBeforeWrite:      "M02-vote-before-write",
+		mutVoteKept:             "M04-vote-kept",
+		mutVoteCleared:          "M05-vote-cleared",
+		mutIndexBeforeTerm:      "M06-index-before-term",
+		mutCommitForLast:        "M07-commit-for-last",
+		mutPreVoteCounts:        "M08-pre-vote-counts",
+		mutTruncateAlways:       "M09-truncate-always",
+		mutKeepConflict:         "M10-keep-conflict",
+		mutAckLast:              "M11-ack-last",
+		mutCommitUnbounded:      "M12-commit-unbounded",
+		mutBeatUnclamped:        "M13-beat-unclamped",
+		mutAckAnyWrite:          "M14-ack-any-write",
+		mutDurableStays:         "M15-durable-stays",
+		mutSelfBeforeWrite:      "M16-self-before-write",
+		mutMatchMovesBack:       "M17-match-moves-back",
+		mutHalfIsQuorum:         "M18-half-is-quorum",
+		mutNewHalfOnly:          "M19-new-half-only",
+		mutLeaveEarly:           "M20-leave-early",
+		mutJointSkipped:         "M20-joint-skipped",
+		mutAdoptAtCommit:        "M21-adopt-at-commit",
+		mutChangeStays:          "M21-change-stays",
+		mutSecondChange:         "M22-second-change",
+		mutChangeTooEarly:       "M22-change-too-early",
+		mutReadBeforeNoop:       "M23-read-before-noop",
+		mutReadStaleRound:       "M24-read-stale-round",
+		mutEchoOldRound:         "M24-echo-old-round",
+		mutRemovedCounts:        "M32-removed-counts",
+		mutAnyVote:              "M33-any-vote",
+		mutLearnerCampaigns:     "M34-learner-campaigns",
+		mutLearnerCounts:        "M34-learner-counts",
+		mutLearnerRefuses:       "M34-learner-refuses",
+		mutTermIgnored:          "M37-term-ignored",
+		mutProposeInTransfer:    "M38-propose-in-transfer",
+		mutTransferNeverEnds:    "M38-transfer-never-ends",
+		mutProbeOnce:            "M47-probe-once",
+		mutInstallKeepsConflict: "M25-install-keeps-conflict",
+		mutInstallDropsTail:     "M25-install-drops-tail",
+		mutFloorWithoutTerm:     "M26-floor-without-term",
+		mutSnapshotGoesBack:     "M30-snapshot-goes-back",
+		mutSnapshotForEver:      "M48-snapshot-for-ever",
 	}
 }
 

@@ -44,8 +44,9 @@ type Node struct {
 	members []progress
 	self    int // position in members; -1: not a member
 
-	electionAt  Time // when to campaign, unless a leader is heard
-	leaderHeard Time // last word of the current leader
+	electionAt  Time  // when to campaign, unless a leader is heard
+	leaderHeard Time  // last word of the current leader
+	verified    Index // the log is known to equal the current leader's up to here
 	votes       tally
 	rank        rank
 
@@ -60,6 +61,8 @@ type Node struct {
 	handedOver Term // the last term in which this leader told another to campaign
 	yieldAt    Time // not before: hand over to a higher priority
 	yieldWait  Time
+	compactTo  Index // where the driver wants the log to begin
+	pinned     bool  // and a follower's snapshot holds it back
 
 	handed      Index // committed entries up to here were handed out for applying
 	flushCommit bool  // write a commit that moved alone
@@ -105,16 +108,17 @@ func New(cfg Config, log Log, hs HardState, applied Index, now Time) (*Node, err
 func (n *Node) loadLog(log Log, hs HardState, applied Index) error {
 	l := &n.log
 	l.store, l.last = log, log.LastIndex()
+	l.marks = n.cfg.Marks
+	l.base = log.FirstIndex() - 1
+	if err := l.loadTerm(&l.baseTerm, l.base); err != nil {
+		return err
+	}
 	l.keepBytes, l.unappliedMax = n.cfg.TailBytes, n.cfg.MaxUncommittedBytes
-	l.applied, l.commit, l.durable = applied, max(hs.Commit, applied, l.floor()), l.last
+	l.applied, l.commit, l.durable = applied, max(hs.Commit, applied, l.base), l.last
 	l.tail.lo, l.tail.hi = l.last+1, l.last+1
-	n.handed = max(applied, l.floor())
-	if l.last > 0 {
-		t, err := log.Term(l.last)
-		if err != nil {
-			return &StoreError{Op: "term", Index: l.last, Err: err}
-		}
-		l.lastTerm = t
+	n.handed = max(applied, l.base)
+	if err := l.loadTerm(&l.lastTerm, l.last); err != nil {
+		return err
 	}
 	switch {
 	case hs.Term < 0 || hs.Vote < 0 || hs.Commit < 0 || applied < 0:
@@ -123,8 +127,20 @@ func (n *Node) loadLog(log Log, hs HardState, applied Index) error {
 		return broken("commit %d, applied %d, but the log ends at %d: acknowledged entries are missing", hs.Commit, applied, l.last)
 	case l.lastTerm > hs.Term:
 		return broken("the log ends in term %d, but the term is %d", l.lastTerm, hs.Term)
-	case applied < l.floor():
-		return broken("applied %d, but the log begins after %d", applied, l.floor())
+	case applied < l.base:
+		return broken("applied %d, but the log begins after %d", applied, l.base)
+	}
+	return nil
+}
+
+// loadTerm reads the term of position i, 0 for position 0.
+func (l *raftLog) loadTerm(t *Term, i Index) error {
+	if i == 0 {
+		return nil
+	}
+	var err error
+	if *t, err = l.store.Term(i); err != nil {
+		return &StoreError{Op: "term", Index: i, Err: err}
 	}
 	return nil
 }
@@ -155,6 +171,10 @@ func (n *Node) Step(in Event, out *Effects) error {
 		n.onApplied(in.Applied)
 	case EventUnreachable:
 		n.onUnreachable(in.Peer, out)
+	case EventSnapshotTaken:
+		n.onSnapshotTaken(in.Snapshot, in.Keep)
+	case EventSnapshotFailed:
+		n.onSnapshotFailed(in.Peer, out)
 	case EventCampaign:
 		if n.role != raftpb.RoleLeader && n.electable() {
 			n.campaign(out)
@@ -187,6 +207,9 @@ func (n *Node) finish(out *Effects) {
 	if n.role == raftpb.RoleLeader && n.transfer.target != 0 {
 		n.driveTransfer(out)
 	}
+	if n.compactTo > n.log.base+1 {
+		n.compact(out)
+	}
 	n.handOutCommitted(out)
 	n.handOutHardState(out)
 	n.log.trim()
@@ -196,8 +219,9 @@ func (n *Node) finish(out *Effects) {
 // handOutCommitted extends out.Commit by what was committed since.
 func (n *Node) handOutCommitted(out *Effects) {
 	end := n.log.commit
-	if n.cfg.ApplyDurable {
-		end = min(end, n.log.durable)
+	if n.cfg.ApplyDurable && end > n.log.durable {
+		n.mark(MarkApplyHeldBack)
+		end = n.log.durable
 	}
 	if end <= n.handed {
 		return
@@ -229,9 +253,11 @@ func (n *Node) onTimer(out *Effects) {
 		return
 	}
 	n.expireTransfer(out)
-	if n.now >= n.electionAt && n.electable() {
-		n.campaign(out)
+	if n.now < n.electionAt || !n.electable() {
+		n.mark(MarkTimerForNothing)
+		return
 	}
+	n.campaign(out)
 }
 
 func (n *Node) nextTimer() Time {
@@ -278,6 +304,8 @@ func (n *Node) onMessage(m *Message, out *Effects) {
 		n.onTimeoutNow(m, out)
 	case MessageReadIndexAnswer:
 		n.onReadIndexAnswer(m, out)
+	case MessageSnapshot:
+		n.onSnapshot(m, out)
 	default:
 		n.onAnswer(m, out)
 	}
@@ -292,10 +320,12 @@ func (n *Node) onAnswer(m *Message, out *Effects) {
 		return
 	}
 	if i < 0 {
+		n.mark(MarkAnswerFromStranger)
 		out.fact(Fact{Kind: FactUnknownMember, Peer: m.From, Term: m.Term, Message: m.Kind})
 		return
 	}
 	if m.Term > n.term && !(n.mutated(mutTermIgnored) && m.Kind != MessageVoteAnswer) {
+		n.mark(MarkAnswerOfHigherTerm)
 		n.becomeFollower(m.Term, 0, out)
 		return
 	}
@@ -303,13 +333,15 @@ func (n *Node) onAnswer(m *Message, out *Effects) {
 	case m.Kind == MessageVoteAnswer:
 		n.onVoteAnswer(m, i, out)
 	case m.Term < n.term || n.role != raftpb.RoleLeader:
-		// Late: about a leadership that is over.
+		n.mark(MarkAnswerLate)
 	case m.Kind == MessageAppendAnswer:
 		n.onAppendAnswer(m, &n.members[i], out)
 	case m.Kind == MessageBeatAck:
 		n.onBeatAck(m, &n.members[i], out)
 	case m.Kind == MessageTimeoutNowAnswer:
 		n.onTimeoutNowAnswer(m, out)
+	case m.Kind == MessageSnapshotAnswer:
+		n.onSnapshotAnswer(m, &n.members[i], out)
 	}
 }
 
@@ -318,6 +350,12 @@ func (n *Node) onAnswer(m *Message, out *Effects) {
 // voted in it.
 func (n *Node) becomeFollower(term Term, leader NodeID, out *Effects) {
 	was := n.role
+	switch was {
+	case raftpb.RoleLeader:
+		n.mark(MarkLeaderDeposed)
+	case raftpb.RolePrecandidate, raftpb.RoleCandidate:
+		n.mark(MarkCandidateStoodDown)
+	}
 	if term > n.term {
 		n.term = term
 		if !n.mutated(mutVoteKept) {
@@ -335,6 +373,7 @@ func (n *Node) becomeFollower(term Term, leader NodeID, out *Effects) {
 		out.fact(Fact{Kind: FactRole, Term: n.term, Role: n.role, Peer: leader})
 	}
 	if was == raftpb.RoleLeader {
+		n.stopStreams(out)
 		n.endReads(out)
 		if n.change.active {
 			n.endChange(RefusalLeadershipLost, out)
@@ -390,8 +429,8 @@ func (n *Node) resetElectionTimer() {
 // where memory begins. For the driver: what Effects.Commit asks to apply. Bodies
 // are shared with the node and never written to.
 func (n *Node) Entries(dst []Entry, lo, hi Index, maxBytes int) ([]Entry, error) {
-	if lo < n.log.store.FirstIndex() || hi > n.log.last+1 {
-		return dst, broken("entries [%d, %d) wanted of [%d, %d)", lo, hi, n.log.store.FirstIndex(), n.log.last+1)
+	if lo <= n.log.base || hi > n.log.last+1 {
+		return dst, broken("entries [%d, %d) wanted of [%d, %d)", lo, hi, n.log.base+1, n.log.last+1)
 	}
 	dst = n.log.entries(dst, lo, hi, maxBytes)
 	return dst, n.log.err

@@ -107,18 +107,23 @@ func (n *Node) truncate(index Index, out *Effects) {
 	case len(out.Append) == 0:
 		if out.TruncateFrom == 0 || index < out.TruncateFrom {
 			out.TruncateFrom = index
+		} else {
+			n.mark(MarkCutWithinWrite)
 		}
 	case index <= out.AppendFrom:
+		n.mark(MarkCutOfAllUnwritten)
 		if index < out.AppendFrom || out.TruncateFrom != 0 {
 			out.TruncateFrom = index
 		}
 		out.Append = nil // messages of out may share it
 	default:
+		n.mark(MarkCutOfUnwritten)
 		out.Append = append([]Entry(nil), out.Append[:index-out.AppendFrom]...)
 	}
 	for i := range out.SendAfter {
 		g := &out.SendAfter[i]
 		if m := &g.Message; g.WriteID == id && m.Kind == MessageAppendAnswer && m.Matched >= index {
+			n.mark(MarkPromiseWithdrawn)
 			m.Status, m.Matched, m.Term = raftpb.AppendStatusStaleTerm, 0, n.term
 		}
 	}
@@ -134,11 +139,16 @@ func (n *Node) onPersisted(id, epoch uint64, out *Effects) {
 		return
 	}
 	if epoch < w.epoch {
+		n.mark(MarkWriteOvertaken)
 		out.fact(Fact{Kind: FactStaleWrite, Term: n.term})
 		return
 	}
 	if id <= w.done {
+		n.mark(MarkWriteRepeated)
 		return
+	}
+	if id > w.done+1 {
+		n.mark(MarkWritesTogether)
 	}
 	w.done = id
 	k := 0
@@ -164,6 +174,13 @@ func (n *Node) handOutHardState(out *Effects) {
 		return
 	}
 	n.flushCommit = false
+	if now.Commit != n.saved.Commit && now.Term == n.saved.Term && now.Vote == n.saved.Vote {
+		if out.WriteID == 0 {
+			n.mark(MarkCommitAlone)
+		} else {
+			n.mark(MarkCommitRodeAlong)
+		}
+	}
 	n.writes.begin(out)
 	if now.Term != n.saved.Term || now.Vote != n.saved.Vote {
 		out.MustSync = true
@@ -175,7 +192,11 @@ func (n *Node) handOutHardState(out *Effects) {
 // answer sends an answer as soon as what it says is durable: the term it carries
 // and, if gate is not 0, that write.
 func (n *Node) answer(m Message, gate uint64, out *Effects) {
-	if gate = max(gate, n.writes.termGate()); gate == 0 {
+	term := n.writes.termGate()
+	if gate == 0 && term != 0 {
+		n.mark(MarkAnswerWaitsForTerm)
+	}
+	if gate = max(gate, term); gate == 0 {
 		out.SendNow = append(out.SendNow, m)
 		return
 	}

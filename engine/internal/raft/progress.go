@@ -10,7 +10,7 @@ import "github.com/seed-814fcd60/raftwire/gen/raftpb"
 //	  v                           |
 //	Probe ------ answered ---> Replicate
 //	  |                           |
-//	  +-- entries are compacted --+--> Snapshot
+//	  +-- entries are compacted --+--> Snapshot ---- installed, or failed ---> Probe
 //
 // Probe: nobody knows where the follower's log ends, so one append goes at a time
 // (paused: it is under way) and the heartbeat timer repeats it. Replicate: appends
@@ -30,9 +30,12 @@ type progress struct {
 	lost   bool  // Probe: what was sent may be lost; a sign of life is waited for
 	heard  bool  // an append was answered since the last beat
 
-	contact  Time  // last word from it in this leadership
-	round    int64 // highest round it echoed
-	inflight inflight
+	contact Time  // last word from it in this leadership
+	round   int64 // highest round it echoed
+
+	pin         Index // Snapshot: the log stays from here on
+	streamHeard Time  // Snapshot: the last sign that the stream lives
+	inflight    inflight
 }
 
 // probe goes back to one append at a time, from next.

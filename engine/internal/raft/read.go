@@ -56,8 +56,10 @@ func (n *Node) onRead(id uint64, out *Effects) {
 			n.refuseRead(id, RefusalBusy, out)
 		}
 	case n.leader == 0:
+		n.mark(MarkReadWithoutLeader)
 		n.refuseRead(id, RefusalNotLeader, out)
 	case len(q.forwards) >= n.cfg.MaxPendingReads:
+		n.mark(MarkReadsFull)
 		n.refuseRead(id, RefusalBusy, out)
 	default:
 		q.context = (q.context + 1) & (1<<62 - 1)
@@ -74,11 +76,16 @@ func (n *Node) refuseRead(id uint64, why Refusal, out *Effects) {
 
 // onReadIndex takes a member's request for a read index.
 func (n *Node) onReadIndex(m *Message, out *Effects) {
-	if n.role == raftpb.RoleLeader && n.position(m.From) >= 0 &&
-		n.queueRead(read{from: m.From, call: m.Call, context: m.Context}, out) {
+	if n.role != raftpb.RoleLeader || n.position(m.From) < 0 {
+		n.mark(MarkReadIndexElsewhere)
+		n.refuse(m, out)
 		return
 	}
-	n.refuse(m, out)
+	if !n.queueRead(read{from: m.From, call: m.Call, context: m.Context}, out) {
+		answer := n.answerTo(m, MessageReadIndexAnswer)
+		answer.Context, answer.Busy = m.Context, true
+		n.answer(answer, 0, out)
+	}
 }
 
 // queueRead puts a read behind the others and starts a round if none is out. A
@@ -86,6 +93,7 @@ func (n *Node) onReadIndex(m *Message, out *Effects) {
 func (n *Node) queueRead(r read, out *Effects) bool {
 	q := &n.reads
 	if len(q.waiting) >= n.cfg.MaxPendingReads {
+		n.mark(MarkReadsFull)
 		return false
 	}
 	q.waiting = append(q.waiting, r)
@@ -96,11 +104,14 @@ func (n *Node) queueRead(r read, out *Effects) bool {
 	}
 	switch {
 	case !n.ownTermCommitted():
-		// advanceCommit starts the round.
+		n.mark(MarkReadBeforeFirstCommit) // advanceCommit starts the round
 	case out.round == q.round && q.round > 0 && q.out == len(q.waiting)-1:
+		n.mark(MarkReadJoinedRound)
 		n.assignRound(q.round)
 	case q.out == 0:
 		n.nextRound(out)
+	default:
+		n.mark(MarkReadWaitedForRound)
 	}
 	return true
 }
@@ -161,6 +172,7 @@ func (n *Node) onBeatAck(m *Message, p *progress, out *Effects) {
 		return
 	}
 	if p.lost {
+		n.mark(MarkLostFollowerSpoke)
 		n.sendAppend(p, 0, out)
 		p.paused, p.lost = true, false
 	}
@@ -211,25 +223,32 @@ func (n *Node) grantRead(r *read, out *Effects) {
 // onReadIndexAnswer ends a forward. Contexts are never used twice, so an answer
 // that finds its forward is about a round that began after the request.
 func (n *Node) onReadIndexAnswer(m *Message, out *Effects) {
-	q := &n.reads
+	q, found := &n.reads, false
 	for i := range q.forwards {
 		if f := q.forwards[i]; f.context == m.Context {
-			out.Reads = append(out.Reads, grantOf(f.id, m.ReadIndex))
+			n.endForward(f.id, m, out)
 			q.forwards = append(q.forwards[:i], q.forwards[i+1:]...)
+			found = true
 			break
 		}
+	}
+	if !found {
+		n.mark(MarkForwardUnknown)
 	}
 	if m.Term > n.term && n.position(m.From) >= 0 {
 		n.becomeFollower(m.Term, 0, out)
 	}
 }
 
-// grantOf is what a leader's answer says: 0 is a no.
-func grantOf(id uint64, index Index) ReadGrant {
-	if index == 0 {
-		return ReadGrant{ReadID: id, Refused: true, Why: RefusalNotLeader}
+func (n *Node) endForward(id uint64, m *Message, out *Effects) {
+	switch {
+	case m.ReadIndex != 0:
+		out.Reads = append(out.Reads, ReadGrant{ReadID: id, Index: m.ReadIndex})
+	case m.Busy:
+		n.refuseRead(id, RefusalBusy, out)
+	default:
+		n.refuseRead(id, RefusalNotLeader, out)
 	}
-	return ReadGrant{ReadID: id, Index: index}
 }
 
 // expireForwards gives up what the leader did not answer within E.
@@ -237,6 +256,7 @@ func (n *Node) expireForwards(out *Effects) {
 	q := &n.reads
 	k := 0
 	for ; k < len(q.forwards) && q.forwards[k].expires <= n.now; k++ {
+		n.mark(MarkForwardExpired)
 		n.refuseRead(q.forwards[k].id, RefusalTimeout, out)
 	}
 	if k > 0 {
@@ -247,6 +267,7 @@ func (n *Node) expireForwards(out *Effects) {
 // endForwards refuses everything that was passed on: the leader is another now.
 func (n *Node) endForwards(out *Effects) {
 	for _, f := range n.reads.forwards {
+		n.mark(MarkForwardLeaderChanged)
 		n.refuseRead(f.id, RefusalOtherLeader, out)
 	}
 	n.reads.forwards = n.reads.forwards[:0]
@@ -258,9 +279,11 @@ func (n *Node) endReads(out *Effects) {
 	for i := range q.waiting {
 		r := &q.waiting[i]
 		if r.from == 0 {
+			n.mark(MarkReadsOfDeposed)
 			n.refuseRead(r.id, RefusalLeadershipLost, out)
 			continue
 		}
+		n.mark(MarkRemoteReadsOfDeposed)
 		n.answer(Message{
 			Kind: MessageReadIndexAnswer, From: n.cfg.ID, To: r.from, Call: r.call, Term: n.term, Context: r.context,
 		}, 0, out)

@@ -21,7 +21,7 @@ func (n *Node) becomeLeader(out *Effects) {
 	n.yieldAt = max(n.yieldAt, n.now+n.cfg.ElectionTimeout)
 	for i := range n.members {
 		p := &n.members[i]
-		p.match, p.round, p.contact = 0, 0, n.now
+		p.match, p.round, p.contact, p.pin = 0, 0, n.now, 0
 		p.heard = false
 		p.probe(n.log.last + 1)
 	}
@@ -38,7 +38,9 @@ func (n *Node) becomeLeader(out *Effects) {
 func (n *Node) onPropose(proposals []Entry, out *Effects) {
 	out.Accepted, out.Refused = Span{}, n.mayPropose(proposals)
 	if out.Refused != RefusalNone {
-		if out.Refused != RefusalNotLeader {
+		if out.Refused == RefusalNotLeader {
+			n.mark(MarkProposalElsewhere)
+		} else {
 			out.fact(Fact{Kind: FactProposalRefused, Term: n.term, Index: n.log.last, Refusal: out.Refused})
 		}
 		return
@@ -68,6 +70,7 @@ func (n *Node) mayPropose(proposals []Entry) Refusal {
 		size += entrySize(e)
 	}
 	if backlog := n.log.backlog(); backlog > 0 && backlog+size > n.cfg.MaxUncommittedBytes {
+		n.mark(MarkBacklogFull)
 		return RefusalBusy
 	}
 	return RefusalNone
@@ -85,11 +88,17 @@ func (n *Node) sendToAll(out *Effects) {
 func (n *Node) sendNew(p *progress, out *Effects) {
 	switch p.state {
 	case raftpb.ProgressStateProbe:
-		if !p.paused && n.sendAppend(p, probeBytes, out) {
-			p.paused = true
+		if p.paused {
+			n.mark(MarkProbePaused)
+			return
 		}
+		p.paused = n.sendAppend(p, probeBytes, out)
 	case raftpb.ProgressStateReplicate:
-		for p.next <= n.log.last && !p.inflight.full(n.cfg.MaxInflightAppends, n.cfg.MaxInflightBytes) {
+		for p.next <= n.log.last {
+			if p.inflight.full(n.cfg.MaxInflightAppends, n.cfg.MaxInflightBytes) {
+				n.mark(MarkWindowFull)
+				return
+			}
 			if !n.sendAppend(p, n.cfg.MaxAppendBytes, out) {
 				return
 			}
@@ -107,11 +116,7 @@ func (n *Node) sendAppend(p *progress, maxBytes int, out *Effects) bool {
 	}
 	var ok bool
 	if m.PrevTerm, ok = n.log.term(m.PrevIndex); !ok {
-		if p.state != raftpb.ProgressStateSnapshot {
-			p.state = raftpb.ProgressStateSnapshot
-			p.inflight.reset()
-			out.fact(Fact{Kind: FactSnapshotNeeded, Term: n.term, Peer: p.id, Index: p.next})
-		}
+		n.needSnapshot(p, out)
 		return false
 	}
 	if maxBytes > 0 {
@@ -145,10 +150,12 @@ func (n *Node) entriesFor(lo Index, maxBytes int, out *Effects) []Entry {
 		return nil
 	}
 	if len(out.Append) > 0 && lo >= out.AppendFrom {
+		n.mark(MarkEntriesOfThisWrite)
 		from, hi := lo-out.AppendFrom, n.log.tail.fit(lo, n.log.last+1, maxBytes)
 		return out.Append[from : hi-out.AppendFrom : hi-out.AppendFrom]
 	}
 	if s := &out.shared; s.lo == lo && s.maxBytes == maxBytes && s.last == n.log.last && s.epoch == n.writes.epoch {
+		n.mark(MarkEntriesShared)
 		return s.entries
 	}
 	start := len(out.arena)
@@ -172,6 +179,7 @@ func (n *Node) onAppendAnswer(m *Message, p *progress, out *Effects) {
 	case raftpb.AppendStatusLogMismatch:
 		n.mismatched(p, m, out)
 	default:
+		n.mark(MarkFollowerBusy)
 		// It cannot take entries now. Ask again with the next beat.
 		if p.state == raftpb.ProgressStateReplicate {
 			p.probe(p.next)
@@ -202,12 +210,18 @@ func (n *Node) matched(p *progress, match Index, out *Effects) {
 	p.match = max(p.match, match)
 	p.next = max(p.next, p.match+1)
 	p.inflight.free(p.match)
-	if p.state != raftpb.ProgressStateReplicate && p.match+1 >= n.log.store.FirstIndex() {
+	if p.state == raftpb.ProgressStateSnapshot && p.match >= n.log.base {
+		n.mark(MarkSnapshotOvertaken)
+		n.stopStream(p, out)
+	}
+	if p.state != raftpb.ProgressStateReplicate && p.match >= n.log.base {
 		p.replicate()
 		out.fact(Fact{Kind: FactReplicate, Term: n.term, Peer: p.id, Index: p.match})
 	}
 	if advanced {
 		n.advanceCommit(out)
+	} else {
+		n.mark(MarkAckLate)
 	}
 	n.sendNew(p, out)
 }
@@ -217,16 +231,21 @@ func (n *Node) matched(p *progress, match Index, out *Effects) {
 func (n *Node) mismatched(p *progress, m *Message, out *Effects) {
 	switch {
 	case m.PrevIndex <= p.match:
+		n.mark(MarkRefusalLate)
 		return
 	case p.state == raftpb.ProgressStateProbe && m.PrevIndex != p.next-1:
+		n.mark(MarkRefusalOfOtherProbe)
 		return
 	case p.state == raftpb.ProgressStateSnapshot:
 		return
 	}
+	if p.state == raftpb.ProgressStateReplicate {
+		n.mark(MarkRefusalInStream)
+	}
 	// The highest position of ours that can equal the follower's at its hint or
 	// below. It is below PrevIndex, whatever the follower says: probing ends.
 	high := min(m.ConflictIndex, m.PrevIndex-1, n.log.last)
-	low := max(p.match, min(n.log.floor(), high))
+	low := max(p.match, min(n.log.base, high))
 	hint := n.log.lastWithTerm(low, max(high, low), m.ConflictTerm)
 	p.probe(hint + 1)
 	out.fact(Fact{Kind: FactProbe, Term: n.term, Peer: p.id, Index: p.next})
@@ -256,7 +275,11 @@ func (n *Node) advanceCommit(out *Effects) {
 		}
 	}
 	i := Index(n.voters.reached(&n.scratch))
-	if i <= n.log.commit || (i < n.termStart && !n.mutated(mutCommitOldTerm)) {
+	if i <= n.log.commit {
+		return
+	}
+	if i < n.termStart && !n.mutated(mutCommitOldTerm) {
+		n.mark(MarkOldTermNotCounted)
 		return
 	}
 	first := n.log.commit < n.termStart
@@ -274,10 +297,15 @@ func (n *Node) onUnreachable(peer NodeID, out *Effects) {
 	}
 	i := n.position(peer)
 	if n.role != raftpb.RoleLeader || i < 0 || i == n.self {
+		n.mark(MarkPeerOfFollowerLost)
 		return
 	}
 	p := &n.members[i]
-	if p.state == raftpb.ProgressStateReplicate {
+	switch p.state {
+	case raftpb.ProgressStateProbe:
+		n.mark(MarkProbeLost)
+	case raftpb.ProgressStateReplicate:
+		n.mark(MarkStreamLost)
 		p.probe(p.next)
 		out.fact(Fact{Kind: FactProbe, Term: n.term, Peer: p.id, Index: p.next})
 	}
@@ -292,10 +320,12 @@ func (n *Node) leaderTimer(out *Effects) {
 	if !n.cfg.DisableCheckQuorum && n.now >= n.quorumAt {
 		heard := n.quorumHeard()
 		if n.now-heard >= n.cfg.ElectionTimeout {
+			n.mark(MarkQuorumLost)
 			out.fact(Fact{Kind: FactQuorumLost, Term: n.term})
 			n.becomeFollower(n.term, 0, out)
 			return
 		}
+		n.mark(MarkQuorumHeardSince)
 		n.quorumAt = heard + n.cfg.ElectionTimeout
 	}
 	if n.now < n.beatAt {
@@ -320,7 +350,14 @@ func (n *Node) leaderTimer(out *Effects) {
 // arrived. It carries no entries; a follower that only has a slow disk answers
 // when that is done, and nothing was sent twice.
 func (n *Node) ask(p *progress, out *Effects) {
+	if p.state == raftpb.ProgressStateSnapshot {
+		n.watchStream(p, out)
+		return
+	}
 	waiting := p.state == raftpb.ProgressStateReplicate && p.inflight.count > 0 && !p.heard
+	if waiting {
+		n.mark(MarkStreamAsked)
+	}
 	if waiting || (p.state == raftpb.ProgressStateProbe && !n.mutated(mutProbeOnce)) {
 		n.sendAppend(p, 0, out)
 		p.paused, p.lost = p.state == raftpb.ProgressStateProbe, false

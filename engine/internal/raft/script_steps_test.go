@@ -116,15 +116,6 @@ func (s *stage) elect() {
 	s.printf("%d leads term %d, last %d, commit %d\n", a.id, a.node.term, a.node.log.last, a.node.log.commit)
 }
 
-// compact drops the log of a node's disk up to an index: compact 1 upto=5.
-func (s *stage) compact(a *actor) {
-	upto := Index(s.value("upto", 0))
-	a.log.floor, _ = a.log.Term(upto)
-	a.log.entries = a.log.entries[upto-a.log.first+1:]
-	a.log.first = upto + 1
-	a.node.log.tail.drop(upto + 1)
-}
-
 // partition cuts or heals links: cut 1 2 (both ways), cut 1 2 one-way, heal.
 func (s *stage) partition() {
 	if s.d.Cmd == "heal" {
@@ -221,6 +212,9 @@ func (s *stage) show(a *actor) {
 		if h := out.HardState; h != nil {
 			text += fmt.Sprintf(": term %d vote %d commit %d", h.Term, h.Vote, h.Commit)
 		}
+		if i := out.Install; i != nil {
+			text += fmt.Sprintf(", install %d/%d", i.Index, i.Term)
+		}
 		if out.TruncateFrom > 0 {
 			text += fmt.Sprintf(", truncate from %d", out.TruncateFrom)
 		}
@@ -238,6 +232,7 @@ func (s *stage) show(a *actor) {
 	for i := range out.SendAfter {
 		say("after %d: %s", out.SendAfter[i].WriteID, scriptMessage(&out.SendAfter[i].Message))
 	}
+	s.showMore(out, say)
 	if !out.Commit.Empty() {
 		say("commit [%d, %d)", out.Commit.Lo, out.Commit.Hi)
 	}
@@ -265,9 +260,9 @@ func factText(f Fact) string {
 		text += fmt.Sprintf(" to %d: %v", f.Peer, f.Reason)
 	case FactInvalidMessage, FactUnknownMember:
 		text += fmt.Sprintf(" from %d: %v", f.Peer, f.Message)
-	case FactProbe, FactReplicate, FactSnapshotNeeded, FactAppendRefused:
+	case FactProbe, FactReplicate, FactSnapshotNeeded, FactSnapshotFailed, FactAppendRefused:
 		text += fmt.Sprintf(" %d at %d", f.Peer, f.Index)
-	case FactTruncated, FactConfiguration:
+	case FactTruncated, FactConfiguration, FactSnapshotInstalled:
 		text += fmt.Sprintf(" from %d", f.Index)
 	}
 	return text
@@ -337,6 +332,13 @@ func scriptMessage(m *Message) string {
 		text += fmt.Sprintf(" round=%d", m.Round)
 	case MessageReadIndexAnswer:
 		text += fmt.Sprintf(" index=%d", m.ReadIndex)
+	case MessageSnapshot:
+		text += fmt.Sprintf(" %d/%d", m.Snapshot.Index, m.Snapshot.Term)
+		if m.Done {
+			text += " done"
+		}
+	case MessageSnapshotAnswer:
+		text += fmt.Sprintf(" %v matched=%d", m.SnapshotStatus, m.Matched)
 	}
 	return text
 }

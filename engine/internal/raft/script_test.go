@@ -68,7 +68,8 @@ type actor struct {
 	applied Index
 	boot    uint64
 	timer   Time
-	held    bool // effects of several steps are carried out together
+	held    bool      // effects of several steps are carried out together
+	image   *Snapshot // the newest snapshot on the disk
 }
 
 func (s *stage) printf(format string, args ...any) { fmt.Fprintf(&s.out, format, args...) }
@@ -117,6 +118,10 @@ func (s *stage) command() {
 		s.start(s.actor())
 	case "compact":
 		s.compact(s.actor())
+	case "stream":
+		s.stream(s.actor())
+	case "stream-failed":
+		s.step(s.actor(), Event{Kind: EventSnapshotFailed, Peer: NodeID(s.value("to", 0))})
 	case "cut", "heal":
 		s.partition()
 	case "status":
@@ -178,6 +183,7 @@ func (s *stage) addNodes() {
 			MaxUncommittedBytes: int(s.value("uncommitted-bytes", 0)),
 			MaxPendingReads:     int(s.value("reads", 0)),
 			TailBytes:           int(s.value("tail-bytes", 0)),
+			MaxPinnedEntries:    int(s.value("pinned", 0)),
 			ApplyDurable:        s.flag("apply-durable"),
 			DisablePreVote:      s.flag("no-pre-vote"),
 			DisableCheckQuorum:  s.flag("no-check-quorum"),
@@ -205,11 +211,18 @@ func (s *stage) crash(a *actor) {
 		a.store(w)
 	}
 	a.node, a.queued, a.applied, a.commit = nil, nil, 0, 0
+	if a.image != nil {
+		a.applied, a.commit = a.image.Index, a.image.Index // restored from its image
+	}
 }
 
 func (a *actor) store(w diskWrite) {
 	if w.hs != nil {
 		a.hs = *w.hs
+	}
+	if w.install != nil {
+		a.log.install(w.install)
+		a.image = w.install
 	}
 	a.log.store(w.truncate, w.from, w.entries)
 }
@@ -237,7 +250,7 @@ func (s *stage) carryOut(a *actor) {
 	a.held = false
 	s.show(a)
 	if out.WriteID != 0 {
-		w := diskWrite{id: out.WriteID, epoch: out.Epoch, truncate: out.TruncateFrom, from: out.AppendFrom}
+		w := diskWrite{id: out.WriteID, epoch: out.Epoch, install: out.Install, truncate: out.TruncateFrom, from: out.AppendFrom}
 		w.entries = slices.Clone(out.Append)
 		if out.HardState != nil {
 			hs := *out.HardState
@@ -252,9 +265,13 @@ func (s *stage) carryOut(a *actor) {
 		i := slices.IndexFunc(a.queued, func(w diskWrite) bool { return w.id == g.WriteID })
 		a.queued[i].gated = append(a.queued[i].gated, g.Message)
 	}
+	if out.Install != nil {
+		a.commit = out.Install.Index
+	}
 	if !out.Commit.Empty() {
 		a.commit = out.Commit.Hi - 1
 	}
+	a.log.compact(out.CompactTo)
 	a.timer = out.NextTimer
 	out.Reset()
 }

@@ -42,7 +42,7 @@ type MemberStatus struct {
 func (n *Node) Status() Status {
 	s := Status{
 		ID: n.cfg.ID, Role: n.role, Term: n.term, Vote: n.vote, Leader: n.leader,
-		First: n.log.store.FirstIndex(), Last: n.log.last, Durable: n.log.durable,
+		First: n.log.base + 1, Last: n.log.last, Durable: n.log.durable,
 		Commit: n.log.commit, Applied: n.log.applied, Tail: n.Tail(),
 		Configuration: n.conf, ConfigurationIndex: n.inForce().Index,
 		Changing: n.change.active, TransferTo: n.transfer.target, PendingReads: len(n.reads.waiting) + len(n.reads.forwards),
@@ -80,7 +80,7 @@ type Glance struct {
 func (n *Node) Glance() Glance {
 	return Glance{
 		Role: n.role, Term: n.term, Vote: n.vote,
-		First: n.log.store.FirstIndex(), Last: n.log.last, Durable: n.log.durable,
+		First: n.log.base + 1, Last: n.log.last, Durable: n.log.durable,
 		Commit: n.log.commit, Applied: n.log.applied, LastTerm: n.log.lastTerm,
 		ConfigIndex: n.changes[len(n.changes)-1].Index,
 	}

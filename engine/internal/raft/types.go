@@ -58,16 +58,21 @@ type EventKind uint8
 
 // The inputs of a node.
 const (
-	EventTimer       EventKind = iota + 1 // Now has reached the NextTimer asked for (earlier is harmless)
-	EventMessage                          // Message arrived
-	EventPropose                          // a client proposes Proposals (Kind, Body and Crc32c set)
-	EventRead                             // a client wants to read; ReadID names the request
-	EventPersisted                        // the write {WriteID, Epoch} is durable, and all before it
-	EventApplied                          // the state machine has applied everything up to Applied
-	EventUnreachable                      // what was sent to Peer since its last answer may be lost
-	EventCampaign                         // start an election now (tests, operators)
-	EventChange                           // an operator wants Change; RequestID names the request
-	EventTransfer                         // Peer shall lead instead (0: whoever is best); RequestID names the request
+	EventTimer          EventKind = iota + 1 // Now has reached the NextTimer asked for (earlier is harmless)
+	EventMessage                             // Message arrived
+	EventPropose                             // a client proposes Proposals (Kind, Body and Crc32c set)
+	EventRead                                // a client wants to read; ReadID names the request
+	EventPersisted                           // the write {WriteID, Epoch} is durable, and all before it
+	EventApplied                             // the state machine has applied everything up to Applied
+	EventUnreachable                         // what was sent to Peer since its last answer may be lost
+	EventCampaign                            // start an election now (tests, operators)
+	EventChange                              // an operator wants Change; RequestID names the request
+	EventTransfer                            // Peer shall lead instead (0: whoever is best); RequestID names the request
+	EventSnapshotTaken                       // a snapshot of this node's own state machine, Snapshot, is durable; the log before Keep may go
+	EventSnapshotFailed                      // the stream that Effects.Snapshots asked for, to Peer, ended without an INSTALLED
+	EventWake                                // Peer was started anew, or somebody wants this node awake: a sleeping group wakes
+	EventDiskStalled                         // the node's writes hang for longer than the driver's bound
+	EventDiskOK                              // they complete again
 )
 
 // Event is one input. Which fields count depends on Kind. The node keeps nothing
@@ -85,6 +90,8 @@ type Event struct {
 	Peer      NodeID
 	Change    *ChangeRequest // read only during the Step
 	RequestID uint64         // of EventChange and EventTransfer: comes back in the answer
+	Snapshot  *Snapshot
+	Keep      Index
 }
 
 // MessageKind names the RPC and its direction.
@@ -102,10 +109,12 @@ const (
 	MessageReadIndexAnswer
 	MessageTimeoutNow       // the leader hands over: campaign at once
 	MessageTimeoutNowAnswer // Granted: the receiver campaigns, in Term
+	MessageSnapshot         // what a leader's snapshot stream says of itself: see Message.Done
+	MessageSnapshotAnswer
 )
 
 // messageKinds is one more than the last of them.
-const messageKinds = MessageTimeoutNowAnswer + 1
+const messageKinds = MessageSnapshotAnswer + 1
 
 // Message is a request or an answer. Its fields carry the names of raft.thrift;
 // those that do not belong to Kind are zero. It is a value: no allocation but
@@ -143,6 +152,45 @@ type Message struct {
 	// ReadIndex and its answer.
 	Context   int64
 	ReadIndex Index // 0 in an answer: refused, this node does not lead
+	Busy      bool  // in a refusal: this node leads, and too many reads wait
+
+	// Beat and its acknowledgement.
+	Quiesce bool // the leader has nothing to do: sleep, if you have neither
+	Wake    bool // in the acknowledgement: this node does not sleep
+
+	// Snapshot and its answer. The driver gives the core one MessageSnapshot, From the
+	// leader, when a stream begins and whenever it likes while it goes on: they are a
+	// sign of life, and the answer tells whether the stream is still wanted. The last
+	// one has Done: the image is complete, verified and durable here, and if the core
+	// answers by Effects.Install it becomes this node's state. The leader's driver gives
+	// its core each answer that the follower's sends it.
+	//
+	//	OK         go on; Matched is 0
+	//	INSTALLED  over: the follower matches up to Matched (0: it does not say how far, see Config.DoubtFrom)
+	//	REJECTED   over: Term is newer, or the snapshot cannot be
+	Snapshot       *Snapshot // of a request: index and term always, the rest with Done
+	Done           bool
+	SnapshotStatus raftpb.SnapshotStatus
+}
+
+// Snapshot says what a snapshot holds: the state after the entry at Index, whose
+// term is Term, and the configuration in force there, of the entry
+// ConfigurationIndex. It is a description; the image is the driver's. The core does
+// not change it, and keeps its Configuration.
+type Snapshot struct {
+	Index              Index
+	Term               Term
+	Configuration      Configuration
+	ConfigurationIndex Index // <= Index; 0: the initial configuration
+}
+
+// SnapshotAsk is a leader's wish about the snapshot stream to Peer. Ask again means
+// nothing new: a stream that runs goes on, one that broke off resumes.
+type SnapshotAsk struct {
+	Peer  NodeID
+	Stop  bool  // Peer needs none any more, or this node leads no more
+	Term  Term  // of the leader: what its stream says
+	Index Index // the least that is of use: a snapshot up to here or further, of what is applied
 }
 
 // Gated is a message that promises something about the write WriteID: it leaves
@@ -192,6 +240,14 @@ type Fact struct {
 // A Gated message may name this write or an earlier one; if that has completed
 // by the time the driver carries the Effects out, the message leaves at once.
 //
+// The write is done in the order of its fields: Install before TruncateFrom before
+// Append. With Install, what the log has up to Install.Index goes; what it has
+// behind stays if its entry at Install.Index is of Install.Term, otherwise all goes.
+// The state machine is restored from the image after everything committed that was
+// handed out earlier is applied, and before anything of later Effects; then
+// EventApplied tells Install.Index. A restart that finds Install in the log restores
+// the image before New.
+//
 //	driver                                          disk             network
 //	  | WriteID{HardState, TruncateFrom, Append} --> |                  |
 //	  | SendNow ---------------------------------------------------->   |
@@ -202,6 +258,7 @@ type Effects struct {
 	Epoch        uint64     // raised by every truncation; comes back in EventPersisted
 	HardState    *HardState // points into the Effects; nil: unchanged
 	MustSync     bool       // false: only the commit moved, no sync is owed for it
+	Install      *Snapshot  // this node's state is from now on that of the received snapshot; nil: no change
 	TruncateFrom Index      // entries from here on are replaced by Append; 0: none
 	Append       []Entry    // contiguous, from AppendFrom
 	AppendFrom   Index
@@ -217,6 +274,19 @@ type Effects struct {
 	Transfers []TransferAnswer
 	Facts     []Fact
 	NextTimer Time
+
+	// CompactTo allows the log before it to be dropped, lazily and without a sync; 0:
+	// nothing new. The core does not read it any more. It is never above what
+	// EventSnapshotTaken offered, and stays below while a follower installs a snapshot.
+	CompactTo Index
+	Snapshots []SnapshotAsk // to start or stop streams; in order
+	// Repaired says that this node's doubts are over, and everything that makes it so is
+	// durable: the driver may clear the store's mark (see Config.DoubtFrom).
+	Repaired bool
+	// LeaseUntil is until when reads may be served without a round, from what is applied
+	// at the moment of the read; 0: not at all. It is the state after the step, not a
+	// change. The caller compares it with the driver's clock before and after the read.
+	LeaseUntil Time
 
 	hardState HardState
 	arena     []Entry       // entries of messages that are not in Append
@@ -244,6 +314,7 @@ func (out *Effects) Reset() {
 		Reads:     emptied(out.Reads),
 		Changes:   emptied(out.Changes),
 		Transfers: emptied(out.Transfers),
+		Snapshots: emptied(out.Snapshots),
 		Facts:     emptied(out.Facts),
 		arena:     emptied(out.arena),
 	}

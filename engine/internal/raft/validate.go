@@ -37,6 +37,23 @@ func (n *Node) checkMessage(m *Message) string {
 		if m.Term == 0 {
 			return "term"
 		}
+	case MessageSnapshot:
+		return checkSnapshot(m)
+	}
+	return ""
+}
+
+// checkSnapshot: a snapshot is of something, and of nothing newer than its leader;
+// one that is to be installed says who is in the group.
+func checkSnapshot(m *Message) string {
+	s := m.Snapshot
+	switch {
+	case s == nil || m.Term == 0 || s.Index <= 0 || s.Index > maxIndex || s.Term <= 0 || s.Term > m.Term:
+		return "snapshot"
+	case s.ConfigurationIndex < 0 || s.ConfigurationIndex > s.Index:
+		return "configuration index"
+	case m.Done && (len(s.Configuration.Incoming) == 0 || checkConfiguration(&s.Configuration) != nil):
+		return "configuration"
 	}
 	return ""
 }
@@ -88,6 +105,10 @@ func (n *Node) refuse(m *Message, out *Effects) {
 		n.answer(n.answerTo(m, MessageBeatAck), 0, out)
 	case MessageTimeoutNow:
 		n.answer(n.answerTo(m, MessageTimeoutNowAnswer), 0, out)
+	case MessageSnapshot:
+		answer := n.answerTo(m, MessageSnapshotAnswer)
+		answer.SnapshotStatus = raftpb.SnapshotStatusRejected
+		n.answer(answer, 0, out)
 	case MessageReadIndex:
 		answer := n.answerTo(m, MessageReadIndexAnswer)
 		answer.Context = m.Context
