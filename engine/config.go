@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/codec"
+	"github.com/seed-814fcd60/raftwire/engine/internal/session"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 	"github.com/seed-814fcd60/raftwire/transport"
 	"github.com/seed-814fcd60/raftwire/wal"
@@ -83,6 +84,18 @@ type Config struct {
 	// MaxUncommittedBytes bounds the entries of a group that are not committed yet;
 	// over it, Propose returns ErrBusy. 1 MiB to 1 GiB, default 64 MiB.
 	MaxUncommittedBytes int
+	// MaxSessions bounds the sessions of a group; one more takes the place of the least
+	// recently used, by log position. The limits of sessions count for a group as soon
+	// as its leader opens a session, on all members alike. 1 to 65,536, default 4,096.
+	MaxSessions int
+	// SessionWindow is how many commands a session may have open. 1 to 16,384, default 1,024.
+	SessionWindow int
+	// MaxSessionTableBytes bounds what a group keeps of its sessions, results included;
+	// over it, the least recently used go. 4 MiB to 1 GiB, default 64 MiB.
+	MaxSessionTableBytes int
+	// MaxSessionResultBytes bounds a result that is kept for retries: who retries a
+	// command with a longer one gets an AppliedError. At most 16,000,000, default 64 KiB.
+	MaxSessionResultBytes int
 	// SegmentBytes is the size of a log segment file. Default 64 MiB.
 	SegmentBytes int64
 	// Workers is the number of goroutines that groups are spread over. Default:
@@ -110,6 +123,10 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxCommandBytes, maxFrameBytes-64<<10)
 	setDefault(&c.MaxInboxBytes, 64<<20)
 	setDefault(&c.MaxUncommittedBytes, 64<<20)
+	setDefault(&c.MaxSessions, 4096)
+	setDefault(&c.SessionWindow, 1024)
+	setDefault(&c.MaxSessionTableBytes, 64<<20)
+	setDefault(&c.MaxSessionResultBytes, 64<<10)
 	setDefault(&c.SegmentBytes, 64<<20)
 	setDefault(&c.Workers, defaultWorkers())
 	if c.Logger == nil {
@@ -157,6 +174,12 @@ func (c *Config) validate() error {
 	check(1<<20 <= c.MaxInboxBytes && c.MaxInboxBytes <= 1<<30, "MaxInboxBytes: %d, want 1 MiB to 1 GiB", c.MaxInboxBytes)
 	check(1<<20 <= c.MaxUncommittedBytes && c.MaxUncommittedBytes <= 1<<30,
 		"MaxUncommittedBytes: %d, want 1 MiB to 1 GiB", c.MaxUncommittedBytes)
+	check(1 <= c.MaxSessions && c.MaxSessions <= session.MaxSessions, "MaxSessions: %d, want 1 to %d", c.MaxSessions, session.MaxSessions)
+	check(1 <= c.SessionWindow && c.SessionWindow <= session.MaxWindow, "SessionWindow: %d, want 1 to %d", c.SessionWindow, session.MaxWindow)
+	check(session.MinTableBytes <= c.MaxSessionTableBytes && c.MaxSessionTableBytes <= session.MaxTableBytes,
+		"MaxSessionTableBytes: %d, want 4 MiB to 1 GiB", c.MaxSessionTableBytes)
+	check(1 <= c.MaxSessionResultBytes && c.MaxSessionResultBytes <= 16_000_000,
+		"MaxSessionResultBytes: %d, want 1 to 16000000", c.MaxSessionResultBytes)
 	check(c.Workers >= 1 && c.Workers <= 256, "Workers: %d, want 1 to 256", c.Workers)
 	for id, addr := range c.Dial {
 		check(id >= 1 && addr != "", "Dial: node %d at %q", id, addr)
@@ -180,6 +203,9 @@ type GroupConfig struct {
 	Members []Member
 	// Machine is what the group replicates. Required.
 	Machine StateMachine
+	// OnApplyError is what becomes of the group when the machine returns an error from
+	// Apply. The same on all members. Default Halt.
+	OnApplyError ApplyPolicy
 }
 
 func (c *GroupConfig) validate(self NodeID) error {
@@ -191,6 +217,9 @@ func (c *GroupConfig) validate(self NodeID) error {
 	}
 	check(c.ID >= 1, "ID: %d, want at least 1", c.ID)
 	check(c.Machine != nil, "Machine: nil")
+	check(c.OnApplyError <= Skip, "OnApplyError: %d is not known", c.OnApplyError)
+	_, disk := c.Machine.(DiskStateMachine)
+	check(!disk || c.OnApplyError != Skip, "OnApplyError: a machine on disk cannot skip")
 	seen := map[NodeID]bool{}
 	for _, m := range c.Members {
 		check(m.ID >= 1, "Members: id %d, want at least 1", m.ID)

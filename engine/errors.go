@@ -18,6 +18,11 @@ var (
 	// ErrIndeterminate is matched by every error after which the command may or may
 	// not take effect. Retry only what is harmless to do twice.
 	ErrIndeterminate = errors.New("engine: outcome unknown")
+	// ErrSessionExpired says that the session was closed, or that a newer one took its
+	// place: the command was not applied by this attempt, and never will be in this
+	// session. When it follows an attempt whose outcome is open, the error matches
+	// ErrIndeterminate too.
+	ErrSessionExpired = errors.New("engine: session expired")
 	// ErrExists says that the host runs a group of that id.
 	ErrExists = errors.New("engine: group is running")
 )
@@ -62,6 +67,50 @@ func (e *FailedError) Error() string {
 }
 
 func (e *FailedError) Unwrap() error { return e.Cause }
+
+// SerialError says that a command of a session had a serial outside of the session's
+// window: it was not applied by this attempt. A serial below First was applied before, and
+// its answer acknowledged; one above Last comes too early.
+type SerialError struct {
+	Session, Serial int64
+	First, Last     int64 // the serials accepted
+}
+
+func (e *SerialError) Error() string {
+	return fmt.Sprintf("engine: session %d: serial %d is outside of %d to %d", e.Session, e.Serial, e.First, e.Last)
+}
+
+// AppliedError says that the command was applied, once, and that its result cannot be
+// told: Cause says why. Do not retry.
+type AppliedError struct {
+	Index Index
+	Term  Term
+	Cause error
+}
+
+func (e *AppliedError) Error() string {
+	return fmt.Sprintf("engine: applied at %d, without a result: %v", e.Index, e.Cause)
+}
+
+// Unwrap returns the cause.
+func (e *AppliedError) Unwrap() error { return e.Cause }
+
+var errResultNotKept = errors.New("the session table did not keep it")
+
+// ApplyError says that the state machine returned an error for the command, which was
+// left out: it had no effect (see Skip).
+type ApplyError struct {
+	Index Index
+	Term  Term
+	Cause error
+}
+
+func (e *ApplyError) Error() string {
+	return fmt.Sprintf("engine: command %d skipped: %v", e.Index, e.Cause)
+}
+
+// Unwrap returns the cause.
+func (e *ApplyError) Unwrap() error { return e.Cause }
 
 // indeterminate marks a cause as one that leaves the outcome open.
 type indeterminate struct{ cause error }

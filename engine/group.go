@@ -14,7 +14,7 @@ type Group struct {
 	host      *Host
 	id        GroupID
 	group     *runtime.Group
-	machine   StateMachine
+	machine   *machine
 	addresses map[NodeID]string // fixed at Start
 }
 
@@ -49,6 +49,8 @@ type Status struct {
 	Err error
 	// Peers is what the leader knows of the others; empty on other members.
 	Peers []PeerStatus
+	// ApplyFault is the last error that the machine returned from Apply; nil: none.
+	ApplyFault *ApplyFault
 }
 
 // PeerStatus is the leader's view of another member.
@@ -69,7 +71,7 @@ func (g *Group) Status() (Status, error) {
 	}
 	out := Status{
 		Group: g.id, Node: g.host.cfg.Node, Role: s.Role, Term: s.Term, Vote: s.Vote, Leader: s.Leader,
-		First: s.First, Last: s.Last, Commit: s.Commit, Applied: g.Applied(),
+		First: s.First, Last: s.Last, Commit: s.Commit, Applied: g.Applied(), ApplyFault: g.machine.fault.Load(),
 	}
 	for _, m := range s.Configuration.Incoming {
 		out.Members = append(out.Members, Member{m.ID, m.Address})

@@ -146,7 +146,11 @@ func (h *Host) start(ctx context.Context, c GroupConfig, lived bool) (*Group, er
 			return nil, err
 		}
 	}
-	g := &Group{host: h, id: c.ID, machine: c.Machine, addresses: map[NodeID]string{}}
+	m, applied, err := newMachine(&c)
+	if err != nil {
+		return nil, err
+	}
+	g := &Group{host: h, id: c.ID, machine: m, addresses: map[NodeID]string{}}
 	for _, m := range conf.Incoming {
 		g.addresses[m.ID] = m.Address
 		if m.ID != h.cfg.Node {
@@ -154,11 +158,14 @@ func (h *Host) start(ctx context.Context, c GroupConfig, lived bool) (*Group, er
 		}
 	}
 	stored := h.log.Group(c.ID).HardState()
+	core := h.coreConfig(c.ID, conf)
+	core.ApplyDurable = m.disk != nil
 	g.group, err = h.rt.Start(runtime.GroupConfig{
 		ID:       c.ID,
-		Raft:     h.coreConfig(c.ID, conf),
+		Raft:     core,
+		Applied:  applied,
 		Hard:     raft.HardState{Term: stored.Term, Vote: stored.Vote, Commit: stored.Commit},
-		Machine:  &machine{sm: c.Machine},
+		Machine:  m,
 		Observer: observer{h},
 	})
 	return g, err

@@ -19,9 +19,18 @@ func (g *Group) Propose(ctx context.Context, cmd []byte) (Result, error) {
 	if err := ctx.Err(); err != nil {
 		return Result{}, fmt.Errorf("engine: propose: %w", err)
 	}
+	if err := g.tooLarge(cmd); err != nil {
+		return Result{}, err
+	}
+	return g.await(ctx, raftpb.EntryKindCommand, g.host.memory.encodePayload(&raftpb.Payload{Command: cmd}))
+}
+
+// await proposes an entry and waits until it is applied. It is not proposed twice: who
+// cannot tell whether it was applied must not send it again.
+func (g *Group) await(ctx context.Context, kind raftpb.EntryKind, body []byte) (Result, error) {
 	p := g.host.memory.proposal()
 	p.group = g
-	if err := g.propose(cmd, p); err != nil {
+	if err := g.submit(kind, body, p); err != nil {
 		g.host.memory.recycle(p)
 		return Result{}, err
 	}
@@ -43,15 +52,26 @@ func (g *Group) Propose(ctx context.Context, cmd []byte) (Result, error) {
 // the outcome is known, on a goroutine of the engine that it must not block. When
 // ProposeAsync returns an error, nothing was queued and done does not run.
 func (g *Group) ProposeAsync(cmd []byte, done func(Result, error)) error {
-	return g.propose(cmd, &proposal{group: g, callback: done})
+	return g.propose(&raftpb.Payload{Command: cmd}, &proposal{group: g, callback: done})
 }
 
-func (g *Group) propose(cmd []byte, p *proposal) error {
+func (g *Group) tooLarge(cmd []byte) error {
 	if len(cmd) > g.host.cfg.MaxCommandBytes {
 		return ErrTooLarge
 	}
-	body := g.host.memory.encodePayload(cmd)
-	kind := raftpb.EntryKindCommand
+	return nil
+}
+
+// propose queues a command, in a session or without, and completes p.
+func (g *Group) propose(payload *raftpb.Payload, p *proposal) error {
+	if err := g.tooLarge(payload.Command); err != nil {
+		return err
+	}
+	return g.submit(raftpb.EntryKindCommand, g.host.memory.encodePayload(payload), p)
+}
+
+// submit queues an entry and completes p when it is applied.
+func (g *Group) submit(kind raftpb.EntryKind, body []byte, p *proposal) error {
 	e := raft.Entry{Kind: kind, Body: body, Crc32c: wal.EntryChecksum(kind, body)}
 	if err := g.group.Propose(e, p); err != nil {
 		return refused(err)
@@ -105,13 +125,13 @@ type chunk struct{ free []byte }
 const (
 	chunkBytes      = 64 << 10
 	chunkMaxCommand = 8 << 10 // a larger one gets memory of its own
-	payloadOverhead = 16      // bytes around a command in a Payload, at most
+	payloadOverhead = 64      // bytes around a command in a Payload, at most
 )
 
-// encodePayload encodes cmd as the body of an entry: once, for the disk and the
+// encodePayload encodes a command as the body of an entry: once, for the disk and the
 // wire of every member.
-func (m *memory) encodePayload(cmd []byte) []byte {
-	payload := raftpb.Payload{Command: cmd}
+func (m *memory) encodePayload(payload *raftpb.Payload) []byte {
+	cmd := payload.Command
 	if len(cmd) > chunkMaxCommand {
 		return payload.AppendCompact(make([]byte, 0, len(cmd)+payloadOverhead))
 	}

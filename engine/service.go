@@ -20,7 +20,10 @@ func peerMethods() []*codec.Method {
 }
 
 func clientMethods() []*codec.Method {
-	return []*codec.Method{raftpb.RaftClientPropose, raftpb.RaftClientRead, raftpb.RaftClientStatus}
+	return []*codec.Method{
+		raftpb.RaftClientPropose, raftpb.RaftClientRead, raftpb.RaftClientStatus,
+		raftpb.RaftClientOpenSession, raftpb.RaftClientCloseSession,
+	}
 }
 
 // ServeCall implements transport.Handler: RaftPeer for the nodes of the cluster,
@@ -31,6 +34,10 @@ func (h *Host) ServeCall(c *transport.Call) {
 		h.servePropose(c, req)
 	case *raftpb.ReadRequest:
 		h.serveRead(c, req)
+	case *raftpb.OpenSessionRequest:
+		h.serveOpenSession(c, req)
+	case *raftpb.CloseSessionRequest:
+		h.serveCloseSession(c, req)
 	case *raftpb.StatusRequest:
 		h.serveStatus(c, req)
 	case *raftpb.GoodbyeRequest:
@@ -99,6 +106,12 @@ func (a *answer) exception(err error) error {
 	var notLeader *NotLeaderError
 	var lost *LeadershipLostError
 	var declared codec.Exception
+	var serial *SerialError
+	var applied *AppliedError
+	var skipped *ApplyError
+	rejected := func(code raftpb.RejectCode) *raftpb.Rejected {
+		return &raftpb.Rejected{Group: a.group, Code: code, Reason: err.Error()}
+	}
 	switch {
 	case errors.As(err, &declared):
 		return err
@@ -109,9 +122,19 @@ func (a *answer) exception(err error) error {
 	case errors.As(err, &lost): // a read: a command's outcome is open
 		return redirect(a.group, lost.Leader, lost.Addr)
 	case errors.Is(err, ErrTooLarge):
-		return &raftpb.Rejected{Group: a.group, Code: raftpb.RejectCodeTooLarge, Reason: err.Error()}
+		return rejected(raftpb.RejectCodeTooLarge)
 	case errors.Is(err, ErrBusy):
-		return &raftpb.Rejected{Group: a.group, Code: raftpb.RejectCodeBusy, Reason: err.Error()}
+		return rejected(raftpb.RejectCodeBusy)
+	case errors.Is(err, ErrSessionExpired):
+		return rejected(raftpb.RejectCodeSessionExpired)
+	case errors.As(err, &serial):
+		r := rejected(raftpb.RejectCodeSerialOutOfWindow)
+		r.ExpectedSerial = codec.Some(serial.First)
+		return r
+	case errors.As(err, &skipped):
+		return rejected(raftpb.RejectCodeBadArgument)
+	case errors.As(err, &applied):
+		return &raftpb.Unavailable{Group: a.group, Reason: err.Error(), MaybeApplied: true, Applied: codec.Some(applied.Index)}
 	}
 	return &raftpb.Unavailable{Group: a.group, Reason: err.Error()}
 }
@@ -138,24 +161,14 @@ func (h *Host) servePropose(c *transport.Call, req *raftpb.ProposeRequest) {
 	if g == nil {
 		return
 	}
-	if req.Session.Set || req.Serial.Set {
-		c.Fail(&raftpb.Rejected{Group: req.Group, Code: raftpb.RejectCodeNotAllowed, Reason: "sessions are not served by this version"})
+	if req.Session.Set != req.Serial.Set {
+		c.Fail(&raftpb.Rejected{Group: req.Group, Code: raftpb.RejectCodeBadArgument, Reason: "session and serial belong together"})
 		return
 	}
-	a := &answer{call: c, group: g.id}
-	timeoutMs := req.TimeoutMs // the request is gone once it is answered
-	err := g.ProposeAsync(req.Command, func(r Result, err error) {
-		if err != nil {
-			a.fail(err)
-			return
-		}
-		a.reply(&raftpb.ProposeResponse{Group: g.id, Index: r.Index, Term: r.Term, Result: r.Data})
+	payload := raftpb.Payload{Command: req.Command, Session: req.Session, Serial: req.Serial, AckedBelow: req.AckedBelow}
+	h.serveEntry(c, g, req.TimeoutMs, func(p *proposal) error { return g.propose(&payload, p) }, func(r Result) codec.Message {
+		return &raftpb.ProposeResponse{Group: g.id, Index: r.Index, Term: r.Term, Result: r.Data}
 	})
-	if err != nil {
-		a.fail(err)
-		return
-	}
-	a.limit(timeoutMs, &raftpb.Unavailable{Group: g.id, Reason: "timed out", MaybeApplied: true})
 }
 
 func (h *Host) serveRead(c *transport.Call, req *raftpb.ReadRequest) {
@@ -192,9 +205,13 @@ type remoteQuery struct {
 
 // Run implements runtime.Reader.
 func (q *remoteQuery) Run(applied raft.Index) {
-	result, err := q.group.machine.Query(q.query)
+	result, err := q.group.machine.sm.Query(q.query)
 	if err != nil {
 		q.answer.fail(&raftpb.Rejected{Group: q.group.id, Code: raftpb.RejectCodeBadArgument, Reason: err.Error()})
+		return
+	}
+	if len(result) > maxResultBytes {
+		q.answer.fail(&raftpb.Rejected{Group: q.group.id, Code: raftpb.RejectCodeTooLarge, Reason: errLongResult.Error()})
 		return
 	}
 	q.answer.reply(&raftpb.ReadResponse{Group: q.group.id, Index: applied, Result: result})

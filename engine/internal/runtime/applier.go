@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
@@ -15,6 +16,7 @@ type applier struct {
 	queue  []job
 	closed bool
 	done   chan struct{}
+	parked []*Group // have jobs that wait for another attempt
 
 	pool sync.Pool // *job, for the capacity of its slices
 }
@@ -26,6 +28,7 @@ type job struct {
 	entries []raft.Entry
 	done    []Completion // done[i] waits for entries[i]; shorter when nobody does
 	reads   []read
+	resume  bool   // another attempt at what is parked is due
 	run     func() // for Stop: everything before it is applied
 	bytes   int
 	wake    bool // the worker waits for the end of this job
@@ -85,6 +88,7 @@ func (a *applier) run() {
 		}
 		if len(a.queue) == 0 {
 			a.mu.Unlock()
+			a.giveUp()
 			return
 		}
 		a.queue, taken = taken[:0], a.queue
@@ -101,13 +105,28 @@ func (a *applier) run() {
 func (a *applier) apply(j *job) {
 	g := j.group
 	if j.run != nil {
+		a.unpark(g)
 		j.run()
+	}
+	if j.resume {
+		a.resume(g)
+		return
+	}
+	if len(g.parked) > 0 { // it waits its turn
+		g.parked = append(g.parked, *j)
+		return
 	}
 	if len(j.entries) > 0 {
 		for len(j.done) < len(j.entries) {
 			j.done = append(j.done, nil)
 		}
-		if err := a.applyEntries(j); err != nil && g.failed == nil {
+		err := a.applyEntries(j)
+		var retry *RetryError
+		if errors.As(err, &retry) {
+			a.park(j, retry.After)
+			return
+		}
+		if err != nil && g.failed == nil {
 			g.failed = err
 			a.w.inbox.notify(notice{group: g, err: err}, false)
 		}
@@ -128,6 +147,10 @@ func (a *applier) applyEntries(j *job) error {
 	err := g.failed
 	if err == nil {
 		err = g.machine.Apply(j.entries, j.first, j.done)
+	}
+	var retry *RetryError
+	if errors.As(err, &retry) {
+		return err
 	}
 	if err != nil {
 		for _, d := range j.done {

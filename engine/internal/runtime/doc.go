@@ -40,7 +40,7 @@ type LogStore interface {
 // kinds, in order, each exactly once per life of the process.
 type Machine interface {
 	// Apply applies entries; done[i], where it is not nil, waits for the result of
-	// entries[i]. What it returns stops the group. Bodies are valid until Apply
+	// entries[i]. What it returns stops the group, but for a RetryError. Bodies are valid until Apply
 	// returns; they alias the log's memory and must not be written.
 	Apply(entries []raft.Entry, first raft.Index, done []Completion) error
 	// Complete completes what waited for the entries just applied.

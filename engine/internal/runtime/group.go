@@ -17,6 +17,7 @@ type Group struct {
 	log     *wal.Group
 	machine Machine // the applier's
 	failed  error   // the applier's: the machine's fault, after which nothing is applied or read
+	parked  []job   // the applier's: jobs that wait for another attempt
 	observe Observer
 
 	hardState raft.HardState // the newest; may be ahead of the log by a commit

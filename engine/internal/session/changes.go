@@ -62,6 +62,9 @@ func (c *changes) gone(s *state) {
 // Track makes the table note its changes from now on.
 func (t *Table) Track() { t.dirty.tracked = true }
 
+// Changed reports whether Changes has something to tell.
+func (t *Table) Changed() bool { return len(t.dirty.keys) > 0 }
+
 // Changes calls put for every key that changed since the last call, in order of the
 // keys, once each: value nil says that it is gone. The bytes are new.
 func (t *Table) Changes(put func(key, value []byte)) {

@@ -201,6 +201,16 @@ func (t *Table) Store(id, serial int64, result []byte) {
 	}
 }
 
+// Drop is Store for a command whose result cannot be told.
+func (t *Table) Drop(id, serial int64) {
+	if s := t.sessions[id]; s != nil {
+		if at, found := s.find(serial); found && s.records[at].pending {
+			s.records[at].pending = false
+			t.drop(s, &s.records[at])
+		}
+	}
+}
+
 // drop lets go of a result.
 func (t *Table) drop(s *state, r *record) {
 	t.bytes -= int64(len(r.result))
