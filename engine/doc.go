@@ -7,7 +7,9 @@
 //
 // [Group.Propose] returns when the command is durable on a majority and applied
 // here. Every error says whether the command may still happen: those that match
-// [ErrIndeterminate] leave it open, all others mean that it did not and will not.
+// [ErrIndeterminate] leave it open, an [AppliedError] says that only the result is
+// lost, all others mean that it did not and will not. [Session.Propose] tries again by
+// itself and applies a command exactly once.
 //
 // [Group.Read] is linearizable by default: it costs one round to a majority,
 // shared by all reads that wait, and no log entry.

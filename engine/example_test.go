@@ -113,6 +113,19 @@ func ExampleGroup_ProposeAsync() {
 	// Output: 2 4 7
 }
 
+func ExampleGroup_Session() {
+	_, group, closeAll := open(&adder{})
+	defer closeAll()
+	ctx := context.Background()
+	session, err := group.Session(ctx) // waits for a leader
+	if err != nil {
+		panic(err)
+	}
+	result, err := session.Propose(ctx, []byte("42")) // once, whatever happens to leaders meanwhile
+	fmt.Println(string(result.Data), err, session.Close(ctx))
+	// Output: 42 <nil> <nil>
+}
+
 func ExampleGroup_Read() {
 	sum := &adder{}
 	_, group, closeAll := open(sum)
