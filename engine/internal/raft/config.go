@@ -146,6 +146,18 @@ func (c Config) validate() error {
 	limit("TailBytes", c.TailBytes)
 	limit("MaxPendingReads", c.MaxPendingReads)
 	limit("MaxPinnedEntries", c.MaxPinnedEntries)
+	if c.DoubtFrom < 0 || (c.VoteDoubt && c.DoubtFrom == 0) {
+		fault("DoubtFrom: %d, must be > 0 for a store in doubt, and 0 for any other", c.DoubtFrom)
+	}
+	if c.ClockBound < 0 || (c.ClockBound > 0 && c.ClockBound >= c.ElectionTimeout/2) {
+		fault("ClockBound: %d, must be below half of ElectionTimeout (%d), or 0", c.ClockBound, c.ElectionTimeout)
+	}
+	if c.ClockBound > 0 && c.DisableCheckQuorum {
+		fault("ClockBound: leases need DisableCheckQuorum to be false")
+	}
+	if c.QuiesceAfter < 0 {
+		fault("QuiesceAfter: %d, must not be negative", c.QuiesceAfter)
+	}
 	if err := checkConfiguration(&c.Configuration); err != nil {
 		fault("Configuration: %w", err)
 	}

@@ -43,7 +43,7 @@ func (n *Node) campaignForReal(transfer bool, out *Effects) {
 	n.role = raftpb.RoleCandidate
 	n.setLeader(0, out)
 	n.term++
-	n.vote = n.cfg.ID
+	n.vote, n.verified, n.beatRound = n.cfg.ID, n.log.commit, 0
 	n.hardStateChanged(out)
 	n.resetElectionTimer()
 	n.votes = tally{own: n.writes.hard, transfer: transfer}
@@ -81,16 +81,31 @@ func (n *Node) onVote(m *Message, out *Effects) {
 	answer := n.answerTo(m, MessageVoteAnswer)
 	answer.PreVote, answer.AskedTerm = m.PreVote, m.Term
 	var reason raftpb.RejectReason
+	if n.mutated(mutTimerResetByVote) {
+		n.resetElectionTimer()
+	}
 	switch {
 	case m.Term < n.term || (m.PreVote && m.Term == n.term):
 		n.mark(MarkVoteOfOldTerm)
 		reason = raftpb.RejectReasonStaleTerm
+	case n.doubt.from != 0 && !n.mutated(mutDoubtPromises):
+		if n.mark(MarkDoubtVote); m.PreVote {
+			n.mark(MarkDoubtPreVote)
+		}
+		reason = raftpb.RejectReasonUncertain
 	case n.leaderAlive() && !m.Transfer:
 		n.mark(MarkVoteWhileLeaderLives)
 		if n.role == raftpb.RoleLeader {
 			n.mark(MarkVoteAtLeader)
 		}
 		reason = raftpb.RejectReasonLeaderAlive
+	case n.promised() && !m.Transfer:
+		if n.leaderHeard > 0 {
+			n.mark(MarkLeaseKept)
+		} else {
+			n.mark(MarkLeasePromised)
+		}
+		reason = raftpb.RejectReasonLeasePromised
 	case n.position(m.From) < 0 && !n.log.endsBefore(m.LastIndex, m.LastTerm):
 		// Our log knows every configuration that the candidate's does.
 		n.mark(MarkVoteForStranger)
@@ -165,7 +180,7 @@ func (n *Node) grant(to NodeID, out *Effects) {
 // the shortest time after which anybody may campaign. A leader holds itself for
 // alive while it hears a quorum.
 func (n *Node) leaderAlive() bool {
-	if n.cfg.DisableCheckQuorum {
+	if n.cfg.DisableCheckQuorum || n.mutated(mutNoStickiness) {
 		return false
 	}
 	least := n.now - n.cfg.ElectionTimeout/2

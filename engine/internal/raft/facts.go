@@ -28,10 +28,17 @@ const (
 	FactTransferEnded                         // Peer leads, or Refusal says why it does not
 	FactSnapshotInstalled                     // this node's state is that of a snapshot of Peer's up to Index
 	FactSnapshotFailed                        // Peer did not get its snapshot; it is asked where it stands
+	FactMemberInDoubt                         // Peer's store may have lost what it promised; Index is its last entry
+	FactMemberLost                            // Peer lost what it had acknowledged, up to Index
+	FactRepaired                              // this node's doubts are over; its log was made whole up to Index
+	FactQuiesced                              // this node sleeps; Peer leads
+	FactWoken                                 // this node is awake again; Peer leads
+	FactDiskStalled                           // this node's disk hangs
+	FactDiskOK                                // it does not any more
 )
 
 // factKinds is one more than the last of them.
-const factKinds = FactSnapshotFailed + 1
+const factKinds = FactDiskOK + 1
 
 // String returns the fact's name in logs and metrics.
 func (k FactKind) String() string {
@@ -84,6 +91,20 @@ func (k FactKind) String() string {
 		return "snapshot-installed"
 	case FactSnapshotFailed:
 		return "snapshot-failed"
+	case FactMemberInDoubt:
+		return "member-in-doubt"
+	case FactMemberLost:
+		return "member-lost"
+	case FactRepaired:
+		return "repaired"
+	case FactQuiesced:
+		return "quiesced"
+	case FactWoken:
+		return "woken"
+	case FactDiskStalled:
+		return "disk-stalled"
+	case FactDiskOK:
+		return "disk-ok"
 	}
 	return "fact-" + strconv.Itoa(int(k))
 }

@@ -25,6 +25,7 @@ func (n *Node) follow(m *Message, out *Effects) bool {
 	}
 	n.setLeader(m.From, out)
 	n.leaderHeard = n.now
+	n.promisedUntil = n.now + n.promise()
 	n.resetElectionTimer()
 	return true
 }
@@ -41,6 +42,7 @@ func (n *Node) onAppend(m *Message, out *Effects) {
 		return
 	}
 	answer.Round = m.Round
+	n.beatRound = max(n.beatRound, m.Round)
 	// Committed entries are equal in every log that a leader can have.
 	t, ok := n.log.term(m.PrevIndex)
 	committed := m.PrevIndex <= n.log.commit
@@ -59,6 +61,7 @@ func (n *Node) onAppend(m *Message, out *Effects) {
 		n.answer(answer, 0, out)
 		return
 	}
+	n.verify(end)
 	n.commitTo(n.boundCommit(m, end))
 	answer.Status, answer.Matched = raftpb.AppendStatusOk, end
 	if n.mutated(mutAckLast) {
@@ -70,6 +73,9 @@ func (n *Node) onAppend(m *Message, out *Effects) {
 		if gate != out.WriteID {
 			n.mark(MarkAckWaitsForOlderWrite)
 		}
+	}
+	if n.doubt.from != 0 {
+		n.withhold(&answer)
 	}
 	n.answer(answer, gate, out)
 }
@@ -160,6 +166,9 @@ func (n *Node) refuseAppend(m *Message, answer Message, out *Effects) {
 	answer.ConflictIndex = hint
 	answer.ConflictTerm, _ = n.log.term(hint)
 	out.fact(Fact{Kind: FactAppendRefused, Term: m.Term, Peer: m.From, Index: m.PrevIndex})
+	if n.doubt.from != 0 {
+		answer.Status = raftpb.AppendStatusUncertain
+	}
 	n.answer(answer, 0, out)
 }
 
@@ -173,7 +182,23 @@ func (n *Node) onBeat(m *Message, out *Effects) {
 	answer := n.answerTo(m, MessageBeatAck)
 	if n.follow(m, out) {
 		answer.Term, answer.Round = n.term, m.Round
-		n.commitTo(min(m.Commit, n.log.last))
+		commit := min(m.Commit, n.log.last)
+		if n.doubtful && commit > n.verified {
+			n.mark(MarkCommitUnverified)
+			commit = n.verified
+		}
+		n.commitTo(commit)
+		n.beatRound = max(n.beatRound, m.Round)
+		switch {
+		case m.Quiesce:
+			answer.Wake = !n.agreeToSleep(m, out)
+		case m.Round >= n.beatRound:
+			n.wake(MarkWokenByMessage, out)
+		}
+		if n.doubt.from != 0 {
+			n.mark(MarkDoubtBeat)
+			answer.Round = 0
+		}
 		n.flushCommit = true
 	}
 	if n.mutated(mutEchoOldRound) {

@@ -45,6 +45,16 @@ const (
 	mutInstallDropsTail                       // M25: a snapshot drops a tail that matches
 	mutFloorWithoutTerm                       // M26: the term of the last compacted entry reads as 0
 	mutSnapshotGoesBack                       // M30: a late, older snapshot is installed
+	mutTimerResetByVote                       // M35: whoever asks for a vote resets the election timer
+	mutNotRandom                              // M35: election time-outs are not random
+	mutNoCheckQuorum                          // M36: a leader that hears no quorum goes on
+	mutNoStickiness                           // M36: votes are given while a leader lives
+	mutBacklogUnbounded                       // M50: proposals are taken however much is not committed
+	mutPromiseForgotten                       // M51: a restarted voter forgets its promise
+	mutLeaseAfterHandOver                     // M52: lease reads go on after TimeoutNow
+	mutLeaseFromReceipt                       // M39: a lease counts from when the echo came
+	mutDoubtPromises                          // M53: a node in doubt votes and acknowledges
+	mutDoubtEndsEarly                         // M54: a node in doubt trusts the first append that fits
 	mutSnapshotForEver                        // M48: a failed snapshot is waited for
 )
 
@@ -92,6 +102,16 @@ func mutantNames() []string {
 		mutInstallDropsTail:     "M25-install-drops-tail",
 		mutFloorWithoutTerm:     "M26-floor-without-term",
 		mutSnapshotGoesBack:     "M30-snapshot-goes-back",
+		mutTimerResetByVote:     "M35-timer-reset-by-vote",
+		mutNotRandom:            "M35-not-random",
+		mutNoCheckQuorum:        "M36-no-check-quorum",
+		mutNoStickiness:         "M36-no-stickiness",
+		mutBacklogUnbounded:     "M50-backlog-unbounded",
+		mutPromiseForgotten:     "M51-promise-forgotten",
+		mutLeaseAfterHandOver:   "M52-lease-after-hand-over",
+		mutLeaseFromReceipt:     "M39-lease-from-receipt",
+		mutDoubtPromises:        "M53-doubt-promises",
+		mutDoubtEndsEarly:       "M54-doubt-ends-early",
 		mutSnapshotForEver:      "M48-snapshot-for-ever",
 	}
 }

@@ -47,8 +47,16 @@ type Node struct {
 	electionAt  Time  // when to campaign, unless a leader is heard
 	leaderHeard Time  // last word of the current leader
 	verified    Index // the log is known to equal the current leader's up to here
-	votes       tally
-	rank        rank
+	beatRound   int64 // the highest round of the current leader's
+	doubt       doubt
+	doubtful    bool // a leader's idea of what matches here may be from before the loss
+	quiesce     quiesce
+	stalled     bool // the disk: see EventDiskStalled
+
+	promisedUntil Time // no votes until then, if there are leases
+	lease         lease
+	votes         tally
+	rank          rank
 
 	// Leader.
 	termStart Index // its no-op: nothing commits by counting below it
@@ -101,6 +109,10 @@ func New(cfg Config, log Log, hs HardState, applied Index, now Time) (*Node, err
 	if n.alone() {
 		n.electionAt = now
 	}
+	n.loadDoubt()
+	n.loadPromise(hs)
+	n.verified = n.log.commit
+	n.quiesce.activeAt = now
 	return n, nil
 }
 
@@ -120,13 +132,16 @@ func (n *Node) loadLog(log Log, hs HardState, applied Index) error {
 	if err := l.loadTerm(&l.lastTerm, l.last); err != nil {
 		return err
 	}
+	if n.cfg.DoubtFrom > 0 {
+		n.distrust(hs)
+	}
 	switch {
 	case hs.Term < 0 || hs.Vote < 0 || hs.Commit < 0 || applied < 0:
 		return broken("negative value in the store: %+v, applied %d", hs, applied)
 	case l.commit > l.last:
 		return broken("commit %d, applied %d, but the log ends at %d: acknowledged entries are missing", hs.Commit, applied, l.last)
-	case l.lastTerm > hs.Term:
-		return broken("the log ends in term %d, but the term is %d", l.lastTerm, hs.Term)
+	case l.lastTerm > n.term:
+		return broken("the log ends in term %d, but the term is %d", l.lastTerm, n.term)
 	case applied < l.base:
 		return broken("applied %d, but the log begins after %d", applied, l.base)
 	}
@@ -156,6 +171,9 @@ func (n *Node) Step(in Event, out *Effects) error {
 		return n.err
 	}
 	n.now = max(n.now, in.Now)
+	if n.cfg.QuiesceAfter > 0 {
+		n.stir(&in, out)
+	}
 	switch in.Kind {
 	case EventTimer:
 		n.onTimer(out)
@@ -176,9 +194,14 @@ func (n *Node) Step(in Event, out *Effects) error {
 	case EventSnapshotFailed:
 		n.onSnapshotFailed(in.Peer, out)
 	case EventCampaign:
-		if n.role != raftpb.RoleLeader && n.electable() {
+		if n.role != raftpb.RoleLeader && n.mayCampaign(false) {
 			n.campaign(out)
 		}
+	case EventDiskStalled:
+		n.onDiskStalled(out)
+	case EventDiskOK:
+		n.onDiskOK(out)
+	case EventWake: // stir did it
 	case EventChange:
 		n.onChange(in.Change, in.RequestID, out)
 	case EventTransfer:
@@ -213,6 +236,10 @@ func (n *Node) finish(out *Effects) {
 	n.handOutCommitted(out)
 	n.handOutHardState(out)
 	n.log.trim()
+	if n.doubt.from != 0 {
+		n.endDoubt(out)
+	}
+	out.LeaseUntil = n.leaseUntil()
 	out.NextTimer = n.nextTimer()
 }
 
@@ -253,8 +280,13 @@ func (n *Node) onTimer(out *Effects) {
 		return
 	}
 	n.expireTransfer(out)
-	if n.now < n.electionAt || !n.electable() {
+	n.doubtTimer(out)
+	if n.now < n.electionAt || n.quiesce.asleep || !n.electable() {
 		n.mark(MarkTimerForNothing)
+		return
+	}
+	if !n.mayCampaign(false) {
+		n.resetElectionTimer()
 		return
 	}
 	n.campaign(out)
@@ -265,7 +297,9 @@ func (n *Node) nextTimer() Time {
 	if n.transfer.target != 0 {
 		next = min(next, n.transfer.deadline)
 	}
+	next = min(next, n.doubt.askAt)
 	switch {
+	case n.quiesce.asleep:
 	case n.role == raftpb.RoleLeader:
 		if !n.alone() {
 			next = min(next, n.beatAt)
@@ -357,7 +391,9 @@ func (n *Node) becomeFollower(term Term, leader NodeID, out *Effects) {
 		n.mark(MarkCandidateStoodDown)
 	}
 	if term > n.term {
-		n.term = term
+		n.wake(MarkWokenByMessage, out)
+		n.term, n.verified, n.beatRound = term, n.log.commit, 0
+		n.doubtful = n.doubt.from != 0
 		if !n.mutated(mutVoteKept) {
 			n.vote = 0
 		}
@@ -373,6 +409,7 @@ func (n *Node) becomeFollower(term Term, leader NodeID, out *Effects) {
 		out.fact(Fact{Kind: FactRole, Term: n.term, Role: n.role, Peer: leader})
 	}
 	if was == raftpb.RoleLeader {
+		n.wake(MarkWokenByMessage, out)
 		n.stopStreams(out)
 		n.endReads(out)
 		if n.change.active {
@@ -421,6 +458,9 @@ func (n *Node) alone() bool {
 // priority.
 func (n *Node) resetElectionTimer() {
 	least, most := n.electionWait()
+	if n.mutated(mutNotRandom) {
+		most = least
+	}
 	n.electionAt = n.now + least + Time(n.rnd.Int64N(int64(most-least)+1))
 }
 

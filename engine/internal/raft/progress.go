@@ -33,6 +33,8 @@ type progress struct {
 	contact Time  // last word from it in this leadership
 	round   int64 // highest round it echoed
 
+	matchRound  int64 // the newest round when match was last raised
+	doubt       bool  // it said that it is in doubt
 	pin         Index // Snapshot: the log stays from here on
 	streamHeard Time  // Snapshot: the last sign that the stream lives
 	inflight    inflight

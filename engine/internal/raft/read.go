@@ -136,9 +136,11 @@ func (n *Node) nextRound(out *Effects) {
 func (n *Node) startRound(out *Effects) {
 	n.reads.round++
 	out.round = n.reads.round
+	n.lease.start(n.reads.round, n.now)
+	quiesce := n.offerSleep()
 	for i := range n.members {
 		if i != n.self {
-			n.sendBeat(&n.members[i], out)
+			n.sendBeat(&n.members[i], quiesce, out)
 		}
 	}
 	if n.ownTermCommitted() {
@@ -156,13 +158,13 @@ func (n *Node) assignRound(round int64) {
 
 // sendBeat tells p that this node leads, and what is committed of what p is known
 // to have.
-func (n *Node) sendBeat(p *progress, out *Effects) {
+func (n *Node) sendBeat(p *progress, quiesce bool, out *Effects) {
 	commit := min(n.log.commit, p.match)
 	if n.mutated(mutBeatUnclamped) {
 		commit = n.log.commit
 	}
 	out.SendNow = append(out.SendNow, Message{
-		Kind: MessageBeat, From: n.cfg.ID, To: p.id, Term: n.term, Commit: commit, Round: n.reads.round,
+		Kind: MessageBeat, From: n.cfg.ID, To: p.id, Term: n.term, Commit: commit, Round: n.reads.round, Quiesce: quiesce,
 	})
 }
 
@@ -177,6 +179,7 @@ func (n *Node) onBeatAck(m *Message, p *progress, out *Effects) {
 		p.paused, p.lost = true, false
 	}
 	n.confirmReads(out)
+	n.fallAsleep(m, out)
 }
 
 // confirmReads grants the reads whose round a quorum has echoed, and starts the
@@ -216,14 +219,14 @@ func (n *Node) grantRead(r *read, out *Effects) {
 		Context: r.context, ReadIndex: r.index,
 	})
 	if i := n.position(r.from); i >= 0 {
-		n.sendBeat(&n.members[i], out) // it will wait for this commit
+		n.sendBeat(&n.members[i], false, out) // it will wait for this commit
 	}
 }
 
 // onReadIndexAnswer ends a forward. Contexts are never used twice, so an answer
 // that finds its forward is about a round that began after the request.
 func (n *Node) onReadIndexAnswer(m *Message, out *Effects) {
-	q, found := &n.reads, false
+	q, found := &n.reads, n.doubt.from != 0 && n.doubtAnswer(m)
 	for i := range q.forwards {
 		if f := q.forwards[i]; f.context == m.Context {
 			n.endForward(f.id, m, out)

@@ -16,12 +16,13 @@ func (n *Node) becomeLeader(out *Effects) {
 	n.leader = n.cfg.ID
 	n.leaderKnown(out)
 	n.termStart = n.log.last + 1
+	n.quiesce = quiesce{activeAt: n.now}
 	n.beatAt = n.now + n.cfg.Heartbeat
 	n.quorumAt = n.now + n.cfg.ElectionTimeout
 	n.yieldAt = max(n.yieldAt, n.now+n.cfg.ElectionTimeout)
 	for i := range n.members {
 		p := &n.members[i]
-		p.match, p.round, p.contact, p.pin = 0, 0, n.now, 0
+		p.match, p.round, p.contact, p.pin, p.matchRound, p.doubt = 0, 0, n.now, 0, 0, false
 		p.heard = false
 		p.probe(n.log.last + 1)
 	}
@@ -69,7 +70,7 @@ func (n *Node) mayPropose(proposals []Entry) Refusal {
 		e.Term = n.term
 		size += entrySize(e)
 	}
-	if backlog := n.log.backlog(); backlog > 0 && backlog+size > n.cfg.MaxUncommittedBytes {
+	if backlog := n.log.backlog(); backlog > 0 && backlog+size > n.cfg.MaxUncommittedBytes && !n.mutated(mutBacklogUnbounded) {
 		n.mark(MarkBacklogFull)
 		return RefusalBusy
 	}
@@ -175,9 +176,12 @@ func (n *Node) onAppendAnswer(m *Message, p *progress, out *Effects) {
 	case raftpb.AppendStatusStaleTerm:
 		// Of this term: the late answer to an append of an older one.
 	case raftpb.AppendStatusOk:
+		p.doubt = false
 		n.matched(p, m.Matched, out)
 	case raftpb.AppendStatusLogMismatch:
 		n.mismatched(p, m, out)
+	case raftpb.AppendStatusUncertain:
+		n.uncertain(p, m, out)
 	default:
 		n.mark(MarkFollowerBusy)
 		// It cannot take entries now. Ask again with the next beat.
@@ -196,7 +200,9 @@ func (n *Node) sign(m *Message, p *progress, out *Effects) bool {
 		return false
 	}
 	p.contact = n.now
-	p.round = max(p.round, m.Round)
+	if m.Status != raftpb.AppendStatusUncertain {
+		p.round = max(p.round, m.Round)
+	}
 	return true
 }
 
@@ -206,6 +212,9 @@ func (n *Node) matched(p *progress, match Index, out *Effects) {
 	advanced := match > p.match
 	if n.mutated(mutMatchMovesBack) {
 		p.match = match
+	}
+	if advanced {
+		p.matchRound = n.reads.round
 	}
 	p.match = max(p.match, match)
 	p.next = max(p.next, p.match+1)
@@ -229,6 +238,9 @@ func (n *Node) matched(p *progress, match Index, out *Effects) {
 // mismatched takes a refusal. It is about the append now under way, or about one
 // that was answered long ago and means nothing any more.
 func (n *Node) mismatched(p *progress, m *Message, out *Effects) {
+	if m.PrevIndex <= p.match || m.LogLast < p.match {
+		n.lostMatch(p, m, out)
+	}
 	switch {
 	case m.PrevIndex <= p.match:
 		n.mark(MarkRefusalLate)
@@ -314,10 +326,10 @@ func (n *Node) onUnreachable(peer NodeID, out *Effects) {
 
 // leaderTimer beats, and looks whether a quorum still listens.
 func (n *Node) leaderTimer(out *Effects) {
-	if n.alone() {
+	if n.alone() || n.quiesce.asleep {
 		return
 	}
-	if !n.cfg.DisableCheckQuorum && n.now >= n.quorumAt {
+	if !n.cfg.DisableCheckQuorum && n.now >= n.quorumAt && !n.mutated(mutNoCheckQuorum) {
 		heard := n.quorumHeard()
 		if n.now-heard >= n.cfg.ElectionTimeout {
 			n.mark(MarkQuorumLost)
@@ -332,6 +344,9 @@ func (n *Node) leaderTimer(out *Effects) {
 		return
 	}
 	n.beatAt = n.now + n.cfg.Heartbeat
+	if n.stalled && n.transfer.target == 0 {
+		n.handOver(out)
+	}
 	if n.transfer.sent {
 		n.sendTimeoutNow(out)
 	}

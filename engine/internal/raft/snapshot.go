@@ -226,6 +226,10 @@ func (n *Node) onSnapshot(m *Message, out *Effects) {
 // installed answers that this node matches up to the snapshot, when that is durable.
 func (n *Node) installed(s *Snapshot, answer Message, out *Effects) {
 	answer.SnapshotStatus, answer.Matched = raftpb.SnapshotStatusInstalled, s.Index
+	if n.inDoubt(s.Index) {
+		n.mark(MarkDoubtSnapshot)
+		answer.Matched = 0
+	}
 	var gate uint64
 	if s.Index > n.log.durable {
 		gate = n.writes.gate(s.Index)

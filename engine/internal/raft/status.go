@@ -24,6 +24,10 @@ type Status struct {
 	TransferTo         NodeID         // who is to lead instead; 0: nobody
 	Members            []MemberStatus // by rising id; all but ID and Suffrage mean something on a leader only
 	PendingReads       int
+	DoubtFrom          Index // what follows may be lost: see Config.DoubtFrom; 0: nothing
+	Asleep             bool
+	DiskStalled        bool
+	LeaseUntil         Time // 0: no lease
 }
 
 // MemberStatus is what a leader knows of a member.
@@ -46,6 +50,7 @@ func (n *Node) Status() Status {
 		Commit: n.log.commit, Applied: n.log.applied, Tail: n.Tail(),
 		Configuration: n.conf, ConfigurationIndex: n.inForce().Index,
 		Changing: n.change.active, TransferTo: n.transfer.target, PendingReads: len(n.reads.waiting) + len(n.reads.forwards),
+		DoubtFrom: n.doubt.from, Asleep: n.quiesce.asleep, DiskStalled: n.stalled, LeaseUntil: n.leaseUntil(),
 	}
 	for i := range n.members {
 		s.Members = append(s.Members, n.member(i))

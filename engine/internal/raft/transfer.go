@@ -135,7 +135,7 @@ func (n *Node) sendTimeoutNow(out *Effects) {
 func (n *Node) onTimeoutNow(m *Message, out *Effects) {
 	answer := n.answerTo(m, MessageTimeoutNowAnswer)
 	if n.follow(m, out) {
-		if n.electable() {
+		if n.mayCampaign(true) {
 			n.campaignForReal(true, out)
 		}
 		answer.Granted = n.role == raftpb.RoleCandidate
