@@ -98,7 +98,8 @@ func (e *AppliedError) Unwrap() error { return e.Cause }
 var errResultNotKept = errors.New("the session table did not keep it")
 
 // ApplyError says that the state machine returned an error for the command, which was
-// left out: it had no effect (see Skip).
+// left out: it had no effect (see Skip). Who sends it again in its session gets an
+// AppliedError.
 type ApplyError struct {
 	Index Index
 	Term  Term

@@ -128,6 +128,8 @@ func TestAPlainProposeIsNeverSentAgain(t *testing.T) {
 	}
 }
 
+func opt(v int64) codec.Opt[int64] { return codec.Some(v) }
+
 // caller makes calls as a client in another language does.
 func caller(t *testing.T, addr string) *transport.Client {
 	t.Helper()
