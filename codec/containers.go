@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/apache/thrift/lib/go/thrift"
@@ -80,6 +81,21 @@ func SortedPairs[K, V any](s []Pair[K, V], encode func(b []byte, k K) []byte) []
 
 // BinaryKey is the order of binaries, for the functions above: by their bytes.
 func BinaryKey[K ~[]byte](_ []byte, k K) []byte { return k }
+
+// MapBytes returns the memory of a map with n entries, of entry bytes each: its header, which an empty one has too, room
+// for 8 entries at least, and for twice as many as there are behind that. Decoders take it from their budget.
+func MapBytes(n, entry int) int {
+	const header, table, group = 48, 64, 8
+	switch {
+	case n == 0:
+		return header
+	case n <= group:
+		return header + group*(entry+1)
+	case n > math.MaxInt32/(2*entry+2): // no message has so many
+		return math.MaxInt32
+	}
+	return header + table + n*(2*entry+2)
+}
 
 // NonNilSlice returns s, or an empty slice for nil: where nil would mean that there is no value.
 func NonNilSlice[S ~[]T, T any](s S) S {

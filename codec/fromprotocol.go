@@ -191,10 +191,19 @@ func (p *limitedProtocol) ReadBinary(ctx context.Context) ([]byte, error) {
 }
 
 func (p *limitedProtocol) spend(n int, err error) error {
-	if p.alloc -= n; err == nil && p.alloc < 0 {
-		err = &Error{Kind: TooMuch, Offset: -1}
+	if err == nil {
+		err = p.Spend(n)
 	}
 	return err
+}
+
+// Spend implements protocol.Budget.
+func (p *limitedProtocol) Spend(n int) error {
+	if n < 0 || n > p.alloc { // below 0: more than an int holds
+		return &Error{Kind: TooMuch, Offset: -1}
+	}
+	p.alloc -= n
+	return nil
 }
 
 // Skip implements thrift.TProtocol, with the depth that is left.

@@ -106,6 +106,13 @@ func TestBombs(t *testing.T) {
 		"compact texts":     {"thrift-compact", "39f880f003", zeros, new(everything.Containers)},
 		"compact scalars":   {"thrift-compact", "59fc80f003", zeros, new(everything.Containers)},
 		"compact map":       {"thrift-compact", "9b80f00185", zeros, new(everything.Containers)},
+		"compact no maps":   {"thrift-compact", "19fb80f003", zeros, new(everything.Costly)},
+		"compact maps":      {"thrift-compact", "19fb80f001", repeated("01330101"), new(everything.Costly)},
+		"compact again":     {"thrift-compact", "", repeated("0b0a00"), new(everything.Costly)},
+		"compact defaults":  {"thrift-compact", "29fc80f003", zeros, new(everything.Costly)},
+		"compact default":   {"thrift-compact", "", repeated("0c0600"), new(everything.Costly)},
+		"compact pointers":  {"thrift-compact", "", repeated("0c0800"), new(everything.Costly)},
+		"msgpack defaults":  {"msgpack", "92c0dd0000f000", ones, new(everything.Costly)},
 		"binary entries":    {"thrift-binary", "0f00070c0000f000", zeros, new(raftpb.AppendRequest)},
 		"binary scalars":    {"thrift-binary", "0f00050c0000f000", zeros, new(everything.Containers)},
 		"msgpack entries":   {"msgpack", "97c0c0c0c0c0c0dd0000f000", ones, new(raftpb.AppendRequest)},
@@ -131,6 +138,15 @@ func TestBombs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// repeated returns 64 KiB of a pattern given in hex.
+func repeated(text string) []byte {
+	b, err := hex.DecodeString(text)
+	if err != nil {
+		panic(err)
+	}
+	return bytes.Repeat(b, 64<<10/len(b))
 }
 
 // TestNoAllocations holds the hot path to it: encoding into a buffer with room, decoding into a message used before.

@@ -149,6 +149,7 @@ func everythingTypes() []twin {
 		pair[everything.Sparse, officialeverything.Sparse]("everything.Sparse"),
 		pair[everything.Gaps, officialeverything.Gaps]("everything.Gaps"),
 		pair[everything.Choices, officialeverything.Choices]("everything.Choices"),
+		pair[everything.Costly, officialeverything.Costly]("everything.Costly"),
 		pair[everything.Empty, officialeverything.Empty]("everything.Empty"),
 		pair[everything.Words, officialeverything.Words]("everything.Words"),
 		pair[everything.Limited, officialeverything.Limited]("everything.Limited"),

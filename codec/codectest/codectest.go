@@ -50,7 +50,7 @@ func Messages() []codec.Message {
 		new(everything.Scalars), new(everything.Strict), new(everything.Defaults), new(everything.Containers),
 		new(everything.Choice), new(everything.Tree), new(everything.Sparse), new(everything.Gaps),
 		new(everything.Choices), new(everything.Empty), new(everything.Words), new(everything.Evolved),
-		new(everything.Odd), new(basis.Point), new(basis.Broken),
+		new(everything.Odd), new(everything.Costly), new(basis.Point), new(basis.Broken),
 		new(everything.EverythingOneArgs), new(everything.EverythingSumArgs), new(everything.EverythingOneResult),
 		new(everything.EverythingNamesResult), new(everything.EverythingCountsResult),
 	}
@@ -214,6 +214,8 @@ func checkLimits(t *testing.T, c codec.Codec) {
 	if err := c.Decode(encode(t, c, &everything.Odd{Message: "a\xffb"}), &odd, nil); err == nil && !utf8.ValidString(odd.Message) {
 		t.Fatal("text that is not UTF-8 was accepted")
 	}
+	many := encode(t, c, &everything.Containers{Scalars: make([]everything.Scalars, 1000)})
+	refused(t, c, many, new(everything.Containers), &codec.Limits{MaxAlloc: 16 << 10}, "1000 structs in 16 KiB of memory")
 	long := encode(t, c, &everything.Containers{Numbers: []int32{1, 2, 3, 4, 5}})
 	got := new(everything.Limited)
 	refused(t, c, long, got, nil, "5 elements where the IDL allows 4")

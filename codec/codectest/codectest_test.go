@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/apache/thrift/lib/go/thrift"
@@ -50,6 +51,28 @@ func TestFromProtocol(t *testing.T) {
 				t.Errorf("%x, direct %x, %v", theirs, ours, err)
 			}
 		})
+	}
+}
+
+// TestFromProtocolHoldsMemory decodes messages whose elements are small on the wire and large in memory.
+func TestFromProtocolHoldsMemory(t *testing.T) {
+	compact := codec.FromProtocol("official compact", 70, thrift.NewTCompactProtocolFactoryConf(nil))
+	for name, x := range map[string]struct {
+		codec      codec.Codec
+		head, fill string
+		m          codec.Message
+	}{
+		"structs":         {compact, "\x39\xfc\x80\xf0\x03", "\x00", new(everything.Tree)},
+		"maps":            {compact, "\x19\xfb\x80\xf0\x03", "\x00", new(everything.Costly)},
+		"maps of one":     {compact, "\x19\xfb\x80\xf0\x03", "\x01\x33\x01\x01", new(everything.Costly)},
+		"defaults":        {compact, "", "\x0c\x06\x00", new(everything.Costly)},
+		"pointers":        {compact, "", "\x0c\x08\x00", new(everything.Costly)},
+		"structs in JSON": {codec.JSON(), `{"3":{"lst":["rec",61440`, ",{}", new(everything.Tree)},
+	} {
+		b := []byte(x.head + strings.Repeat(x.fill, 64<<10))
+		if err := x.codec.Decode(b, x.m, nil); !errors.Is(err, codec.TooMuch) {
+			t.Errorf("%s: %v, want %v", name, err, codec.TooMuch)
+		}
 	}
 }
 

@@ -342,7 +342,7 @@ func (m *Configuration) Read(ctx context.Context, p thrift.TProtocol) error {
 		switch f {
 		case protocol.List | 1:
 			m.Incoming = m.Incoming[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Incoming, r.List(protocol.Struct, 0)) {
 				m.Incoming = protocol.Grow(m.Incoming)
 				r.Struct(&m.Incoming[i])
 				if r.Failed(i) {
@@ -352,7 +352,7 @@ func (m *Configuration) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.ListEnd()
 		case protocol.List | 2:
 			m.Outgoing = m.Outgoing[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Outgoing, r.List(protocol.Struct, 0)) {
 				m.Outgoing = protocol.Grow(m.Outgoing)
 				r.Struct(&m.Outgoing[i])
 				if r.Failed(i) {
@@ -488,7 +488,7 @@ func (m *AppendRequest) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.Commit = Index(r.I64())
 		case protocol.List | 7:
 			m.Entries = m.Entries[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Entries, r.List(protocol.Struct, 0)) {
 				m.Entries = protocol.Grow(m.Entries)
 				r.Struct(&m.Entries[i])
 				if r.Failed(i) {
@@ -616,7 +616,7 @@ func (m *HeartbeatRequest) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.Leader = NodeID(r.I64())
 		case protocol.List | 2:
 			m.Beats = m.Beats[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Beats, r.List(protocol.Struct, 0)) {
 				m.Beats = protocol.Grow(m.Beats)
 				r.Struct(&m.Beats[i])
 				if r.Failed(i) {
@@ -685,7 +685,7 @@ func (m *HeartbeatResponse) Read(ctx context.Context, p thrift.TProtocol) error 
 		switch f {
 		case protocol.List | 1:
 			m.Acks = m.Acks[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Acks, r.List(protocol.Struct, 0)) {
 				m.Acks = protocol.Grow(m.Acks)
 				r.Struct(&m.Acks[i])
 				if r.Failed(i) {
@@ -782,7 +782,7 @@ func (m *SnapshotChunk) Read(ctx context.Context, p thrift.TProtocol) error {
 		case protocol.Binary | 5:
 			m.SnapshotID = r.Bytes()
 		case protocol.Struct | 6:
-			m.Meta = new(SnapshotMeta)
+			m.Meta = protocol.New[SnapshotMeta](&r)
 			r.Struct(m.Meta)
 		case protocol.I64 | 7:
 			m.Offset = r.I64()
@@ -897,7 +897,7 @@ func (m *FetchResponse) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.First = Index(r.I64())
 		case protocol.List | 4:
 			m.Entries = m.Entries[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Entries, r.List(protocol.Struct, 0)) {
 				m.Entries = protocol.Grow(m.Entries)
 				r.Struct(&m.Entries[i])
 				if r.Failed(i) {
@@ -1088,7 +1088,7 @@ func (m *Hello) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.Node = NodeID(r.I64())
 		case protocol.List | 4:
 			m.Codecs = m.Codecs[:0]
-			for i := range r.List(protocol.I32, 0) {
+			for i := range protocol.Room(&r, &m.Codecs, r.List(protocol.I32, 0)) {
 				m.Codecs = protocol.Grow(m.Codecs)
 				m.Codecs[i] = Codec(r.I32())
 				if r.Failed(i) {
@@ -1514,7 +1514,7 @@ func (m *StatusResponse) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.Struct(&m.Config)
 		case protocol.List | 13:
 			m.Progress = m.Progress[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Progress, r.List(protocol.Struct, 0)) {
 				m.Progress = protocol.Grow(m.Progress)
 				r.Struct(&m.Progress[i])
 				if r.Failed(i) {
@@ -1526,7 +1526,7 @@ func (m *StatusResponse) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.Health = Health(r.I32())
 		case protocol.List | 15:
 			m.Counters = m.Counters[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Counters, r.List(protocol.Struct, 0)) {
 				m.Counters = protocol.Grow(m.Counters)
 				r.Struct(&m.Counters[i])
 				if r.Failed(i) {
@@ -1596,7 +1596,7 @@ func (m *ChangeRequest) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.Group = GroupID(r.I64())
 		case protocol.List | 2:
 			m.Changes = m.Changes[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Changes, r.List(protocol.Struct, 0)) {
 				m.Changes = protocol.Grow(m.Changes)
 				r.Struct(&m.Changes[i])
 				if r.Failed(i) {
@@ -1699,7 +1699,7 @@ func (m *PlanResponse) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.Group = GroupID(r.I64())
 		case protocol.List | 2:
 			m.Steps = m.Steps[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Steps, r.List(protocol.Struct, 0)) {
 				m.Steps = protocol.Grow(m.Steps)
 				r.Struct(&m.Steps[i])
 				if r.Failed(i) {
@@ -2070,7 +2070,7 @@ func (m *RaftPeerHandshakeArgs) Read(ctx context.Context, p thrift.TProtocol) er
 	for f := r.Field(0, &raftPeerHandshakeArgsInfo); f != protocol.Stop; f = r.Field(f, &raftPeerHandshakeArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(Hello)
+			m.Req = protocol.New[Hello](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -2102,10 +2102,10 @@ func (m *RaftPeerHandshakeResult) Read(ctx context.Context, p thrift.TProtocol) 
 	for f := r.Field(0, &raftPeerHandshakeResultInfo); f != protocol.Stop; f = r.Field(f, &raftPeerHandshakeResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(Hello)
+			m.Return = protocol.New[Hello](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.Rejected = new(Rejected)
+			m.Rejected = protocol.New[Rejected](&r)
 			r.Struct(m.Rejected)
 		default:
 			r.Skip(f)
@@ -2132,7 +2132,7 @@ func (m *RaftPeerVoteArgs) Read(ctx context.Context, p thrift.TProtocol) error {
 	for f := r.Field(0, &raftPeerVoteArgsInfo); f != protocol.Stop; f = r.Field(f, &raftPeerVoteArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(VoteRequest)
+			m.Req = protocol.New[VoteRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -2164,10 +2164,10 @@ func (m *RaftPeerVoteResult) Read(ctx context.Context, p thrift.TProtocol) error
 	for f := r.Field(0, &raftPeerVoteResultInfo); f != protocol.Stop; f = r.Field(f, &raftPeerVoteResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(VoteResponse)
+			m.Return = protocol.New[VoteResponse](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.NoGroup = new(NoSuchGroup)
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
 			r.Struct(m.NoGroup)
 		default:
 			r.Skip(f)
@@ -2194,7 +2194,7 @@ func (m *RaftPeerAppendArgs) Read(ctx context.Context, p thrift.TProtocol) error
 	for f := r.Field(0, &raftPeerAppendArgsInfo); f != protocol.Stop; f = r.Field(f, &raftPeerAppendArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(AppendRequest)
+			m.Req = protocol.New[AppendRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -2226,10 +2226,10 @@ func (m *RaftPeerAppendResult) Read(ctx context.Context, p thrift.TProtocol) err
 	for f := r.Field(0, &raftPeerAppendResultInfo); f != protocol.Stop; f = r.Field(f, &raftPeerAppendResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(AppendResponse)
+			m.Return = protocol.New[AppendResponse](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.NoGroup = new(NoSuchGroup)
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
 			r.Struct(m.NoGroup)
 		default:
 			r.Skip(f)
@@ -2256,7 +2256,7 @@ func (m *RaftPeerHeartbeatArgs) Read(ctx context.Context, p thrift.TProtocol) er
 	for f := r.Field(0, &raftPeerHeartbeatArgsInfo); f != protocol.Stop; f = r.Field(f, &raftPeerHeartbeatArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(HeartbeatRequest)
+			m.Req = protocol.New[HeartbeatRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -2283,7 +2283,7 @@ func (m *RaftPeerHeartbeatResult) Read(ctx context.Context, p thrift.TProtocol) 
 	for f := r.Field(0, &raftPeerHeartbeatResultInfo); f != protocol.Stop; f = r.Field(f, &raftPeerHeartbeatResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(HeartbeatResponse)
+			m.Return = protocol.New[HeartbeatResponse](&r)
 			r.Struct(m.Return)
 		default:
 			r.Skip(f)
@@ -2310,7 +2310,7 @@ func (m *RaftPeerInstallSnapshotArgs) Read(ctx context.Context, p thrift.TProtoc
 	for f := r.Field(0, &raftPeerInstallSnapshotArgsInfo); f != protocol.Stop; f = r.Field(f, &raftPeerInstallSnapshotArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(SnapshotChunk)
+			m.Req = protocol.New[SnapshotChunk](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -2342,10 +2342,10 @@ func (m *RaftPeerInstallSnapshotResult) Read(ctx context.Context, p thrift.TProt
 	for f := r.Field(0, &raftPeerInstallSnapshotResultInfo); f != protocol.Stop; f = r.Field(f, &raftPeerInstallSnapshotResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(SnapshotAck)
+			m.Return = protocol.New[SnapshotAck](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.NoGroup = new(NoSuchGroup)
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
 			r.Struct(m.NoGroup)
 		default:
 			r.Skip(f)
@@ -2372,7 +2372,7 @@ func (m *RaftPeerTimeoutNowArgs) Read(ctx context.Context, p thrift.TProtocol) e
 	for f := r.Field(0, &raftPeerTimeoutNowArgsInfo); f != protocol.Stop; f = r.Field(f, &raftPeerTimeoutNowArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(TimeoutNowRequest)
+			m.Req = protocol.New[TimeoutNowRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -2404,10 +2404,10 @@ func (m *RaftPeerTimeoutNowResult) Read(ctx context.Context, p thrift.TProtocol)
 	for f := r.Field(0, &raftPeerTimeoutNowResultInfo); f != protocol.Stop; f = r.Field(f, &raftPeerTimeoutNowResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(TimeoutNowResponse)
+			m.Return = protocol.New[TimeoutNowResponse](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.NoGroup = new(NoSuchGroup)
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
 			r.Struct(m.NoGroup)
 		default:
 			r.Skip(f)
@@ -2434,7 +2434,7 @@ func (m *RaftPeerReadIndexArgs) Read(ctx context.Context, p thrift.TProtocol) er
 	for f := r.Field(0, &raftPeerReadIndexArgsInfo); f != protocol.Stop; f = r.Field(f, &raftPeerReadIndexArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(ReadIndexRequest)
+			m.Req = protocol.New[ReadIndexRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -2471,13 +2471,13 @@ func (m *RaftPeerReadIndexResult) Read(ctx context.Context, p thrift.TProtocol) 
 	for f := r.Field(0, &raftPeerReadIndexResultInfo); f != protocol.Stop; f = r.Field(f, &raftPeerReadIndexResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(ReadIndexResponse)
+			m.Return = protocol.New[ReadIndexResponse](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.NotLeader = new(NotLeader)
+			m.NotLeader = protocol.New[NotLeader](&r)
 			r.Struct(m.NotLeader)
 		case protocol.Struct | 2:
-			m.NoGroup = new(NoSuchGroup)
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
 			r.Struct(m.NoGroup)
 		default:
 			r.Skip(f)
@@ -2504,7 +2504,7 @@ func (m *RaftPeerFetchArgs) Read(ctx context.Context, p thrift.TProtocol) error 
 	for f := r.Field(0, &raftPeerFetchArgsInfo); f != protocol.Stop; f = r.Field(f, &raftPeerFetchArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(FetchRequest)
+			m.Req = protocol.New[FetchRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -2536,10 +2536,10 @@ func (m *RaftPeerFetchResult) Read(ctx context.Context, p thrift.TProtocol) erro
 	for f := r.Field(0, &raftPeerFetchResultInfo); f != protocol.Stop; f = r.Field(f, &raftPeerFetchResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(FetchResponse)
+			m.Return = protocol.New[FetchResponse](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.NoGroup = new(NoSuchGroup)
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
 			r.Struct(m.NoGroup)
 		default:
 			r.Skip(f)
@@ -2566,7 +2566,7 @@ func (m *RaftPeerGoodbyeArgs) Read(ctx context.Context, p thrift.TProtocol) erro
 	for f := r.Field(0, &raftPeerGoodbyeArgsInfo); f != protocol.Stop; f = r.Field(f, &raftPeerGoodbyeArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(GoodbyeRequest)
+			m.Req = protocol.New[GoodbyeRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -2593,7 +2593,7 @@ func (m *RaftClientProposeArgs) Read(ctx context.Context, p thrift.TProtocol) er
 	for f := r.Field(0, &raftClientProposeArgsInfo); f != protocol.Stop; f = r.Field(f, &raftClientProposeArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(ProposeRequest)
+			m.Req = protocol.New[ProposeRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -2640,19 +2640,19 @@ func (m *RaftClientProposeResult) Read(ctx context.Context, p thrift.TProtocol) 
 	for f := r.Field(0, &raftClientProposeResultInfo); f != protocol.Stop; f = r.Field(f, &raftClientProposeResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(ProposeResponse)
+			m.Return = protocol.New[ProposeResponse](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.NotLeader = new(NotLeader)
+			m.NotLeader = protocol.New[NotLeader](&r)
 			r.Struct(m.NotLeader)
 		case protocol.Struct | 2:
-			m.Unavailable = new(Unavailable)
+			m.Unavailable = protocol.New[Unavailable](&r)
 			r.Struct(m.Unavailable)
 		case protocol.Struct | 3:
-			m.Rejected = new(Rejected)
+			m.Rejected = protocol.New[Rejected](&r)
 			r.Struct(m.Rejected)
 		case protocol.Struct | 4:
-			m.NoGroup = new(NoSuchGroup)
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
 			r.Struct(m.NoGroup)
 		default:
 			r.Skip(f)
@@ -2679,7 +2679,7 @@ func (m *RaftClientReadArgs) Read(ctx context.Context, p thrift.TProtocol) error
 	for f := r.Field(0, &raftClientReadArgsInfo); f != protocol.Stop; f = r.Field(f, &raftClientReadArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(ReadRequest)
+			m.Req = protocol.New[ReadRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -2726,19 +2726,19 @@ func (m *RaftClientReadResult) Read(ctx context.Context, p thrift.TProtocol) err
 	for f := r.Field(0, &raftClientReadResultInfo); f != protocol.Stop; f = r.Field(f, &raftClientReadResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(ReadResponse)
+			m.Return = protocol.New[ReadResponse](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.NotLeader = new(NotLeader)
+			m.NotLeader = protocol.New[NotLeader](&r)
 			r.Struct(m.NotLeader)
 		case protocol.Struct | 2:
-			m.Unavailable = new(Unavailable)
+			m.Unavailable = protocol.New[Unavailable](&r)
 			r.Struct(m.Unavailable)
 		case protocol.Struct | 3:
-			m.Rejected = new(Rejected)
+			m.Rejected = protocol.New[Rejected](&r)
 			r.Struct(m.Rejected)
 		case protocol.Struct | 4:
-			m.NoGroup = new(NoSuchGroup)
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
 			r.Struct(m.NoGroup)
 		default:
 			r.Skip(f)
@@ -2765,7 +2765,7 @@ func (m *RaftClientOpenSessionArgs) Read(ctx context.Context, p thrift.TProtocol
 	for f := r.Field(0, &raftClientOpenSessionArgsInfo); f != protocol.Stop; f = r.Field(f, &raftClientOpenSessionArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(OpenSessionRequest)
+			m.Req = protocol.New[OpenSessionRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -2812,19 +2812,19 @@ func (m *RaftClientOpenSessionResult) Read(ctx context.Context, p thrift.TProtoc
 	for f := r.Field(0, &raftClientOpenSessionResultInfo); f != protocol.Stop; f = r.Field(f, &raftClientOpenSessionResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(OpenSessionResponse)
+			m.Return = protocol.New[OpenSessionResponse](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.NotLeader = new(NotLeader)
+			m.NotLeader = protocol.New[NotLeader](&r)
 			r.Struct(m.NotLeader)
 		case protocol.Struct | 2:
-			m.Unavailable = new(Unavailable)
+			m.Unavailable = protocol.New[Unavailable](&r)
 			r.Struct(m.Unavailable)
 		case protocol.Struct | 3:
-			m.Rejected = new(Rejected)
+			m.Rejected = protocol.New[Rejected](&r)
 			r.Struct(m.Rejected)
 		case protocol.Struct | 4:
-			m.NoGroup = new(NoSuchGroup)
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
 			r.Struct(m.NoGroup)
 		default:
 			r.Skip(f)
@@ -2851,7 +2851,7 @@ func (m *RaftClientCloseSessionArgs) Read(ctx context.Context, p thrift.TProtoco
 	for f := r.Field(0, &raftClientCloseSessionArgsInfo); f != protocol.Stop; f = r.Field(f, &raftClientCloseSessionArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(CloseSessionRequest)
+			m.Req = protocol.New[CloseSessionRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -2898,19 +2898,19 @@ func (m *RaftClientCloseSessionResult) Read(ctx context.Context, p thrift.TProto
 	for f := r.Field(0, &raftClientCloseSessionResultInfo); f != protocol.Stop; f = r.Field(f, &raftClientCloseSessionResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(CloseSessionResponse)
+			m.Return = protocol.New[CloseSessionResponse](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.NotLeader = new(NotLeader)
+			m.NotLeader = protocol.New[NotLeader](&r)
 			r.Struct(m.NotLeader)
 		case protocol.Struct | 2:
-			m.Unavailable = new(Unavailable)
+			m.Unavailable = protocol.New[Unavailable](&r)
 			r.Struct(m.Unavailable)
 		case protocol.Struct | 3:
-			m.Rejected = new(Rejected)
+			m.Rejected = protocol.New[Rejected](&r)
 			r.Struct(m.Rejected)
 		case protocol.Struct | 4:
-			m.NoGroup = new(NoSuchGroup)
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
 			r.Struct(m.NoGroup)
 		default:
 			r.Skip(f)
@@ -2937,7 +2937,7 @@ func (m *RaftClientStatusArgs) Read(ctx context.Context, p thrift.TProtocol) err
 	for f := r.Field(0, &raftClientStatusArgsInfo); f != protocol.Stop; f = r.Field(f, &raftClientStatusArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(StatusRequest)
+			m.Req = protocol.New[StatusRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -2969,10 +2969,10 @@ func (m *RaftClientStatusResult) Read(ctx context.Context, p thrift.TProtocol) e
 	for f := r.Field(0, &raftClientStatusResultInfo); f != protocol.Stop; f = r.Field(f, &raftClientStatusResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(StatusResponse)
+			m.Return = protocol.New[StatusResponse](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.NoGroup = new(NoSuchGroup)
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
 			r.Struct(m.NoGroup)
 		default:
 			r.Skip(f)
@@ -2999,7 +2999,7 @@ func (m *RaftAdminChangeMembershipArgs) Read(ctx context.Context, p thrift.TProt
 	for f := r.Field(0, &raftAdminChangeMembershipArgsInfo); f != protocol.Stop; f = r.Field(f, &raftAdminChangeMembershipArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(ChangeRequest)
+			m.Req = protocol.New[ChangeRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -3046,19 +3046,19 @@ func (m *RaftAdminChangeMembershipResult) Read(ctx context.Context, p thrift.TPr
 	for f := r.Field(0, &raftAdminChangeMembershipResultInfo); f != protocol.Stop; f = r.Field(f, &raftAdminChangeMembershipResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(ChangeResponse)
+			m.Return = protocol.New[ChangeResponse](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.NotLeader = new(NotLeader)
+			m.NotLeader = protocol.New[NotLeader](&r)
 			r.Struct(m.NotLeader)
 		case protocol.Struct | 2:
-			m.Unavailable = new(Unavailable)
+			m.Unavailable = protocol.New[Unavailable](&r)
 			r.Struct(m.Unavailable)
 		case protocol.Struct | 3:
-			m.Rejected = new(Rejected)
+			m.Rejected = protocol.New[Rejected](&r)
 			r.Struct(m.Rejected)
 		case protocol.Struct | 4:
-			m.NoGroup = new(NoSuchGroup)
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
 			r.Struct(m.NoGroup)
 		default:
 			r.Skip(f)
@@ -3085,7 +3085,7 @@ func (m *RaftAdminPlanChangeArgs) Read(ctx context.Context, p thrift.TProtocol) 
 	for f := r.Field(0, &raftAdminPlanChangeArgsInfo); f != protocol.Stop; f = r.Field(f, &raftAdminPlanChangeArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(ChangeRequest)
+			m.Req = protocol.New[ChangeRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -3127,16 +3127,16 @@ func (m *RaftAdminPlanChangeResult) Read(ctx context.Context, p thrift.TProtocol
 	for f := r.Field(0, &raftAdminPlanChangeResultInfo); f != protocol.Stop; f = r.Field(f, &raftAdminPlanChangeResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(PlanResponse)
+			m.Return = protocol.New[PlanResponse](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.NotLeader = new(NotLeader)
+			m.NotLeader = protocol.New[NotLeader](&r)
 			r.Struct(m.NotLeader)
 		case protocol.Struct | 2:
-			m.Rejected = new(Rejected)
+			m.Rejected = protocol.New[Rejected](&r)
 			r.Struct(m.Rejected)
 		case protocol.Struct | 3:
-			m.NoGroup = new(NoSuchGroup)
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
 			r.Struct(m.NoGroup)
 		default:
 			r.Skip(f)
@@ -3163,7 +3163,7 @@ func (m *RaftAdminTransferLeadershipArgs) Read(ctx context.Context, p thrift.TPr
 	for f := r.Field(0, &raftAdminTransferLeadershipArgsInfo); f != protocol.Stop; f = r.Field(f, &raftAdminTransferLeadershipArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(TransferRequest)
+			m.Req = protocol.New[TransferRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -3210,19 +3210,19 @@ func (m *RaftAdminTransferLeadershipResult) Read(ctx context.Context, p thrift.T
 	for f := r.Field(0, &raftAdminTransferLeadershipResultInfo); f != protocol.Stop; f = r.Field(f, &raftAdminTransferLeadershipResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(TransferResponse)
+			m.Return = protocol.New[TransferResponse](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.NotLeader = new(NotLeader)
+			m.NotLeader = protocol.New[NotLeader](&r)
 			r.Struct(m.NotLeader)
 		case protocol.Struct | 2:
-			m.Unavailable = new(Unavailable)
+			m.Unavailable = protocol.New[Unavailable](&r)
 			r.Struct(m.Unavailable)
 		case protocol.Struct | 3:
-			m.Rejected = new(Rejected)
+			m.Rejected = protocol.New[Rejected](&r)
 			r.Struct(m.Rejected)
 		case protocol.Struct | 4:
-			m.NoGroup = new(NoSuchGroup)
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
 			r.Struct(m.NoGroup)
 		default:
 			r.Skip(f)
@@ -3249,7 +3249,7 @@ func (m *RaftAdminSnapshotArgs) Read(ctx context.Context, p thrift.TProtocol) er
 	for f := r.Field(0, &raftAdminSnapshotArgsInfo); f != protocol.Stop; f = r.Field(f, &raftAdminSnapshotArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(SnapshotRequest)
+			m.Req = protocol.New[SnapshotRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -3286,13 +3286,13 @@ func (m *RaftAdminSnapshotResult) Read(ctx context.Context, p thrift.TProtocol) 
 	for f := r.Field(0, &raftAdminSnapshotResultInfo); f != protocol.Stop; f = r.Field(f, &raftAdminSnapshotResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(SnapshotResponse)
+			m.Return = protocol.New[SnapshotResponse](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.Unavailable = new(Unavailable)
+			m.Unavailable = protocol.New[Unavailable](&r)
 			r.Struct(m.Unavailable)
 		case protocol.Struct | 2:
-			m.NoGroup = new(NoSuchGroup)
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
 			r.Struct(m.NoGroup)
 		default:
 			r.Skip(f)
@@ -3319,7 +3319,7 @@ func (m *RaftAdminHashArgs) Read(ctx context.Context, p thrift.TProtocol) error 
 	for f := r.Field(0, &raftAdminHashArgsInfo); f != protocol.Stop; f = r.Field(f, &raftAdminHashArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(HashRequest)
+			m.Req = protocol.New[HashRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -3356,13 +3356,13 @@ func (m *RaftAdminHashResult) Read(ctx context.Context, p thrift.TProtocol) erro
 	for f := r.Field(0, &raftAdminHashResultInfo); f != protocol.Stop; f = r.Field(f, &raftAdminHashResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(HashResponse)
+			m.Return = protocol.New[HashResponse](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.Unavailable = new(Unavailable)
+			m.Unavailable = protocol.New[Unavailable](&r)
 			r.Struct(m.Unavailable)
 		case protocol.Struct | 2:
-			m.NoGroup = new(NoSuchGroup)
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
 			r.Struct(m.NoGroup)
 		default:
 			r.Skip(f)
@@ -3389,7 +3389,7 @@ func (m *RaftAdminWhyArgs) Read(ctx context.Context, p thrift.TProtocol) error {
 	for f := r.Field(0, &raftAdminWhyArgsInfo); f != protocol.Stop; f = r.Field(f, &raftAdminWhyArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(WhyRequest)
+			m.Req = protocol.New[WhyRequest](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -3421,10 +3421,10 @@ func (m *RaftAdminWhyResult) Read(ctx context.Context, p thrift.TProtocol) error
 	for f := r.Field(0, &raftAdminWhyResultInfo); f != protocol.Stop; f = r.Field(f, &raftAdminWhyResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(WhyResponse)
+			m.Return = protocol.New[WhyResponse](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.NoGroup = new(NoSuchGroup)
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
 			r.Struct(m.NoGroup)
 		default:
 			r.Skip(f)

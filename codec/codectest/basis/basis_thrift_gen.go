@@ -108,7 +108,7 @@ func (m *BaseEchoResult) Read(ctx context.Context, p thrift.TProtocol) error {
 		case protocol.Binary | 0:
 			m.Return = codec.Some(r.Text())
 		case protocol.Struct | 1:
-			m.Broken = new(Broken)
+			m.Broken = protocol.New[Broken](&r)
 			r.Struct(m.Broken)
 		default:
 			r.Skip(f)

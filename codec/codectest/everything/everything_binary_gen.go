@@ -203,6 +203,7 @@ func (m *Defaults) AppendBinary(b []byte) []byte {
 // ScanBinary reads m from d. The first error stays in d.
 func (m *Defaults) ScanBinary(d *binary.Decoder) {
 	m.Reset()
+	d.Spend(1, 288) // its defaults
 	d.Enter()
 	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
 		switch f {
@@ -1054,6 +1055,99 @@ func (m *Evolved) ParseBinary(b []byte, l *codec.Limits) (int, error) {
 	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&evolvedInfo)
+}
+
+// AppendBinary appends m in Thrift Binary form.
+func (m *Costly) AppendBinary(b []byte) []byte {
+	b = binary.AppendListField(b, 1, binary.Map, len(m.Maps))
+	for i := range m.Maps {
+		b = binary.AppendMap(b, binary.I8, binary.I8, len(m.Maps[i]))
+		for _, k1 := range codec.SortedKeys(m.Maps[i]) {
+			b = binary.AppendI8(b, k1)
+			b = binary.AppendI8(b, m.Maps[i][k1])
+		}
+	}
+	b = binary.AppendListField(b, 2, binary.Struct, len(m.Many))
+	for i := range m.Many {
+		b = m.Many[i].AppendBinary(b)
+	}
+	b = binary.AppendField(b, 3, binary.Struct)
+	b = m.One.AppendBinary(b)
+	if m.Maybe != nil {
+		b = binary.AppendField(b, 4, binary.Struct)
+		b = m.Maybe.AppendBinary(b)
+	}
+	if m.Again != nil {
+		b = binary.AppendMapField(b, 5, binary.I8, binary.I8, len(m.Again))
+		for _, k := range codec.SortedKeys(m.Again) {
+			b = binary.AppendI8(b, k)
+			b = binary.AppendI8(b, m.Again[k])
+		}
+	}
+	return binary.AppendStop(b)
+}
+
+// ScanBinary reads m from d. The first error stays in d.
+func (m *Costly) ScanBinary(d *binary.Decoder) {
+	m.Reset()
+	d.Spend(1, 288) // its defaults
+	d.Enter()
+	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+		switch f {
+		case binary.List | 1:
+			m.Maps = binary.Slice(d, m.Maps, binary.Map, 0)
+			for i := range m.Maps {
+				n1 := d.Map(binary.I8, binary.I8, 0)
+				m.Maps[i] = binary.MakeMap[int8, int8](d, n1)
+				for i1 := range n1 {
+					k1 := d.I8()
+					v1 := d.I8()
+					if d.Failed(i1) {
+						break
+					}
+					m.Maps[i][k1] = v1
+				}
+				if d.Failed(i) {
+					break
+				}
+			}
+		case binary.List | 2:
+			m.Many = binary.Slice(d, m.Many, binary.Struct, 0)
+			for i := range m.Many {
+				m.Many[i].ScanBinary(d)
+				if d.Failed(i) {
+					break
+				}
+			}
+		case binary.Struct | 3:
+			m.One.ScanBinary(d)
+		case binary.Struct | 4:
+			m.Maybe = binary.New[Defaults](d)
+			m.Maybe.ScanBinary(d)
+		case binary.Map | 5:
+			n := d.Map(binary.I8, binary.I8, 0)
+			m.Again = binary.MakeMap[int8, int8](d, n)
+			for i := range n {
+				k := d.I8()
+				v := d.I8()
+				if d.Failed(i) {
+					break
+				}
+				m.Again[k] = v
+			}
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&costlyInfo)
+}
+
+// ParseBinary reads m from the front of b; see codec.Message.
+func (m *Costly) ParseBinary(b []byte, l *codec.Limits) (int, error) {
+	var d binary.Decoder
+	d.Init(b, l)
+	m.ScanBinary(&d)
+	return d.Done(&costlyInfo)
 }
 
 // AppendBinary appends m in Thrift Binary form.

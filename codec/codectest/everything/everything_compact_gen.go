@@ -214,6 +214,7 @@ func (m *Defaults) AppendCompact(b []byte) []byte {
 // ScanCompact reads m from d. The first error stays in d.
 func (m *Defaults) ScanCompact(d *compact.Decoder) {
 	m.Reset()
+	d.Spend(1, 288) // its defaults
 	d.Enter()
 	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
 		switch f {
@@ -1082,6 +1083,101 @@ func (m *Evolved) ParseCompact(b []byte, l *codec.Limits) (int, error) {
 	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&evolvedInfo)
+}
+
+// AppendCompact appends m in Thrift Compact form.
+func (m *Costly) AppendCompact(b []byte) []byte {
+	b = compact.AppendListField(b, 0, 1, compact.Map, len(m.Maps))
+	for i := range m.Maps {
+		b = compact.AppendMap(b, compact.I8, compact.I8, len(m.Maps[i]))
+		for _, k1 := range codec.SortedKeys(m.Maps[i]) {
+			b = compact.AppendI8(b, k1)
+			b = compact.AppendI8(b, m.Maps[i][k1])
+		}
+	}
+	b = compact.AppendListField(b, 1, 2, compact.Struct, len(m.Many))
+	for i := range m.Many {
+		b = m.Many[i].AppendCompact(b)
+	}
+	b = compact.AppendField(b, 2, 3, compact.Struct)
+	b = m.One.AppendCompact(b)
+	last := int16(3)
+	if m.Maybe != nil {
+		b = compact.AppendField(b, last, 4, compact.Struct)
+		b = m.Maybe.AppendCompact(b)
+		last = 4
+	}
+	if m.Again != nil {
+		b = compact.AppendMapField(b, last, 5, compact.I8, compact.I8, len(m.Again))
+		for _, k := range codec.SortedKeys(m.Again) {
+			b = compact.AppendI8(b, k)
+			b = compact.AppendI8(b, m.Again[k])
+		}
+	}
+	return compact.AppendStop(b)
+}
+
+// ScanCompact reads m from d. The first error stays in d.
+func (m *Costly) ScanCompact(d *compact.Decoder) {
+	m.Reset()
+	d.Spend(1, 288) // its defaults
+	d.Enter()
+	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+		switch f {
+		case compact.List | 1:
+			m.Maps = compact.Slice(d, m.Maps, compact.Map, 0)
+			for i := range m.Maps {
+				n1 := d.Map(compact.I8, compact.I8, 0)
+				m.Maps[i] = compact.MakeMap[int8, int8](d, n1)
+				for i1 := range n1 {
+					k1 := d.I8()
+					v1 := d.I8()
+					if d.Failed(i1) {
+						break
+					}
+					m.Maps[i][k1] = v1
+				}
+				if d.Failed(i) {
+					break
+				}
+			}
+		case compact.List | 2:
+			m.Many = compact.Slice(d, m.Many, compact.Struct, 0)
+			for i := range m.Many {
+				m.Many[i].ScanCompact(d)
+				if d.Failed(i) {
+					break
+				}
+			}
+		case compact.Struct | 3:
+			m.One.ScanCompact(d)
+		case compact.Struct | 4:
+			m.Maybe = compact.New[Defaults](d)
+			m.Maybe.ScanCompact(d)
+		case compact.Map | 5:
+			n := d.Map(compact.I8, compact.I8, 0)
+			m.Again = compact.MakeMap[int8, int8](d, n)
+			for i := range n {
+				k := d.I8()
+				v := d.I8()
+				if d.Failed(i) {
+					break
+				}
+				m.Again[k] = v
+			}
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&costlyInfo)
+}
+
+// ParseCompact reads m from the front of b; see codec.Message.
+func (m *Costly) ParseCompact(b []byte, l *codec.Limits) (int, error) {
+	var d compact.Decoder
+	d.Init(b, l)
+	m.ScanCompact(&d)
+	return d.Done(&costlyInfo)
 }
 
 // AppendCompact appends m in Thrift Compact form.

@@ -526,6 +526,32 @@ func (m *Evolved) Validate() error {
 	return nil
 }
 
+// Small on the wire, large in memory.
+type Costly struct {
+	Maps  []map[int8]int8 // 1
+	Many  []Defaults      // 2
+	One   Defaults        // 3
+	Maybe *Defaults       // 4
+	Again map[int8]int8   // 5
+}
+
+var costlyInfo = codec.StructInfo{Name: "Costly", Fields: []codec.FieldInfo{
+	{ID: 1, Name: "maps"},
+	{ID: 2, Name: "many"},
+	{ID: 3, Name: "one"},
+	{ID: 4, Name: "maybe"},
+	{ID: 5, Name: "again"},
+}}
+
+// Reset gives every field its default.
+func (m *Costly) Reset() {
+	m.Maps = m.Maps[:0]
+	m.Many = m.Many[:0]
+	m.One.Reset()
+	m.Maybe = nil
+	m.Again = nil
+}
+
 // Odd is an exception of everything.thrift.
 type Odd struct {
 	Message string // 1

@@ -285,6 +285,7 @@ func (m *Defaults) AppendMsgpack(b []byte) []byte {
 // ScanMsgpack reads m from d. The first error stays in d.
 func (m *Defaults) ScanMsgpack(d *msgpack.Decoder) {
 	m.Reset()
+	d.Spend(1, 288) // its defaults
 	for f := d.Struct(&defaultsInfo); f != msgpack.Stop; f = d.Field(f, &defaultsInfo) {
 		switch msgpack.ID(f) {
 		case 1:
@@ -1258,6 +1259,112 @@ func (m *Evolved) EncodeMsgpack(e *msgpack.V5Encoder) error { return msgpack.Enc
 
 // DecodeMsgpack implements CustomDecoder of vmihailenco's msgpack.
 func (m *Evolved) DecodeMsgpack(d *msgpack.V5Decoder) error { return msgpack.DecodeV5(d, m) }
+
+// AppendMsgpack appends m in msgpack form.
+func (m *Costly) AppendMsgpack(b []byte) []byte {
+	n := 3
+	if m.Maybe != nil {
+		n = 4
+	}
+	if m.Again != nil {
+		n = 5
+	}
+	b = msgpack.AppendArray(b, n)
+	b = msgpack.AppendArray(b, len(m.Maps))
+	for i := range m.Maps {
+		b = msgpack.AppendMap(b, len(m.Maps[i]))
+		for _, k1 := range codec.SortedKeys(m.Maps[i]) {
+			b = msgpack.AppendI8(b, k1)
+			b = msgpack.AppendI8(b, m.Maps[i][k1])
+		}
+	}
+	b = msgpack.AppendArray(b, len(m.Many))
+	for i := range m.Many {
+		b = m.Many[i].AppendMsgpack(b)
+	}
+	b = m.One.AppendMsgpack(b)
+	if m.Maybe != nil {
+		b = m.Maybe.AppendMsgpack(b)
+	} else if n > 4 {
+		b = msgpack.AppendNil(b)
+	}
+	if m.Again != nil {
+		b = msgpack.AppendMap(b, len(m.Again))
+		for _, k := range codec.SortedKeys(m.Again) {
+			b = msgpack.AppendI8(b, k)
+			b = msgpack.AppendI8(b, m.Again[k])
+		}
+	}
+	return b
+}
+
+// ScanMsgpack reads m from d. The first error stays in d.
+func (m *Costly) ScanMsgpack(d *msgpack.Decoder) {
+	m.Reset()
+	d.Spend(1, 288) // its defaults
+	for f := d.Struct(&costlyInfo); f != msgpack.Stop; f = d.Field(f, &costlyInfo) {
+		switch msgpack.ID(f) {
+		case 1:
+			m.Maps = msgpack.Slice(d, m.Maps, 0)
+			for i := range m.Maps {
+				n1 := d.Map(0)
+				m.Maps[i] = msgpack.MakeMap[int8, int8](d, n1)
+				for i1 := range n1 {
+					k1 := d.I8()
+					v1 := d.I8()
+					if d.Failed(i1) {
+						break
+					}
+					m.Maps[i][k1] = v1
+				}
+				if d.Failed(i) {
+					break
+				}
+			}
+		case 2:
+			m.Many = msgpack.Slice(d, m.Many, 0)
+			for i := range m.Many {
+				m.Many[i].ScanMsgpack(d)
+				if d.Failed(i) {
+					break
+				}
+			}
+		case 3:
+			m.One.ScanMsgpack(d)
+		case 4:
+			m.Maybe = msgpack.New[Defaults](d)
+			m.Maybe.ScanMsgpack(d)
+		case 5:
+			n := d.Map(0)
+			m.Again = msgpack.MakeMap[int8, int8](d, n)
+			for i := range n {
+				k := d.I8()
+				v := d.I8()
+				if d.Failed(i) {
+					break
+				}
+				m.Again[k] = v
+			}
+		default:
+			d.Skip()
+		}
+	}
+	d.Leave(&costlyInfo)
+}
+
+// ParseMsgpack reads m from the front of b; see codec.Message.
+func (m *Costly) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
+	var d msgpack.Decoder
+	d.Init(b, l)
+	m.ScanMsgpack(&d)
+	return d.Done(&costlyInfo)
+}
+
+// EncodeMsgpack implements CustomEncoder of vmihailenco's msgpack.
+func (m *Costly) EncodeMsgpack(e *msgpack.V5Encoder) error { return msgpack.EncodeV5(e, m) }
+
+// DecodeMsgpack implements CustomDecoder of vmihailenco's msgpack.
+func (m *Costly) DecodeMsgpack(d *msgpack.V5Decoder) error { return msgpack.DecodeV5(d, m) }
 
 // AppendMsgpack appends m in msgpack form.
 func (m *Odd) AppendMsgpack(b []byte) []byte {

@@ -25,9 +25,11 @@ type Everything interface {
 
 // EverythingClient calls a server of Everything. It is safe for concurrent use.
 type EverythingClient struct {
-	*basis.BaseClient
+	*everythingBase
 	caller codec.Caller
 }
+
+type everythingBase = basis.BaseClient
 
 // NewEverythingClient returns a client that calls through c.
 func NewEverythingClient(c codec.Caller) *EverythingClient {

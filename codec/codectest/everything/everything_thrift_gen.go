@@ -158,7 +158,7 @@ func (m *Strict) Read(ctx context.Context, p thrift.TProtocol) error {
 		case protocol.List | 4:
 			seen[3] = true
 			m.Numbers = m.Numbers[:0]
-			for i := range r.List(protocol.I32, 0) {
+			for i := range protocol.Room(&r, &m.Numbers, r.List(protocol.I32, 0)) {
 				m.Numbers = protocol.Grow(m.Numbers)
 				m.Numbers[i] = r.I32()
 				if r.Failed(i) {
@@ -212,6 +212,7 @@ func (m *Defaults) Write(ctx context.Context, p thrift.TProtocol) error {
 func (m *Defaults) Read(ctx context.Context, p thrift.TProtocol) error {
 	m.Reset()
 	r := protocol.NewReader(ctx, p)
+	r.Spend(288) // its defaults
 	for f := r.Field(0, &defaultsInfo); f != protocol.Stop; f = r.Field(f, &defaultsInfo) {
 		switch f {
 		case protocol.I32 | 1:
@@ -224,7 +225,7 @@ func (m *Defaults) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.Size = Size(r.I32())
 		case protocol.List | 5:
 			m.Numbers = m.Numbers[:0]
-			for i := range r.List(protocol.I32, 0) {
+			for i := range protocol.Room(&r, &m.Numbers, r.List(protocol.I32, 0)) {
 				m.Numbers = protocol.Grow(m.Numbers)
 				m.Numbers[i] = r.I32()
 				if r.Failed(i) {
@@ -238,7 +239,7 @@ func (m *Defaults) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.Real = r.Double()
 		case protocol.Map | 8:
 			n := r.Map(protocol.Binary, protocol.I32, 0)
-			m.Counts = map[string]int32{}
+			m.Counts = protocol.MakeMap[string, int32](&r, n)
 			for i := range n {
 				k := r.Text()
 				v := r.I32()
@@ -459,7 +460,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 		switch f {
 		case protocol.List | 1:
 			m.Numbers = m.Numbers[:0]
-			for i := range r.List(protocol.I32, 0) {
+			for i := range protocol.Room(&r, &m.Numbers, r.List(protocol.I32, 0)) {
 				m.Numbers = protocol.Grow(m.Numbers)
 				m.Numbers[i] = r.I32()
 				if r.Failed(i) {
@@ -469,7 +470,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.ListEnd()
 		case protocol.List | 2:
 			m.Flags = m.Flags[:0]
-			for i := range r.List(protocol.Bool, 0) {
+			for i := range protocol.Room(&r, &m.Flags, r.List(protocol.Bool, 0)) {
 				m.Flags = protocol.Grow(m.Flags)
 				m.Flags[i] = r.Bool()
 				if r.Failed(i) {
@@ -479,7 +480,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.ListEnd()
 		case protocol.List | 3:
 			m.Texts = m.Texts[:0]
-			for i := range r.List(protocol.Binary, 0) {
+			for i := range protocol.Room(&r, &m.Texts, r.List(protocol.Binary, 0)) {
 				m.Texts = protocol.Grow(m.Texts)
 				m.Texts[i] = r.Text()
 				if r.Failed(i) {
@@ -489,7 +490,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.ListEnd()
 		case protocol.List | 4:
 			m.Blobs = m.Blobs[:0]
-			for i := range r.List(protocol.Binary, 0) {
+			for i := range protocol.Room(&r, &m.Blobs, r.List(protocol.Binary, 0)) {
 				m.Blobs = protocol.Grow(m.Blobs)
 				m.Blobs[i] = r.Bytes()
 				if r.Failed(i) {
@@ -499,7 +500,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.ListEnd()
 		case protocol.List | 5:
 			m.Scalars = m.Scalars[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Scalars, r.List(protocol.Struct, 0)) {
 				m.Scalars = protocol.Grow(m.Scalars)
 				r.Struct(&m.Scalars[i])
 				if r.Failed(i) {
@@ -509,10 +510,10 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.ListEnd()
 		case protocol.List | 6:
 			m.Matrix = m.Matrix[:0]
-			for i := range r.List(protocol.List, 0) {
+			for i := range protocol.Room(&r, &m.Matrix, r.List(protocol.List, 0)) {
 				m.Matrix = protocol.Grow(m.Matrix)
 				m.Matrix[i] = m.Matrix[i][:0]
-				for i1 := range r.List(protocol.I64, 0) {
+				for i1 := range protocol.Room(&r, &m.Matrix[i], r.List(protocol.I64, 0)) {
 					m.Matrix[i] = protocol.Grow(m.Matrix[i])
 					m.Matrix[i][i1] = r.I64()
 					if r.Failed(i1) {
@@ -527,7 +528,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.ListEnd()
 		case protocol.Set | 7:
 			m.Ids = m.Ids[:0]
-			for i := range r.Set(protocol.I32, 0) {
+			for i := range protocol.Room(&r, &m.Ids, r.Set(protocol.I32, 0)) {
 				m.Ids = protocol.Grow(m.Ids)
 				m.Ids[i] = r.I32()
 				if r.Failed(i) {
@@ -537,7 +538,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.SetEnd()
 		case protocol.Set | 8:
 			m.Names = m.Names[:0]
-			for i := range r.Set(protocol.Binary, 0) {
+			for i := range protocol.Room(&r, &m.Names, r.Set(protocol.Binary, 0)) {
 				m.Names = protocol.Grow(m.Names)
 				m.Names[i] = r.Text()
 				if r.Failed(i) {
@@ -547,7 +548,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.SetEnd()
 		case protocol.Map | 9:
 			n := r.Map(protocol.Binary, protocol.I32, 0)
-			m.Counts = map[string]int32{}
+			m.Counts = protocol.MakeMap[string, int32](&r, n)
 			for i := range n {
 				k := r.Text()
 				v := r.I32()
@@ -559,7 +560,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.MapEnd()
 		case protocol.Map | 10:
 			n := r.Map(protocol.I32, protocol.Binary, 0)
-			m.Labels = map[int32]string{}
+			m.Labels = protocol.MakeMap[int32, string](&r, n)
 			for i := range n {
 				k := r.I32()
 				v := r.Text()
@@ -571,12 +572,12 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.MapEnd()
 		case protocol.Map | 11:
 			n := r.Map(protocol.I64, protocol.List, 0)
-			m.Groups = map[int64][]Scalars{}
+			m.Groups = protocol.MakeMap[int64, []Scalars](&r, n)
 			for i := range n {
 				k := r.I64()
 				var v []Scalars
 				v = v[:0]
-				for i1 := range r.List(protocol.Struct, 0) {
+				for i1 := range protocol.Room(&r, &v, r.List(protocol.Struct, 0)) {
 					v = protocol.Grow(v)
 					r.Struct(&v[i1])
 					if r.Failed(i1) {
@@ -592,7 +593,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.MapEnd()
 		case protocol.Map | 12:
 			n := r.Map(protocol.Bool, protocol.Double, 0)
-			m.Chances = map[bool]float64{}
+			m.Chances = protocol.MakeMap[bool, float64](&r, n)
 			for i := range n {
 				k := r.Bool()
 				v := r.Double()
@@ -604,7 +605,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.MapEnd()
 		case protocol.Map | 13:
 			n := r.Map(protocol.I32, protocol.I64, 0)
-			m.BySize = map[Size]Later{}
+			m.BySize = protocol.MakeMap[Size, Later](&r, n)
 			for i := range n {
 				k := Size(r.I32())
 				v := Later(r.I64())
@@ -616,15 +617,15 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.MapEnd()
 		case protocol.List | 14:
 			m.Deep = m.Deep[:0]
-			for i := range r.List(protocol.Map, 0) {
+			for i := range protocol.Room(&r, &m.Deep, r.List(protocol.Map, 0)) {
 				m.Deep = protocol.Grow(m.Deep)
 				n1 := r.Map(protocol.Binary, protocol.Set, 0)
-				m.Deep[i] = map[string][]int16{}
+				m.Deep[i] = protocol.MakeMap[string, []int16](&r, n1)
 				for i1 := range n1 {
 					k1 := r.Text()
 					var v1 []int16
 					v1 = v1[:0]
-					for i2 := range r.Set(protocol.I16, 0) {
+					for i2 := range protocol.Room(&r, &v1, r.Set(protocol.I16, 0)) {
 						v1 = protocol.Grow(v1)
 						v1[i2] = r.I16()
 						if r.Failed(i2) {
@@ -645,7 +646,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.ListEnd()
 		case protocol.Map | 15:
 			n := r.Map(protocol.Binary, protocol.I32, 0)
-			m.Tally = map[string]int32{}
+			m.Tally = protocol.MakeMap[string, int32](&r, n)
 			for i := range n {
 				k := r.Text()
 				v := r.I32()
@@ -657,7 +658,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.MapEnd()
 		case protocol.List | 16:
 			m.OptNumbers = []int32{}
-			for i := range r.List(protocol.I32, 0) {
+			for i := range protocol.Room(&r, &m.OptNumbers, r.List(protocol.I32, 0)) {
 				m.OptNumbers = protocol.Grow(m.OptNumbers)
 				m.OptNumbers[i] = r.I32()
 				if r.Failed(i) {
@@ -667,7 +668,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.ListEnd()
 		case protocol.Map | 17:
 			n := r.Map(protocol.Binary, protocol.Binary, 0)
-			m.OptTexts = map[string]string{}
+			m.OptTexts = protocol.MakeMap[string, string](&r, n)
 			for i := range n {
 				k := r.Text()
 				v := r.Text()
@@ -679,7 +680,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.MapEnd()
 		case protocol.Set | 18:
 			m.OptSet = []int8{}
-			for i := range r.Set(protocol.I8, 0) {
+			for i := range protocol.Room(&r, &m.OptSet, r.Set(protocol.I8, 0)) {
 				m.OptSet = protocol.Grow(m.OptSet)
 				m.OptSet[i] = r.I8()
 				if r.Failed(i) {
@@ -689,7 +690,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.SetEnd()
 		case protocol.List | 19:
 			m.Sizes = m.Sizes[:0]
-			for i := range r.List(protocol.I32, 0) {
+			for i := range protocol.Room(&r, &m.Sizes, r.List(protocol.I32, 0)) {
 				m.Sizes = protocol.Grow(m.Sizes)
 				m.Sizes[i] = Size(r.I32())
 				if r.Failed(i) {
@@ -699,7 +700,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.ListEnd()
 		case protocol.Set | 20:
 			m.Reals = m.Reals[:0]
-			for i := range r.Set(protocol.Double, 0) {
+			for i := range protocol.Room(&r, &m.Reals, r.Set(protocol.Double, 0)) {
 				m.Reals = protocol.Grow(m.Reals)
 				m.Reals[i] = r.Double()
 				if r.Failed(i) {
@@ -709,7 +710,7 @@ func (m *Containers) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.SetEnd()
 		case protocol.Map | 21:
 			n := r.Map(protocol.I8, protocol.I8, 0)
-			m.Bytes = map[int8]int8{}
+			m.Bytes = protocol.MakeMap[int8, int8](&r, n)
 			for i := range n {
 				k := r.I8()
 				v := r.I8()
@@ -769,11 +770,11 @@ func (m *Choice) Read(ctx context.Context, p thrift.TProtocol) error {
 		case protocol.Binary | 2:
 			m.Text = codec.Some(r.Text())
 		case protocol.Struct | 3:
-			m.Point = new(basis.Point)
+			m.Point = protocol.New[basis.Point](&r)
 			r.Struct(m.Point)
 		case protocol.List | 4:
 			m.Texts = []string{}
-			for i := range r.List(protocol.Binary, 0) {
+			for i := range protocol.Room(&r, &m.Texts, r.List(protocol.Binary, 0)) {
 				m.Texts = protocol.Grow(m.Texts)
 				m.Texts[i] = r.Text()
 				if r.Failed(i) {
@@ -830,11 +831,11 @@ func (m *Tree) Read(ctx context.Context, p thrift.TProtocol) error {
 		case protocol.I32 | 1:
 			m.Value = r.I32()
 		case protocol.Struct | 2:
-			m.Left = new(Tree)
+			m.Left = protocol.New[Tree](&r)
 			r.Struct(m.Left)
 		case protocol.List | 3:
 			m.Children = m.Children[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Children, r.List(protocol.Struct, 0)) {
 				m.Children = protocol.Grow(m.Children)
 				r.Struct(&m.Children[i])
 				if r.Failed(i) {
@@ -844,7 +845,7 @@ func (m *Tree) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.ListEnd()
 		case protocol.Map | 4:
 			n := r.Map(protocol.Binary, protocol.Struct, 0)
-			m.Named = map[string]Tree{}
+			m.Named = protocol.MakeMap[string, Tree](&r, n)
 			for i := range n {
 				k := r.Text()
 				var v Tree
@@ -951,7 +952,7 @@ func (m *Choices) Read(ctx context.Context, p thrift.TProtocol) error {
 		switch f {
 		case protocol.List | 1:
 			m.Choices = m.Choices[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Choices, r.List(protocol.Struct, 0)) {
 				m.Choices = protocol.Grow(m.Choices)
 				r.Struct(&m.Choices[i])
 				if r.Failed(i) {
@@ -960,7 +961,7 @@ func (m *Choices) Read(ctx context.Context, p thrift.TProtocol) error {
 			}
 			r.ListEnd()
 		case protocol.Struct | 2:
-			m.Maybe = new(Choice)
+			m.Maybe = protocol.New[Choice](&r)
 			r.Struct(m.Maybe)
 		default:
 			r.Skip(f)
@@ -1061,7 +1062,7 @@ func (m *Limited) Read(ctx context.Context, p thrift.TProtocol) error {
 		switch f {
 		case protocol.List | 1:
 			m.Numbers = m.Numbers[:0]
-			for i := range r.List(protocol.I32, 4) {
+			for i := range protocol.Room(&r, &m.Numbers, r.List(protocol.I32, 4)) {
 				m.Numbers = protocol.Grow(m.Numbers)
 				m.Numbers[i] = r.I32()
 				if r.Failed(i) {
@@ -1077,7 +1078,7 @@ func (m *Limited) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.CheckMax(len(m.Data), 8)
 		case protocol.Map | 4:
 			n := r.Map(protocol.Binary, protocol.I32, 2)
-			m.Counts = map[string]int32{}
+			m.Counts = protocol.MakeMap[string, int32](&r, n)
 			for i := range n {
 				k := r.Text()
 				v := r.I32()
@@ -1156,7 +1157,7 @@ func (m *Evolved) Read(ctx context.Context, p thrift.TProtocol) error {
 		case protocol.Binary | 3:
 			m.AlsoKept = r.Text()
 		case protocol.Struct | 4:
-			m.Tree = new(Tree)
+			m.Tree = protocol.New[Tree](&r)
 			r.Struct(m.Tree)
 		case protocol.Struct | 5:
 			r.Struct(&m.Choice)
@@ -1171,6 +1172,110 @@ func (m *Evolved) Read(ctx context.Context, p thrift.TProtocol) error {
 		}
 	}
 	return r.Close(&evolvedInfo)
+}
+
+// Write writes m with any Thrift protocol.
+func (m *Costly) Write(ctx context.Context, p thrift.TProtocol) error {
+	w := protocol.NewWriter(ctx, p, &costlyInfo)
+	w.Field("maps", 1, protocol.List)
+	w.List(protocol.Map, len(m.Maps))
+	for i := range m.Maps {
+		w.Map(protocol.I8, protocol.I8, len(m.Maps[i]))
+		for _, k1 := range codec.SortedKeys(m.Maps[i]) {
+			w.I8(k1)
+			w.I8(m.Maps[i][k1])
+		}
+		w.MapEnd()
+	}
+	w.ListEnd()
+	w.FieldEnd()
+	w.Field("many", 2, protocol.List)
+	w.List(protocol.Struct, len(m.Many))
+	for i := range m.Many {
+		w.Struct(&m.Many[i])
+	}
+	w.ListEnd()
+	w.FieldEnd()
+	w.Field("one", 3, protocol.Struct)
+	w.Struct(&m.One)
+	w.FieldEnd()
+	if m.Maybe != nil {
+		w.Field("maybe", 4, protocol.Struct)
+		w.Struct(m.Maybe)
+		w.FieldEnd()
+	}
+	if m.Again != nil {
+		w.Field("again", 5, protocol.Map)
+		w.Map(protocol.I8, protocol.I8, len(m.Again))
+		for _, k := range codec.SortedKeys(m.Again) {
+			w.I8(k)
+			w.I8(m.Again[k])
+		}
+		w.MapEnd()
+		w.FieldEnd()
+	}
+	return w.Close()
+}
+
+// Read reads m with any Thrift protocol.
+func (m *Costly) Read(ctx context.Context, p thrift.TProtocol) error {
+	m.Reset()
+	r := protocol.NewReader(ctx, p)
+	r.Spend(288) // its defaults
+	for f := r.Field(0, &costlyInfo); f != protocol.Stop; f = r.Field(f, &costlyInfo) {
+		switch f {
+		case protocol.List | 1:
+			m.Maps = m.Maps[:0]
+			for i := range protocol.Room(&r, &m.Maps, r.List(protocol.Map, 0)) {
+				m.Maps = protocol.Grow(m.Maps)
+				n1 := r.Map(protocol.I8, protocol.I8, 0)
+				m.Maps[i] = protocol.MakeMap[int8, int8](&r, n1)
+				for i1 := range n1 {
+					k1 := r.I8()
+					v1 := r.I8()
+					if r.Failed(i1) {
+						break
+					}
+					m.Maps[i][k1] = v1
+				}
+				r.MapEnd()
+				if r.Failed(i) {
+					break
+				}
+			}
+			r.ListEnd()
+		case protocol.List | 2:
+			m.Many = m.Many[:0]
+			for i := range protocol.Room(&r, &m.Many, r.List(protocol.Struct, 0)) {
+				m.Many = protocol.Grow(m.Many)
+				r.Struct(&m.Many[i])
+				if r.Failed(i) {
+					break
+				}
+			}
+			r.ListEnd()
+		case protocol.Struct | 3:
+			r.Struct(&m.One)
+		case protocol.Struct | 4:
+			m.Maybe = protocol.New[Defaults](&r)
+			r.Struct(m.Maybe)
+		case protocol.Map | 5:
+			n := r.Map(protocol.I8, protocol.I8, 0)
+			m.Again = protocol.MakeMap[int8, int8](&r, n)
+			for i := range n {
+				k := r.I8()
+				v := r.I8()
+				if r.Failed(i) {
+					break
+				}
+				m.Again[k] = v
+			}
+			r.MapEnd()
+		default:
+			r.Skip(f)
+		}
+	}
+	return r.Close(&costlyInfo)
 }
 
 // Write writes m with any Thrift protocol.
@@ -1216,7 +1321,7 @@ func (m *EverythingOneArgs) Read(ctx context.Context, p thrift.TProtocol) error 
 	for f := r.Field(0, &everythingOneArgsInfo); f != protocol.Stop; f = r.Field(f, &everythingOneArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(Scalars)
+			m.Req = protocol.New[Scalars](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -1253,13 +1358,13 @@ func (m *EverythingOneResult) Read(ctx context.Context, p thrift.TProtocol) erro
 	for f := r.Field(0, &everythingOneResultInfo); f != protocol.Stop; f = r.Field(f, &everythingOneResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(Scalars)
+			m.Return = protocol.New[Scalars](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.Odd = new(Odd)
+			m.Odd = protocol.New[Odd](&r)
 			r.Struct(m.Odd)
 		case protocol.Struct | 2:
-			m.Broken = new(basis.Broken)
+			m.Broken = protocol.New[basis.Broken](&r)
 			r.Struct(m.Broken)
 		default:
 			r.Skip(f)
@@ -1292,7 +1397,7 @@ func (m *EverythingSumArgs) Read(ctx context.Context, p thrift.TProtocol) error 
 		case protocol.I64 | 2:
 			m.B = r.I64()
 		case protocol.Struct | 3:
-			m.Type = new(Tree)
+			m.Type = protocol.New[Tree](&r)
 			r.Struct(m.Type)
 		default:
 			r.Skip(f)
@@ -1346,7 +1451,7 @@ func (m *EverythingNamesArgs) Read(ctx context.Context, p thrift.TProtocol) erro
 		switch f {
 		case protocol.List | 1:
 			m.Filter = m.Filter[:0]
-			for i := range r.List(protocol.Binary, 0) {
+			for i := range protocol.Room(&r, &m.Filter, r.List(protocol.Binary, 0)) {
 				m.Filter = protocol.Grow(m.Filter)
 				m.Filter[i] = r.Text()
 				if r.Failed(i) {
@@ -1384,7 +1489,7 @@ func (m *EverythingNamesResult) Read(ctx context.Context, p thrift.TProtocol) er
 		switch f {
 		case protocol.List | 0:
 			m.Return = []string{}
-			for i := range r.List(protocol.Binary, 0) {
+			for i := range protocol.Room(&r, &m.Return, r.List(protocol.Binary, 0)) {
 				m.Return = protocol.Grow(m.Return)
 				m.Return[i] = r.Text()
 				if r.Failed(i) {
@@ -1417,7 +1522,7 @@ func (m *EverythingNothingArgs) Read(ctx context.Context, p thrift.TProtocol) er
 	for f := r.Field(0, &everythingNothingArgsInfo); f != protocol.Stop; f = r.Field(f, &everythingNothingArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Req = new(Empty)
+			m.Req = protocol.New[Empty](&r)
 			r.Struct(m.Req)
 		default:
 			r.Skip(f)
@@ -1444,7 +1549,7 @@ func (m *EverythingNothingResult) Read(ctx context.Context, p thrift.TProtocol) 
 	for f := r.Field(0, &everythingNothingResultInfo); f != protocol.Stop; f = r.Field(f, &everythingNothingResultInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Odd = new(Odd)
+			m.Odd = protocol.New[Odd](&r)
 			r.Struct(m.Odd)
 		default:
 			r.Skip(f)
@@ -1518,7 +1623,7 @@ func (m *EverythingCountsResult) Read(ctx context.Context, p thrift.TProtocol) e
 		switch f {
 		case protocol.Map | 0:
 			n := r.Map(protocol.Binary, protocol.I32, 0)
-			m.Return = map[string]int32{}
+			m.Return = protocol.MakeMap[string, int32](&r, n)
 			for i := range n {
 				k := r.Text()
 				v := r.I32()

@@ -169,6 +169,15 @@ struct Evolved {
   8: Scalars scalars
 }
 
+/** Small on the wire, large in memory. */
+struct Costly {
+  1: list<map<i8, i8>> maps
+  2: list<Defaults> many
+  3: Defaults one
+  4: optional Defaults maybe
+  5: optional map<i8, i8> again
+}
+
 exception Odd {
   1: string message
   2: i32 number

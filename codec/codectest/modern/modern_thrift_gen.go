@@ -199,7 +199,7 @@ func (m *Keys) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.Other = codec.Some(r.UUID())
 		case protocol.List | 3:
 			m.All = m.All[:0]
-			for i := range r.List(protocol.UUID, 0) {
+			for i := range protocol.Room(&r, &m.All, r.List(protocol.UUID, 0)) {
 				m.All = protocol.Grow(m.All)
 				m.All[i] = r.UUID()
 				if r.Failed(i) {
@@ -209,7 +209,7 @@ func (m *Keys) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.ListEnd()
 		case protocol.Map | 4:
 			n := r.Map(protocol.UUID, protocol.Binary, 0)
-			m.Names = map[codec.UUID]string{}
+			m.Names = protocol.MakeMap[codec.UUID, string](&r, n)
 			for i := range n {
 				k := r.UUID()
 				v := r.Text()
@@ -223,7 +223,7 @@ func (m *Keys) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.Typed = Key(r.UUID())
 		case protocol.Set | 6:
 			m.Some = m.Some[:0]
-			for i := range r.Set(protocol.UUID, 0) {
+			for i := range protocol.Room(&r, &m.Some, r.Set(protocol.UUID, 0)) {
 				m.Some = protocol.Grow(m.Some)
 				m.Some[i] = r.UUID()
 				if r.Failed(i) {
@@ -233,7 +233,7 @@ func (m *Keys) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.SetEnd()
 		case protocol.Map | 7:
 			m.ByBlob = []codec.Pair[[]byte, int32]{}
-			for i := range r.Map(protocol.Binary, protocol.I32, 0) {
+			for i := range protocol.Room(&r, &m.ByBlob, r.Map(protocol.Binary, protocol.I32, 0)) {
 				m.ByBlob = protocol.Grow(m.ByBlob)
 				m.ByBlob[i].Key = r.Bytes()
 				m.ByBlob[i].Value = r.I32()
@@ -244,10 +244,10 @@ func (m *Keys) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.MapEnd()
 		case protocol.Map | 8:
 			m.ByList = []codec.Pair[[]int32, string]{}
-			for i := range r.Map(protocol.List, protocol.Binary, 0) {
+			for i := range protocol.Room(&r, &m.ByList, r.Map(protocol.List, protocol.Binary, 0)) {
 				m.ByList = protocol.Grow(m.ByList)
 				m.ByList[i].Key = m.ByList[i].Key[:0]
-				for i1k := range r.List(protocol.I32, 0) {
+				for i1k := range protocol.Room(&r, &m.ByList[i].Key, r.List(protocol.I32, 0)) {
 					m.ByList[i].Key = protocol.Grow(m.ByList[i].Key)
 					m.ByList[i].Key[i1k] = r.I32()
 					if r.Failed(i1k) {
@@ -263,7 +263,7 @@ func (m *Keys) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.MapEnd()
 		case protocol.Map | 9:
 			n := r.Map(protocol.Struct, protocol.I32, 0)
-			m.ByPoint = map[basis.Point]int32{}
+			m.ByPoint = protocol.MakeMap[basis.Point, int32](&r, n)
 			for i := range n {
 				var k basis.Point
 				r.Struct(&k)
@@ -276,10 +276,10 @@ func (m *Keys) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.MapEnd()
 		case protocol.Set | 10:
 			m.SetOfLists = m.SetOfLists[:0]
-			for i := range r.Set(protocol.List, 0) {
+			for i := range protocol.Room(&r, &m.SetOfLists, r.Set(protocol.List, 0)) {
 				m.SetOfLists = protocol.Grow(m.SetOfLists)
 				m.SetOfLists[i] = m.SetOfLists[i][:0]
-				for i1 := range r.List(protocol.Binary, 0) {
+				for i1 := range protocol.Room(&r, &m.SetOfLists[i], r.List(protocol.Binary, 0)) {
 					m.SetOfLists[i] = protocol.Grow(m.SetOfLists[i])
 					m.SetOfLists[i][i1] = r.Text()
 					if r.Failed(i1) {
@@ -294,7 +294,7 @@ func (m *Keys) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.SetEnd()
 		case protocol.Set | 11:
 			m.SetOfPoints = m.SetOfPoints[:0]
-			for i := range r.Set(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.SetOfPoints, r.Set(protocol.Struct, 0)) {
 				m.SetOfPoints = protocol.Grow(m.SetOfPoints)
 				r.Struct(&m.SetOfPoints[i])
 				if r.Failed(i) {
@@ -304,7 +304,7 @@ func (m *Keys) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.SetEnd()
 		case protocol.Set | 12:
 			m.Blobs = m.Blobs[:0]
-			for i := range r.Set(protocol.Binary, 0) {
+			for i := range protocol.Room(&r, &m.Blobs, r.Set(protocol.Binary, 0)) {
 				m.Blobs = protocol.Grow(m.Blobs)
 				m.Blobs[i] = r.Bytes()
 				if r.Failed(i) {
@@ -314,10 +314,10 @@ func (m *Keys) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.SetEnd()
 		case protocol.Map | 13:
 			m.OptByList = []codec.Pair[[]int32, int32]{}
-			for i := range r.Map(protocol.List, protocol.I32, 0) {
+			for i := range protocol.Room(&r, &m.OptByList, r.Map(protocol.List, protocol.I32, 0)) {
 				m.OptByList = protocol.Grow(m.OptByList)
 				m.OptByList[i].Key = m.OptByList[i].Key[:0]
-				for i1k := range r.List(protocol.I32, 0) {
+				for i1k := range protocol.Room(&r, &m.OptByList[i].Key, r.List(protocol.I32, 0)) {
 					m.OptByList[i].Key = protocol.Grow(m.OptByList[i].Key)
 					m.OptByList[i].Key[i1k] = r.I32()
 					if r.Failed(i1k) {
@@ -333,7 +333,7 @@ func (m *Keys) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.MapEnd()
 		case protocol.Set | 14:
 			m.Flags = m.Flags[:0]
-			for i := range r.Set(protocol.Bool, 0) {
+			for i := range protocol.Room(&r, &m.Flags, r.Set(protocol.Bool, 0)) {
 				m.Flags = protocol.Grow(m.Flags)
 				m.Flags[i] = r.Bool()
 				if r.Failed(i) {
@@ -343,10 +343,10 @@ func (m *Keys) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.SetEnd()
 		case protocol.Map | 15:
 			m.ByMap = []codec.Pair[map[string]int32, []int32]{}
-			for i := range r.Map(protocol.Map, protocol.Set, 0) {
+			for i := range protocol.Room(&r, &m.ByMap, r.Map(protocol.Map, protocol.Set, 0)) {
 				m.ByMap = protocol.Grow(m.ByMap)
 				n1k := r.Map(protocol.Binary, protocol.I32, 0)
-				m.ByMap[i].Key = map[string]int32{}
+				m.ByMap[i].Key = protocol.MakeMap[string, int32](&r, n1k)
 				for i1k := range n1k {
 					k1k := r.Text()
 					v1k := r.I32()
@@ -357,7 +357,7 @@ func (m *Keys) Read(ctx context.Context, p thrift.TProtocol) error {
 				}
 				r.MapEnd()
 				m.ByMap[i].Value = m.ByMap[i].Value[:0]
-				for i1 := range r.Set(protocol.I32, 0) {
+				for i1 := range protocol.Room(&r, &m.ByMap[i].Value, r.Set(protocol.I32, 0)) {
 					m.ByMap[i].Value = protocol.Grow(m.ByMap[i].Value)
 					m.ByMap[i].Value[i1] = r.I32()
 					if r.Failed(i1) {
@@ -454,7 +454,7 @@ func (m *Hot) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.Yes = r.FieldBool(f)
 		case protocol.List | 5:
 			m.Children = m.Children[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Children, r.List(protocol.Struct, 0)) {
 				m.Children = protocol.Grow(m.Children)
 				r.Struct(&m.Children[i])
 				if r.Failed(i) {
@@ -475,7 +475,7 @@ func (m *Hot) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.Far = r.I64()
 		case protocol.List | 21:
 			m.Numbers = m.Numbers[:0]
-			for i := range r.List(protocol.I32, 0) {
+			for i := range protocol.Room(&r, &m.Numbers, r.List(protocol.I32, 0)) {
 				m.Numbers = protocol.Grow(m.Numbers)
 				m.Numbers[i] = r.I32()
 				if r.Failed(i) {
@@ -529,7 +529,7 @@ func (m *Old) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.Blob = r.Bytes()
 		case protocol.List | 5:
 			m.Children = m.Children[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Children, r.List(protocol.Struct, 0)) {
 				m.Children = protocol.Grow(m.Children)
 				r.Struct(&m.Children[i])
 				if r.Failed(i) {

@@ -193,8 +193,7 @@ func Filled[S ~[]T, T any](c *Cursor, n int) S {
 func Map[K comparable, V any](c *Cursor, n int) map[K]V {
 	var k K
 	var v V
-	// Twice the entry for the table's load factor, and its control bytes.
-	if !c.Spend(n, 2*int(unsafe.Sizeof(k)+unsafe.Sizeof(v))+2) {
+	if !c.Spend(1, codec.MapBytes(n, int(unsafe.Sizeof(k)+unsafe.Sizeof(v)))) {
 		n = 0
 	}
 	return make(map[K]V, n)

@@ -3,8 +3,10 @@ package protocol
 import (
 	"context"
 	"errors"
+	"math"
 	"strconv"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/apache/thrift/lib/go/thrift"
 
@@ -17,12 +19,29 @@ type Reader struct {
 	p    thrift.TProtocol
 	path string // of the error, inside the struct
 	err  error
+
+	budget Budget // nil when the protocol bounds no memory
+}
+
+// Budget is implemented by protocols that bound the memory which a message may take, such as those of
+// codec.FromProtocol. Spend is asked before n bytes are allocated.
+type Budget interface {
+	Spend(n int) error
 }
 
 // NewReader begins a struct.
 func NewReader(ctx context.Context, p thrift.TProtocol) Reader {
 	_, err := p.ReadStructBegin(ctx)
-	return Reader{ctx: ctx, p: p, err: err}
+	r := Reader{ctx: ctx, p: p, err: err}
+	r.budget, _ = p.(Budget)
+	return r
+}
+
+// Spend takes n bytes from the memory budget, if there is one; it is called before they are allocated.
+func (r *Reader) Spend(n int) {
+	if r.budget != nil && r.err == nil {
+		r.err = r.budget.Spend(n)
+	}
 }
 
 // Field reads the header of the field that follows prev (0 at a struct's start) and returns its key,
@@ -249,12 +268,43 @@ func (r *Reader) MapEnd() {
 	}
 }
 
-// Grow returns s with one more element, whose content is old or zero: memory grows as elements arrive,
-// not on the word of a count.
+// Room makes room in s for n elements at once if there is a budget to take it from, and returns n. Without one s grows
+// as elements arrive, not on the word of a count.
+func Room[S ~[]T, T any](r *Reader, s *S, n int) int {
+	if r.budget == nil || n <= cap(*s) {
+		return n
+	}
+	var zero T
+	size := max(1, int(unsafe.Sizeof(zero)))
+	if r.Spend(min(n, math.MaxInt/size) * size); r.err != nil {
+		return 0
+	}
+	*s = make(S, 0, n)
+	return n
+}
+
+// Grow returns s with one more element, whose content is old or zero.
 func Grow[S ~[]T, T any](s S) S {
 	if len(s) < cap(s) {
 		return s[:len(s)+1]
 	}
 	var zero T
 	return append(s, zero)
+}
+
+// MakeMap returns a map, with room for n entries if there is a budget to take it from.
+func MakeMap[K comparable, V any](r *Reader, n int) map[K]V {
+	var k K
+	var v V
+	if r.Spend(codec.MapBytes(n, int(unsafe.Sizeof(k)+unsafe.Sizeof(v)))); r.budget == nil || r.err != nil {
+		n = 0
+	}
+	return make(map[K]V, n)
+}
+
+// New returns a new T, for an optional struct.
+func New[T any](r *Reader) *T {
+	var zero T
+	r.Spend(int(unsafe.Sizeof(zero)))
+	return new(T)
 }

@@ -100,9 +100,17 @@ func emitProgram(tmpl *template.Template, n *names, p *ast.Program, importBase s
 		if err != nil {
 			return nil, fmt.Errorf("emit: %s: %w", p.Path, err)
 		}
-		files = append(files, File{path.Join(n.dir(p), p.Name+out.suffix), data})
+		files = append(files, File{path.Join(n.dir(p), fileName(p)+out.suffix), data})
 	}
 	return files, nil
+}
+
+// fileName is what the names of a program's Go files begin with. The go command does not see files that begin with "_" or ".".
+func fileName(p *ast.Program) string {
+	if strings.HasPrefix(p.Name, "_") || strings.HasPrefix(p.Name, ".") {
+		return "x" + p.Name
+	}
+	return p.Name
 }
 
 // generator writes one file.
@@ -188,7 +196,7 @@ func badGo(template string, err error, src string) error {
 
 // known are the packages that generated code may use, by name.
 var known = map[string]string{
-	"context": "context", "errors": "errors", "fmt": "fmt", "strconv": "strconv",
+	"context": "context", "errors": "errors", "fmt": "fmt", "math": "math", "strconv": "strconv",
 	"thrift": apachePath, "codec": codecPath, "compact": compactPath, "binary": binaryPath, "protocol": protocolPath,
 	"msgpack": msgpackPath,
 }

@@ -104,7 +104,7 @@ func (g *generator) getValue(l *lines, t *ast.Type, x string, n nest, f form, li
 func (g *generator) getStruct(l *lines, t *ast.Type, x string, f form) {
 	switch {
 	case g.format.writer && f == pointer:
-		l.add("%s = new(%s)", x, g.goType(t))
+		l.add("%s = protocol.New[%s](&r)", x, g.goType(t))
 		l.add("r.Struct(%s)", x)
 	case g.format.writer:
 		l.add("r.Struct(&%s)", x)
@@ -140,7 +140,8 @@ func (g *generator) getList(l *lines, t *ast.Type, x string, n nest, f form, lim
 	l.add("}")
 }
 
-// getProtocolList grows the slice as elements arrive: a protocol's counts are not checked against the bytes left.
+// getProtocolList grows the slice as elements arrive, unless the protocol has a memory budget: its counts are not
+// checked against the bytes left.
 func (g *generator) getProtocolList(l *lines, t *ast.Type, x string, n nest, f form, limit int64) {
 	kind := map[ast.Kind]string{ast.KindList: "List", ast.KindSet: "Set"}[t.Kind]
 	if f == nilable {
@@ -148,7 +149,7 @@ func (g *generator) getProtocolList(l *lines, t *ast.Type, x string, n nest, f f
 	} else {
 		l.add("%s = %s[:0]", x, x)
 	}
-	l.add("for i%s := range r.%s(%s) {", n.suffix, kind, g.headerArgs(t, limit))
+	l.add("for i%s := range protocol.Room(&r, &%s, r.%s(%s)) {", n.suffix, x, kind, g.headerArgs(t, limit))
 	l.add("%s = protocol.Grow(%s)", x, x)
 	g.getValue(l, t.Elem, fmt.Sprintf("%s[i%s]", x, n.suffix), n.value(), plain, t.Elem.Max)
 	g.failed(l, n)
@@ -162,11 +163,11 @@ func (g *generator) count(t *ast.Type, limit int64) string {
 
 func (g *generator) getMap(l *lines, t *ast.Type, x string, n nest, limit int64) {
 	l.add("n%s := %s", n.suffix, g.count(t, limit))
+	d := g.format.decoder
 	if g.format.writer {
-		l.add("%s = %s{}", x, g.goType(t))
-	} else {
-		l.add("%s = %s.MakeMap[%s, %s](d, n%s)", x, g.format.Pkg, g.goType(t.Key), g.goType(t.Elem), n.suffix)
+		d = "&r"
 	}
+	l.add("%s = %s.MakeMap[%s, %s](%s, n%s)", x, g.format.Pkg, g.goType(t.Key), g.goType(t.Elem), d, n.suffix)
 	l.add("for i%s := range n%s {", n.suffix, n.suffix)
 	g.getVar(l, t.Key, "k"+n.suffix, n.key())
 	g.getVar(l, t.Elem, "v"+n.suffix, n.value())
@@ -192,7 +193,7 @@ func (g *generator) getVar(l *lines, t *ast.Type, x string, n nest) {
 func (g *generator) getPairs(l *lines, t *ast.Type, x string, n nest, f form, limit int64) {
 	if g.format.writer {
 		l.add("%s = %s{}", x, g.goType(t))
-		l.add("for i%s := range %s {", n.suffix, g.count(t, limit))
+		l.add("for i%s := range protocol.Room(&r, &%s, %s) {", n.suffix, x, g.count(t, limit))
 		l.add("%s = protocol.Grow(%s)", x, x)
 	} else {
 		fn := "Resize"

@@ -2,6 +2,7 @@ package emit
 
 import (
 	"fmt"
+	"math"
 	"path"
 	"strconv"
 	"strings"
@@ -27,7 +28,7 @@ func (g *generator) constViews() []constView {
 		}
 		v.Value = g.literal(&value)
 		switch k := c.Type.True().Kind; {
-		case k >= ast.KindBinary && k != ast.KindEnum:
+		case k >= ast.KindBinary && k != ast.KindEnum, isFunc(c.Value):
 			v.Func, v.Type = true, g.goType(c.Type)
 		case c.Type.Kind == ast.KindTypedef || k == ast.KindEnum:
 			v.Type = g.goType(c.Type)
@@ -41,6 +42,9 @@ func (g *generator) constViews() []constView {
 func (g *generator) literal(v *ast.Value) string {
 	t := v.Type.True()
 	if c := v.Const; c != nil && t.Kind < ast.KindBinary && c.Type.Kind == v.Type.Kind && c.Type.Typedef == v.Type.Typedef {
+		if isFunc(c.Value) {
+			return g.qualified(c.Program, c) + "()"
+		}
 		return g.qualified(c.Program, c)
 	}
 	switch t.Kind {
@@ -49,6 +53,9 @@ func (g *generator) literal(v *ast.Value) string {
 	case ast.KindI8, ast.KindI16, ast.KindI32, ast.KindI64:
 		return strconv.FormatInt(v.Int, 10)
 	case ast.KindDouble:
+		if isFunc(v) {
+			return "math.Copysign(0, -1)" // Go has no constant for it
+		}
 		s := strconv.FormatFloat(v.Double, 'g', -1, 64)
 		if !strings.ContainsAny(s, ".e") {
 			s += ".0"
@@ -68,6 +75,11 @@ func (g *generator) literal(v *ast.Value) string {
 	default:
 		return g.composite(v, t)
 	}
+}
+
+// isFunc reports whether a scalar has no constant in Go: the double -0.
+func isFunc(v *ast.Value) bool {
+	return v.Type.True().Kind == ast.KindDouble && v.Double == 0 && math.Signbit(v.Double)
 }
 
 func byteList(b []byte) string {
@@ -108,18 +120,9 @@ func (g *generator) element(t *ast.Type, v *ast.Value) string {
 
 // structParts returns the fields of a struct's literal: those that v sets, and the defaults of others.
 func (g *generator) structParts(v *ast.Value, s *ast.Struct) []string {
-	set := map[*ast.Field]*ast.Value{}
-	for _, f := range s.Fields {
-		if s.Kind != ast.Union {
-			set[f] = f.Value
-		}
-	}
-	for _, fv := range v.Fields {
-		set[fv.Field] = fv.Value
-	}
-	other := &generator{prog: s.Program, names: g.names, importBase: g.importBase, included: map[string]string{}}
+	set := fieldValues(v, s)
 	var parts []string
-	for _, f := range other.record(s).Fields {
+	for _, f := range g.other(s).Fields {
 		for _, af := range s.Fields {
 			if af.ID == f.ID && set[af] != nil {
 				parts = append(parts, f.Go+": "+g.held(f, set[af]))
@@ -152,8 +155,11 @@ func (r *record) Reset() string {
 		value := ""
 		switch {
 		case f.Default != nil && r.Kind != ast.Union && f.Form == plain && slice && len(f.Default.List) > 0:
-			lit := r.g.composite(f.Default, f.T.True())
-			value = "append(" + x + "[:0], " + lit[strings.IndexByte(lit, '{')+1:len(lit)-1] + ")"
+			elements := make([]string, len(f.Default.List)) // with their types, which only a literal lets leave out
+			for i, e := range f.Default.List {
+				elements[i] = r.g.literal(e)
+			}
+			value = "append(" + x + "[:0], " + strings.Join(elements, ", ") + ")"
 		case f.Default != nil && r.Kind != ast.Union:
 			value = r.g.held(f, f.Default)
 		case f.Form == plain && slice:

@@ -11,9 +11,10 @@ import (
 
 // names gives every definition its Go name. Two definitions of one package never get the same one: in the order
 // types, services, constants, enum values, methods, and within each in the order of the file, the
-// first keeps its name and later ones get "_" appended.
+// first keeps its name and later ones get "_" appended. Of two files in one package, the included one comes first.
 type names struct {
 	programs map[*ast.Program]*programNames
+	methods  map[*ast.Function]string // Go names of methods
 }
 
 type programNames struct {
@@ -29,17 +30,37 @@ type derivedKey struct {
 }
 
 func newNames(set *ast.Set) *names {
-	n := &names{map[*ast.Program]*programNames{}}
+	n := &names{map[*ast.Program]*programNames{}, map[*ast.Function]string{}}
+	packages := map[string]scope{}
 	for _, p := range set.All {
-		n.programs[p] = newProgramNames(p)
+		dir, pkg := packageOf(p)
+		if packages[dir] == nil {
+			packages[dir] = scope{}
+		}
+		pn := &programNames{dir: dir, pkg: pkg, of: map[any]string{}, derived: map[derivedKey]string{}}
+		pn.define(p, packages[dir])
+		n.programs[p] = pn
+		for _, s := range p.Services {
+			n.methodsOf(s)
+		}
 	}
 	return n
 }
 
-func newProgramNames(p *ast.Program) *programNames {
-	pn := &programNames{of: map[any]string{}, derived: map[derivedKey]string{}}
-	pn.dir, pn.pkg = packageOf(p)
-	s := scope{}
+// methodsOf names the methods of s, and returns the names of all that it has: those of the services that it extends, too.
+func (n *names) methodsOf(s *ast.Service) scope {
+	sc := scope{}
+	if s.Base != nil {
+		sc = n.methodsOf(s.Base)
+	}
+	for _, f := range s.Functions {
+		n.methods[f] = sc.name(exported(f.Name))
+	}
+	return sc
+}
+
+// define names what p defines; s has the names in use in its package.
+func (pn *programNames) define(p *ast.Program, s scope) {
 	for _, d := range p.Defs {
 		switch d.(type) {
 		case *ast.Typedef, *ast.Enum, *ast.Struct:
@@ -71,7 +92,6 @@ func newProgramNames(p *ast.Program) *programNames {
 			}
 		}
 	}
-	return pn
 }
 
 // packageOf returns the folder and the name of the Go package for a program: the parts of its namespace, or
@@ -83,19 +103,32 @@ func packageOf(p *ast.Program) (dir, pkg string) {
 	}
 	parts := strings.FieldsFunc(ns, func(r rune) bool { return r == '.' || r == '/' })
 	for i, part := range parts {
-		parts[i] = strings.Map(func(r rune) rune {
-			if r == '-' || r > unicode.MaxASCII {
-				return '_'
-			}
-			return unicode.ToLower(r)
-		}, part)
+		parts[i] = folder(part)
 	}
 	dir = path.Join(parts...)
 	pkg = path.Base(dir)
-	if goWords[pkg] || pkg[0] >= '0' && pkg[0] <= '9' || pkg == "main" {
+	if goWords[pkg] || pkg == "main" {
 		pkg += "_"
 	}
 	return dir, pkg
+}
+
+// folder turns a part of a namespace, or the name of a file, into the name of a Go package that the go command builds: of
+// lower-case letters, digits and "_", beginning with a letter.
+func folder(part string) string {
+	part = strings.TrimLeft(strings.Map(func(r rune) rune {
+		if r == '_' || r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
+			return unicode.ToLower(r)
+		}
+		return '_'
+	}, part), "_")
+	switch {
+	case part == "" || part[0] >= '0' && part[0] <= '9':
+		return "x" + part
+	case part == "vendor" || part == "testdata": // folders that mean something to the go command
+		return part + "_"
+	}
+	return part
 }
 
 func (n *names) dir(p *ast.Program) string { return n.programs[p].dir }
@@ -201,7 +234,16 @@ var goWords = words(`break case chan const continue default defer else fallthrou
 	any append bool byte cap clear close complex complex128 complex64 copy delete error false float32 float64 imag
 	int int16 int32 int64 int8 iota len make max min new nil panic print println real recover rune string true
 	uint uint16 uint32 uint64 uint8 uintptr
-	codec thrift compact binary msgpack protocol context fmt strconv`)
+	codec thrift compact binary msgpack protocol context errors fmt math strconv`)
+
+// locals are the longer names of receivers, parameters and variables in generated code.
+var locals = words(`seen id set err ctx req resp args server caller from last at fields key value`)
+
+// isLocal reports whether generated code may have a variable of that name: i, v, k and so on, with the number that a
+// nested loop appends, and a k inside the keys of a map.
+func isLocal(name string) bool {
+	return locals[name] || strings.Trim(strings.TrimSuffix(name[1:], "k"), "0123456789") == ""
+}
 
 // methods are the names that a record's fields cannot have, since its methods have them.
 var methods = words(`Reset Read Write AppendCompact ScanCompact ParseCompact AppendBinary ScanBinary ParseBinary

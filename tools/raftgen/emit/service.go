@@ -15,6 +15,7 @@ type service struct {
 	Handler      string // unexported type
 	List         string // variable with the methods
 	Base         *baseService
+	Embedded     string // name of the client of Base in this one, which no method can have
 	Methods      []*method
 }
 
@@ -65,13 +66,13 @@ func (g *generator) services() []*service {
 			NewHandler: g.names.more(g.prog, s, "NewHandler"), List: g.names.more(g.prog, s, "Methods"),
 		}
 		v.Handler = strings.ToLower(v.Go[:1]) + v.Go[1:] + "Handler"
+		v.Embedded = strings.ToLower(v.Go[:1]) + v.Go[1:] + "Base"
 		v.Doc = comment(v.Go+" is the service "+s.Name+" of "+path.Base(g.prog.Path)+", as a server implements it.", s.Doc)
 		if s.Base != nil {
 			v.Base = g.baseService(s.Base)
 		}
-		sc := scope{}
 		for _, f := range s.Functions {
-			v.Methods = append(v.Methods, g.method(s, f, sc))
+			v.Methods = append(v.Methods, g.method(s, f))
 		}
 		ss = append(ss, v)
 	}
@@ -90,9 +91,9 @@ func (g *generator) baseService(s *ast.Service) *baseService {
 	}
 }
 
-func (g *generator) method(s *ast.Service, f *ast.Function, sc scope) *method {
+func (g *generator) method(s *ast.Service, f *ast.Function) *method {
 	m := &method{
-		Go: sc.name(exported(f.Name)), Var: g.names.def(g.prog, f), IDL: f.Name, Service: s.Name,
+		Go: g.names.methods[f], Var: g.names.def(g.prog, f), IDL: f.Name, Service: s.Name,
 		Doc: comment("", f.Doc), ID: f.NativeID, Oneway: f.Oneway,
 	}
 	m.Args = g.callRecord(g.names.more(g.prog, f, "Args"), f.Name+"_args", m)
@@ -106,10 +107,10 @@ func (g *generator) method(s *ast.Service, f *ast.Function, sc scope) *method {
 		fd.Required = false
 		m.Args.add(fd)
 	}
-	g.parameters(m)
 	if !f.Oneway {
 		g.result(m, f)
 	}
+	g.parameters(m)
 	return m
 }
 
@@ -127,10 +128,17 @@ func (g *generator) parameters(m *method) {
 		return
 	}
 	sc := scope{"ctx": true, "c": true, "resp": true, "err": true, "m": true, "b": true}
+	types := make([]string, len(m.Args.Fields))
+	for i, f := range m.Args.Fields {
+		types[i] = f.GoType()
+	}
+	for name := range g.included { // a parameter would hide the package, which the method's body mentions
+		sc[name] = true
+	}
 	var pass []string
-	for _, f := range m.Args.Fields {
+	for i, f := range m.Args.Fields {
 		p := parameter(sc, f.Name)
-		m.Params += ", " + p + " " + f.GoType()
+		m.Params += ", " + p + " " + types[i]
 		pass = append(pass, f.Go+": "+p)
 		m.Call += ", args." + f.Go
 	}

@@ -139,13 +139,19 @@ func (g *generator) field(r *record, sc scope, f *ast.Field) *field {
 		Go: sc.name(exported(f.Name)), Name: f.Name, ID: f.ID, T: f.Type, Doc: comment("", f.Doc),
 		Max: f.Max, Required: f.Requiredness == ast.Required, Default: f.Value, record: r,
 	}
-	if f.Requiredness == ast.Optional || f.Recursive {
-		v.Form = optionalForm(f.Type)
-	}
+	v.Form = formOf(f)
 	if v.Form == pointer {
 		v.Required = false
 	}
 	return v
+}
+
+// formOf returns how a field of a struct is held.
+func formOf(f *ast.Field) form {
+	if f.Requiredness == ast.Optional || f.Recursive {
+		return optionalForm(f.Type)
+	}
+	return plain
 }
 
 // optionalForm returns how an optional value of type t is held.
@@ -214,7 +220,7 @@ func (g *generator) qualified(p *ast.Program, node any) string {
 func (g *generator) useProgram(p *ast.Program) string {
 	importPath := path.Join(g.importBase, g.names.dir(p))
 	name := g.names.pkg(p)
-	for goWords[name] || g.included[name] != "" && g.included[name] != importPath {
+	for goWords[name] || isLocal(name) || g.included[name] != "" && g.included[name] != importPath {
 		name += "_"
 	}
 	g.included[name] = importPath
@@ -271,9 +277,17 @@ func comment(first, doc string) string {
 	}
 	var b strings.Builder
 	for line := range strings.Lines(text) {
-		b.WriteString(strings.TrimRight("// "+strings.TrimRight(line, "\r\n"), " ") + "\n")
+		b.WriteString(strings.TrimRight("// "+quoteBuild(strings.TrimRight(line, "\r\n")), " ") + "\n")
 	}
 	return b.String()
+}
+
+// quoteBuild keeps a line of an IDL comment from being a build constraint, which gofmt makes of it.
+func quoteBuild(line string) string {
+	if strings.HasPrefix(strings.TrimSpace(line), "+build") {
+		return "`+build`" + strings.TrimPrefix(strings.TrimSpace(line), "+build")
+	}
+	return line
 }
 
 // typedefView is one type definition.

@@ -5945,6 +5945,455 @@ func (p *Evolved) String() string {
   return fmt.Sprintf("Evolved(%+v)", *p)
 }
 
+// Small on the wire, large in memory.
+// 
+// Attributes:
+//  - Maps
+//  - Many
+//  - One
+//  - Maybe
+//  - Again
+type Costly struct {
+  Maps []map[int8]int8 `thrift:"maps,1" db:"maps" json:"maps"`
+  Many []*Defaults `thrift:"many,2" db:"many" json:"many"`
+  One *Defaults `thrift:"one,3" db:"one" json:"one"`
+  Maybe *Defaults `thrift:"maybe,4" db:"maybe" json:"maybe,omitempty"`
+  Again map[int8]int8 `thrift:"again,5" db:"again" json:"again,omitempty"`
+}
+
+func NewCostly() *Costly {
+  return &Costly{}
+}
+
+
+func (p *Costly) GetMaps() []map[int8]int8 {
+  return p.Maps
+}
+
+func (p *Costly) GetMany() []*Defaults {
+  return p.Many
+}
+var Costly_One_DEFAULT *Defaults
+func (p *Costly) GetOne() *Defaults {
+  if !p.IsSetOne() {
+    return Costly_One_DEFAULT
+  }
+return p.One
+}
+var Costly_Maybe_DEFAULT *Defaults
+func (p *Costly) GetMaybe() *Defaults {
+  if !p.IsSetMaybe() {
+    return Costly_Maybe_DEFAULT
+  }
+return p.Maybe
+}
+var Costly_Again_DEFAULT map[int8]int8
+
+func (p *Costly) GetAgain() map[int8]int8 {
+  return p.Again
+}
+func (p *Costly) IsSetOne() bool {
+  return p.One != nil
+}
+
+func (p *Costly) IsSetMaybe() bool {
+  return p.Maybe != nil
+}
+
+func (p *Costly) IsSetAgain() bool {
+  return p.Again != nil
+}
+
+func (p *Costly) Read(ctx context.Context, iprot thrift.TProtocol) error {
+  if _, err := iprot.ReadStructBegin(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read error: ", p), err)
+  }
+
+
+  for {
+    _, fieldTypeId, fieldId, err := iprot.ReadFieldBegin(ctx)
+    if err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T field %d read error: ", p, fieldId), err)
+    }
+    if fieldTypeId == thrift.STOP { break; }
+    switch fieldId {
+    case 1:
+      if fieldTypeId == thrift.LIST {
+        if err := p.ReadField1(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 2:
+      if fieldTypeId == thrift.LIST {
+        if err := p.ReadField2(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 3:
+      if fieldTypeId == thrift.STRUCT {
+        if err := p.ReadField3(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 4:
+      if fieldTypeId == thrift.STRUCT {
+        if err := p.ReadField4(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 5:
+      if fieldTypeId == thrift.MAP {
+        if err := p.ReadField5(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    default:
+      if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+        return err
+      }
+    }
+    if err := iprot.ReadFieldEnd(ctx); err != nil {
+      return err
+    }
+  }
+  if err := iprot.ReadStructEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read struct end error: ", p), err)
+  }
+  return nil
+}
+
+func (p *Costly)  ReadField1(ctx context.Context, iprot thrift.TProtocol) error {
+  _, size, err := iprot.ReadListBegin(ctx)
+  if err != nil {
+    return thrift.PrependError("error reading list begin: ", err)
+  }
+  tSlice := make([]map[int8]int8, 0, size)
+  p.Maps =  tSlice
+  for i := 0; i < size; i ++ {
+    _, _, size, err := iprot.ReadMapBegin(ctx)
+    if err != nil {
+      return thrift.PrependError("error reading map begin: ", err)
+    }
+    tMap := make(map[int8]int8, size)
+    _elem80 :=  tMap
+    for i := 0; i < size; i ++ {
+var _key81 int8
+      if v, err := iprot.ReadByte(ctx); err != nil {
+      return thrift.PrependError("error reading field 0: ", err)
+} else {
+      temp := int8(v)
+      _key81 = temp
+}
+var _val82 int8
+      if v, err := iprot.ReadByte(ctx); err != nil {
+      return thrift.PrependError("error reading field 0: ", err)
+} else {
+      temp := int8(v)
+      _val82 = temp
+}
+      _elem80[_key81] = _val82
+    }
+    if err := iprot.ReadMapEnd(ctx); err != nil {
+      return thrift.PrependError("error reading map end: ", err)
+    }
+    p.Maps = append(p.Maps, _elem80)
+  }
+  if err := iprot.ReadListEnd(ctx); err != nil {
+    return thrift.PrependError("error reading list end: ", err)
+  }
+  return nil
+}
+
+func (p *Costly)  ReadField2(ctx context.Context, iprot thrift.TProtocol) error {
+  _, size, err := iprot.ReadListBegin(ctx)
+  if err != nil {
+    return thrift.PrependError("error reading list begin: ", err)
+  }
+  tSlice := make([]*Defaults, 0, size)
+  p.Many =  tSlice
+  for i := 0; i < size; i ++ {
+    _elem83 := &Defaults{
+    Number: 7,
+
+    Text: "hello \"you\"",
+
+    Yes: true,
+
+    Size: 5,
+
+    Numbers: []int32{
+      1,       2,       3,     },
+
+    Real: 1.5,
+
+    Counts: map[string]int32{
+      "a": 1,
+    },
+
+    Negative: -1,
+}
+    if err := _elem83.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem83), err)
+    }
+    p.Many = append(p.Many, _elem83)
+  }
+  if err := iprot.ReadListEnd(ctx); err != nil {
+    return thrift.PrependError("error reading list end: ", err)
+  }
+  return nil
+}
+
+func (p *Costly)  ReadField3(ctx context.Context, iprot thrift.TProtocol) error {
+  p.One = &Defaults{
+  Number: 7,
+
+  Text: "hello \"you\"",
+
+  Yes: true,
+
+  Size: 5,
+
+  Numbers: []int32{
+    1,     2,     3,   },
+
+  Real: 1.5,
+
+  Counts: map[string]int32{
+    "a": 1,
+  },
+
+  Negative: -1,
+}
+  if err := p.One.Read(ctx, iprot); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", p.One), err)
+  }
+  return nil
+}
+
+func (p *Costly)  ReadField4(ctx context.Context, iprot thrift.TProtocol) error {
+  p.Maybe = &Defaults{
+  Number: 7,
+
+  Text: "hello \"you\"",
+
+  Yes: true,
+
+  Size: 5,
+
+  Numbers: []int32{
+    1,     2,     3,   },
+
+  Real: 1.5,
+
+  Counts: map[string]int32{
+    "a": 1,
+  },
+
+  Negative: -1,
+}
+  if err := p.Maybe.Read(ctx, iprot); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", p.Maybe), err)
+  }
+  return nil
+}
+
+func (p *Costly)  ReadField5(ctx context.Context, iprot thrift.TProtocol) error {
+  _, _, size, err := iprot.ReadMapBegin(ctx)
+  if err != nil {
+    return thrift.PrependError("error reading map begin: ", err)
+  }
+  tMap := make(map[int8]int8, size)
+  p.Again =  tMap
+  for i := 0; i < size; i ++ {
+var _key84 int8
+    if v, err := iprot.ReadByte(ctx); err != nil {
+    return thrift.PrependError("error reading field 0: ", err)
+} else {
+    temp := int8(v)
+    _key84 = temp
+}
+var _val85 int8
+    if v, err := iprot.ReadByte(ctx); err != nil {
+    return thrift.PrependError("error reading field 0: ", err)
+} else {
+    temp := int8(v)
+    _val85 = temp
+}
+    p.Again[_key84] = _val85
+  }
+  if err := iprot.ReadMapEnd(ctx); err != nil {
+    return thrift.PrependError("error reading map end: ", err)
+  }
+  return nil
+}
+
+func (p *Costly) Write(ctx context.Context, oprot thrift.TProtocol) error {
+  if err := oprot.WriteStructBegin(ctx, "Costly"); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
+  if p != nil {
+    if err := p.writeField1(ctx, oprot); err != nil { return err }
+    if err := p.writeField2(ctx, oprot); err != nil { return err }
+    if err := p.writeField3(ctx, oprot); err != nil { return err }
+    if err := p.writeField4(ctx, oprot); err != nil { return err }
+    if err := p.writeField5(ctx, oprot); err != nil { return err }
+  }
+  if err := oprot.WriteFieldStop(ctx); err != nil {
+    return thrift.PrependError("write field stop error: ", err) }
+  if err := oprot.WriteStructEnd(ctx); err != nil {
+    return thrift.PrependError("write struct stop error: ", err) }
+  return nil
+}
+
+func (p *Costly) writeField1(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "maps", thrift.LIST, 1); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 1:maps: ", p), err) }
+  if err := oprot.WriteListBegin(ctx, thrift.MAP, len(p.Maps)); err != nil {
+    return thrift.PrependError("error writing list begin: ", err)
+  }
+  for _, v := range p.Maps {
+    if err := oprot.WriteMapBegin(ctx, thrift.BYTE, thrift.BYTE, len(v)); err != nil {
+      return thrift.PrependError("error writing map begin: ", err)
+    }
+    for k, v := range v {
+      if err := oprot.WriteByte(ctx, int8(k)); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T. (0) field write error: ", p), err) }
+      if err := oprot.WriteByte(ctx, int8(v)); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T. (0) field write error: ", p), err) }
+    }
+    if err := oprot.WriteMapEnd(ctx); err != nil {
+      return thrift.PrependError("error writing map end: ", err)
+    }
+  }
+  if err := oprot.WriteListEnd(ctx); err != nil {
+    return thrift.PrependError("error writing list end: ", err)
+  }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 1:maps: ", p), err) }
+  return err
+}
+
+func (p *Costly) writeField2(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "many", thrift.LIST, 2); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 2:many: ", p), err) }
+  if err := oprot.WriteListBegin(ctx, thrift.STRUCT, len(p.Many)); err != nil {
+    return thrift.PrependError("error writing list begin: ", err)
+  }
+  for _, v := range p.Many {
+    if err := v.Write(ctx, oprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error writing struct: ", v), err)
+    }
+  }
+  if err := oprot.WriteListEnd(ctx); err != nil {
+    return thrift.PrependError("error writing list end: ", err)
+  }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 2:many: ", p), err) }
+  return err
+}
+
+func (p *Costly) writeField3(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "one", thrift.STRUCT, 3); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 3:one: ", p), err) }
+  if err := p.One.Write(ctx, oprot); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T error writing struct: ", p.One), err)
+  }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 3:one: ", p), err) }
+  return err
+}
+
+func (p *Costly) writeField4(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if p.IsSetMaybe() {
+    if err := oprot.WriteFieldBegin(ctx, "maybe", thrift.STRUCT, 4); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field begin error 4:maybe: ", p), err) }
+    if err := p.Maybe.Write(ctx, oprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error writing struct: ", p.Maybe), err)
+    }
+    if err := oprot.WriteFieldEnd(ctx); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field end error 4:maybe: ", p), err) }
+  }
+  return err
+}
+
+func (p *Costly) writeField5(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if p.IsSetAgain() {
+    if err := oprot.WriteFieldBegin(ctx, "again", thrift.MAP, 5); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field begin error 5:again: ", p), err) }
+    if err := oprot.WriteMapBegin(ctx, thrift.BYTE, thrift.BYTE, len(p.Again)); err != nil {
+      return thrift.PrependError("error writing map begin: ", err)
+    }
+    for k, v := range p.Again {
+      if err := oprot.WriteByte(ctx, int8(k)); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T. (0) field write error: ", p), err) }
+      if err := oprot.WriteByte(ctx, int8(v)); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T. (0) field write error: ", p), err) }
+    }
+    if err := oprot.WriteMapEnd(ctx); err != nil {
+      return thrift.PrependError("error writing map end: ", err)
+    }
+    if err := oprot.WriteFieldEnd(ctx); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field end error 5:again: ", p), err) }
+  }
+  return err
+}
+
+func (p *Costly) Equals(other *Costly) bool {
+  if p == other {
+    return true
+  } else if p == nil || other == nil {
+    return false
+  }
+  if len(p.Maps) != len(other.Maps) { return false }
+  for i, _tgt := range p.Maps {
+    _src86 := other.Maps[i]
+    if len(_tgt) != len(_src86) { return false }
+    for k, _tgt := range _tgt {
+      _src87 := _src86[k]
+      if _tgt != _src87 { return false }
+    }
+  }
+  if len(p.Many) != len(other.Many) { return false }
+  for i, _tgt := range p.Many {
+    _src88 := other.Many[i]
+    if !_tgt.Equals(_src88) { return false }
+  }
+  if !p.One.Equals(other.One) { return false }
+  if !p.Maybe.Equals(other.Maybe) { return false }
+  if len(p.Again) != len(other.Again) { return false }
+  for k, _tgt := range p.Again {
+    _src89 := other.Again[k]
+    if _tgt != _src89 { return false }
+  }
+  return true
+}
+
+func (p *Costly) String() string {
+  if p == nil {
+    return "<nil>"
+  }
+  return fmt.Sprintf("Costly(%+v)", *p)
+}
+
 // Attributes:
 //  - Message
 //  - Number
@@ -6140,24 +6589,24 @@ func NewEverythingClient(c thrift.TClient) *EverythingClient {
 // Parameters:
 //  - Req
 func (p *EverythingClient) One(ctx context.Context, req *Scalars) (_r *Scalars, _err error) {
-  var _args80 EverythingOneArgs
-  _args80.Req = req
-  var _result82 EverythingOneResult
-  var _meta81 thrift.ResponseMeta
-  _meta81, _err = p.Client_().Call(ctx, "one", &_args80, &_result82)
-  p.SetLastResponseMeta_(_meta81)
+  var _args90 EverythingOneArgs
+  _args90.Req = req
+  var _result92 EverythingOneResult
+  var _meta91 thrift.ResponseMeta
+  _meta91, _err = p.Client_().Call(ctx, "one", &_args90, &_result92)
+  p.SetLastResponseMeta_(_meta91)
   if _err != nil {
     return
   }
   switch {
-  case _result82.Odd!= nil:
-    return _r, _result82.Odd
-  case _result82.Broken!= nil:
-    return _r, _result82.Broken
+  case _result92.Odd!= nil:
+    return _r, _result92.Odd
+  case _result92.Broken!= nil:
+    return _r, _result92.Broken
   }
 
-  if _ret83 := _result82.GetSuccess(); _ret83 != nil {
-    return _ret83, nil
+  if _ret93 := _result92.GetSuccess(); _ret93 != nil {
+    return _ret93, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "one failed: unknown result")
 }
@@ -6167,72 +6616,13 @@ func (p *EverythingClient) One(ctx context.Context, req *Scalars) (_r *Scalars, 
 //  - B
 //  - Type
 func (p *EverythingClient) Sum(ctx context.Context, a int32, b int64, type_a1 *Tree) (_r int64, _err error) {
-  var _args84 EverythingSumArgs
-  _args84.A = a
-  _args84.B = b
-  _args84.Type = type_a1
-  var _result86 EverythingSumResult
-  var _meta85 thrift.ResponseMeta
-  _meta85, _err = p.Client_().Call(ctx, "sum", &_args84, &_result86)
-  p.SetLastResponseMeta_(_meta85)
-  if _err != nil {
-    return
-  }
-  return _result86.GetSuccess(), nil
-}
-
-// Parameters:
-//  - Filter
-func (p *EverythingClient) Names(ctx context.Context, filter Names) (_r []string, _err error) {
-  var _args87 EverythingNamesArgs
-  _args87.Filter = filter
-  var _result89 EverythingNamesResult
-  var _meta88 thrift.ResponseMeta
-  _meta88, _err = p.Client_().Call(ctx, "names", &_args87, &_result89)
-  p.SetLastResponseMeta_(_meta88)
-  if _err != nil {
-    return
-  }
-  return _result89.GetSuccess(), nil
-}
-
-// Parameters:
-//  - Req
-func (p *EverythingClient) Nothing(ctx context.Context, req *Empty) (_err error) {
-  var _args90 EverythingNothingArgs
-  _args90.Req = req
-  var _result92 EverythingNothingResult
-  var _meta91 thrift.ResponseMeta
-  _meta91, _err = p.Client_().Call(ctx, "nothing", &_args90, &_result92)
-  p.SetLastResponseMeta_(_meta91)
-  if _err != nil {
-    return
-  }
-  switch {
-  case _result92.Odd!= nil:
-    return _result92.Odd
-  }
-
-  return nil
-}
-
-// Parameters:
-//  - What
-func (p *EverythingClient) Forget(ctx context.Context, what string) (_err error) {
-  var _args93 EverythingForgetArgs
-  _args93.What = what
-  p.SetLastResponseMeta_(thrift.ResponseMeta{})
-  if _, err := p.Client_().Call(ctx, "forget", &_args93, nil); err != nil {
-    return err
-  }
-  return nil
-}
-
-func (p *EverythingClient) Counts(ctx context.Context) (_r map[string]int32, _err error) {
-  var _args94 EverythingCountsArgs
-  var _result96 EverythingCountsResult
+  var _args94 EverythingSumArgs
+  _args94.A = a
+  _args94.B = b
+  _args94.Type = type_a1
+  var _result96 EverythingSumResult
   var _meta95 thrift.ResponseMeta
-  _meta95, _err = p.Client_().Call(ctx, "counts", &_args94, &_result96)
+  _meta95, _err = p.Client_().Call(ctx, "sum", &_args94, &_result96)
   p.SetLastResponseMeta_(_meta95)
   if _err != nil {
     return
@@ -6241,13 +6631,13 @@ func (p *EverythingClient) Counts(ctx context.Context) (_r map[string]int32, _er
 }
 
 // Parameters:
-//  - Data
-func (p *EverythingClient) Raw(ctx context.Context, data []byte) (_r []byte, _err error) {
-  var _args97 EverythingRawArgs
-  _args97.Data = data
-  var _result99 EverythingRawResult
+//  - Filter
+func (p *EverythingClient) Names(ctx context.Context, filter Names) (_r []string, _err error) {
+  var _args97 EverythingNamesArgs
+  _args97.Filter = filter
+  var _result99 EverythingNamesResult
   var _meta98 thrift.ResponseMeta
-  _meta98, _err = p.Client_().Call(ctx, "raw", &_args97, &_result99)
+  _meta98, _err = p.Client_().Call(ctx, "names", &_args97, &_result99)
   p.SetLastResponseMeta_(_meta98)
   if _err != nil {
     return
@@ -6255,16 +6645,75 @@ func (p *EverythingClient) Raw(ctx context.Context, data []byte) (_r []byte, _er
   return _result99.GetSuccess(), nil
 }
 
-func (p *EverythingClient) Size(ctx context.Context) (_r Size, _err error) {
-  var _args100 EverythingSizeArgs
-  var _result102 EverythingSizeResult
+// Parameters:
+//  - Req
+func (p *EverythingClient) Nothing(ctx context.Context, req *Empty) (_err error) {
+  var _args100 EverythingNothingArgs
+  _args100.Req = req
+  var _result102 EverythingNothingResult
   var _meta101 thrift.ResponseMeta
-  _meta101, _err = p.Client_().Call(ctx, "size", &_args100, &_result102)
+  _meta101, _err = p.Client_().Call(ctx, "nothing", &_args100, &_result102)
   p.SetLastResponseMeta_(_meta101)
   if _err != nil {
     return
   }
-  return _result102.GetSuccess(), nil
+  switch {
+  case _result102.Odd!= nil:
+    return _result102.Odd
+  }
+
+  return nil
+}
+
+// Parameters:
+//  - What
+func (p *EverythingClient) Forget(ctx context.Context, what string) (_err error) {
+  var _args103 EverythingForgetArgs
+  _args103.What = what
+  p.SetLastResponseMeta_(thrift.ResponseMeta{})
+  if _, err := p.Client_().Call(ctx, "forget", &_args103, nil); err != nil {
+    return err
+  }
+  return nil
+}
+
+func (p *EverythingClient) Counts(ctx context.Context) (_r map[string]int32, _err error) {
+  var _args104 EverythingCountsArgs
+  var _result106 EverythingCountsResult
+  var _meta105 thrift.ResponseMeta
+  _meta105, _err = p.Client_().Call(ctx, "counts", &_args104, &_result106)
+  p.SetLastResponseMeta_(_meta105)
+  if _err != nil {
+    return
+  }
+  return _result106.GetSuccess(), nil
+}
+
+// Parameters:
+//  - Data
+func (p *EverythingClient) Raw(ctx context.Context, data []byte) (_r []byte, _err error) {
+  var _args107 EverythingRawArgs
+  _args107.Data = data
+  var _result109 EverythingRawResult
+  var _meta108 thrift.ResponseMeta
+  _meta108, _err = p.Client_().Call(ctx, "raw", &_args107, &_result109)
+  p.SetLastResponseMeta_(_meta108)
+  if _err != nil {
+    return
+  }
+  return _result109.GetSuccess(), nil
+}
+
+func (p *EverythingClient) Size(ctx context.Context) (_r Size, _err error) {
+  var _args110 EverythingSizeArgs
+  var _result112 EverythingSizeResult
+  var _meta111 thrift.ResponseMeta
+  _meta111, _err = p.Client_().Call(ctx, "size", &_args110, &_result112)
+  p.SetLastResponseMeta_(_meta111)
+  if _err != nil {
+    return
+  }
+  return _result112.GetSuccess(), nil
 }
 
 type EverythingProcessor struct {
@@ -6272,16 +6721,16 @@ type EverythingProcessor struct {
 }
 
 func NewEverythingProcessor(handler Everything) *EverythingProcessor {
-  self103 := &EverythingProcessor{basis.NewBaseProcessor(handler)}
-  self103.AddToProcessorMap("one", &everythingProcessorOne{handler:handler})
-  self103.AddToProcessorMap("sum", &everythingProcessorSum{handler:handler})
-  self103.AddToProcessorMap("names", &everythingProcessorNames{handler:handler})
-  self103.AddToProcessorMap("nothing", &everythingProcessorNothing{handler:handler})
-  self103.AddToProcessorMap("forget", &everythingProcessorForget{handler:handler})
-  self103.AddToProcessorMap("counts", &everythingProcessorCounts{handler:handler})
-  self103.AddToProcessorMap("raw", &everythingProcessorRaw{handler:handler})
-  self103.AddToProcessorMap("size", &everythingProcessorSize{handler:handler})
-  return self103
+  self113 := &EverythingProcessor{basis.NewBaseProcessor(handler)}
+  self113.AddToProcessorMap("one", &everythingProcessorOne{handler:handler})
+  self113.AddToProcessorMap("sum", &everythingProcessorSum{handler:handler})
+  self113.AddToProcessorMap("names", &everythingProcessorNames{handler:handler})
+  self113.AddToProcessorMap("nothing", &everythingProcessorNothing{handler:handler})
+  self113.AddToProcessorMap("forget", &everythingProcessorForget{handler:handler})
+  self113.AddToProcessorMap("counts", &everythingProcessorCounts{handler:handler})
+  self113.AddToProcessorMap("raw", &everythingProcessorRaw{handler:handler})
+  self113.AddToProcessorMap("size", &everythingProcessorSize{handler:handler})
+  return self113
 }
 
 type everythingProcessorOne struct {
@@ -6289,7 +6738,7 @@ type everythingProcessorOne struct {
 }
 
 func (p *everythingProcessorOne) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err104 error
+  var _write_err114 error
   args := EverythingOneArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -6341,21 +6790,21 @@ func (p *everythingProcessorOne) Process(ctx context.Context, seqId int32, iprot
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc105 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing one: " + err2.Error())
+      _exc115 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing one: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "one", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err104 = thrift.WrapTException(err2)
+        _write_err114 = thrift.WrapTException(err2)
       }
-      if err2 := _exc105.Write(ctx, oprot); _write_err104 == nil && err2 != nil {
-        _write_err104 = thrift.WrapTException(err2)
+      if err2 := _exc115.Write(ctx, oprot); _write_err114 == nil && err2 != nil {
+        _write_err114 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err104 == nil && err2 != nil {
-        _write_err104 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err114 == nil && err2 != nil {
+        _write_err114 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err104 == nil && err2 != nil {
-        _write_err104 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err114 == nil && err2 != nil {
+        _write_err114 = thrift.WrapTException(err2)
       }
-      if _write_err104 != nil {
-        return false, thrift.WrapTException(_write_err104)
+      if _write_err114 != nil {
+        return false, thrift.WrapTException(_write_err114)
       }
       return true, err
     }
@@ -6364,19 +6813,19 @@ func (p *everythingProcessorOne) Process(ctx context.Context, seqId int32, iprot
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "one", thrift.REPLY, seqId); err2 != nil {
-    _write_err104 = thrift.WrapTException(err2)
+    _write_err114 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err104 == nil && err2 != nil {
-    _write_err104 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err114 == nil && err2 != nil {
+    _write_err114 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err104 == nil && err2 != nil {
-    _write_err104 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err114 == nil && err2 != nil {
+    _write_err114 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err104 == nil && err2 != nil {
-    _write_err104 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err114 == nil && err2 != nil {
+    _write_err114 = thrift.WrapTException(err2)
   }
-  if _write_err104 != nil {
-    return false, thrift.WrapTException(_write_err104)
+  if _write_err114 != nil {
+    return false, thrift.WrapTException(_write_err114)
   }
   return true, err
 }
@@ -6386,7 +6835,7 @@ type everythingProcessorSum struct {
 }
 
 func (p *everythingProcessorSum) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err106 error
+  var _write_err116 error
   args := EverythingSumArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -6432,21 +6881,21 @@ func (p *everythingProcessorSum) Process(ctx context.Context, seqId int32, iprot
     if errors.Is(err2, thrift.ErrAbandonRequest) {
       return false, thrift.WrapTException(err2)
     }
-    _exc107 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing sum: " + err2.Error())
+    _exc117 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing sum: " + err2.Error())
     if err2 := oprot.WriteMessageBegin(ctx, "sum", thrift.EXCEPTION, seqId); err2 != nil {
-      _write_err106 = thrift.WrapTException(err2)
+      _write_err116 = thrift.WrapTException(err2)
     }
-    if err2 := _exc107.Write(ctx, oprot); _write_err106 == nil && err2 != nil {
-      _write_err106 = thrift.WrapTException(err2)
+    if err2 := _exc117.Write(ctx, oprot); _write_err116 == nil && err2 != nil {
+      _write_err116 = thrift.WrapTException(err2)
     }
-    if err2 := oprot.WriteMessageEnd(ctx); _write_err106 == nil && err2 != nil {
-      _write_err106 = thrift.WrapTException(err2)
+    if err2 := oprot.WriteMessageEnd(ctx); _write_err116 == nil && err2 != nil {
+      _write_err116 = thrift.WrapTException(err2)
     }
-    if err2 := oprot.Flush(ctx); _write_err106 == nil && err2 != nil {
-      _write_err106 = thrift.WrapTException(err2)
+    if err2 := oprot.Flush(ctx); _write_err116 == nil && err2 != nil {
+      _write_err116 = thrift.WrapTException(err2)
     }
-    if _write_err106 != nil {
-      return false, thrift.WrapTException(_write_err106)
+    if _write_err116 != nil {
+      return false, thrift.WrapTException(_write_err116)
     }
     return true, err
   } else {
@@ -6454,19 +6903,19 @@ func (p *everythingProcessorSum) Process(ctx context.Context, seqId int32, iprot
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "sum", thrift.REPLY, seqId); err2 != nil {
-    _write_err106 = thrift.WrapTException(err2)
+    _write_err116 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err106 == nil && err2 != nil {
-    _write_err106 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err116 == nil && err2 != nil {
+    _write_err116 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err106 == nil && err2 != nil {
-    _write_err106 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err116 == nil && err2 != nil {
+    _write_err116 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err106 == nil && err2 != nil {
-    _write_err106 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err116 == nil && err2 != nil {
+    _write_err116 = thrift.WrapTException(err2)
   }
-  if _write_err106 != nil {
-    return false, thrift.WrapTException(_write_err106)
+  if _write_err116 != nil {
+    return false, thrift.WrapTException(_write_err116)
   }
   return true, err
 }
@@ -6476,7 +6925,7 @@ type everythingProcessorNames struct {
 }
 
 func (p *everythingProcessorNames) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err108 error
+  var _write_err118 error
   args := EverythingNamesArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -6522,21 +6971,21 @@ func (p *everythingProcessorNames) Process(ctx context.Context, seqId int32, ipr
     if errors.Is(err2, thrift.ErrAbandonRequest) {
       return false, thrift.WrapTException(err2)
     }
-    _exc109 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing names: " + err2.Error())
+    _exc119 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing names: " + err2.Error())
     if err2 := oprot.WriteMessageBegin(ctx, "names", thrift.EXCEPTION, seqId); err2 != nil {
-      _write_err108 = thrift.WrapTException(err2)
+      _write_err118 = thrift.WrapTException(err2)
     }
-    if err2 := _exc109.Write(ctx, oprot); _write_err108 == nil && err2 != nil {
-      _write_err108 = thrift.WrapTException(err2)
+    if err2 := _exc119.Write(ctx, oprot); _write_err118 == nil && err2 != nil {
+      _write_err118 = thrift.WrapTException(err2)
     }
-    if err2 := oprot.WriteMessageEnd(ctx); _write_err108 == nil && err2 != nil {
-      _write_err108 = thrift.WrapTException(err2)
+    if err2 := oprot.WriteMessageEnd(ctx); _write_err118 == nil && err2 != nil {
+      _write_err118 = thrift.WrapTException(err2)
     }
-    if err2 := oprot.Flush(ctx); _write_err108 == nil && err2 != nil {
-      _write_err108 = thrift.WrapTException(err2)
+    if err2 := oprot.Flush(ctx); _write_err118 == nil && err2 != nil {
+      _write_err118 = thrift.WrapTException(err2)
     }
-    if _write_err108 != nil {
-      return false, thrift.WrapTException(_write_err108)
+    if _write_err118 != nil {
+      return false, thrift.WrapTException(_write_err118)
     }
     return true, err
   } else {
@@ -6544,19 +6993,19 @@ func (p *everythingProcessorNames) Process(ctx context.Context, seqId int32, ipr
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "names", thrift.REPLY, seqId); err2 != nil {
-    _write_err108 = thrift.WrapTException(err2)
+    _write_err118 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err108 == nil && err2 != nil {
-    _write_err108 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err118 == nil && err2 != nil {
+    _write_err118 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err108 == nil && err2 != nil {
-    _write_err108 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err118 == nil && err2 != nil {
+    _write_err118 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err108 == nil && err2 != nil {
-    _write_err108 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err118 == nil && err2 != nil {
+    _write_err118 = thrift.WrapTException(err2)
   }
-  if _write_err108 != nil {
-    return false, thrift.WrapTException(_write_err108)
+  if _write_err118 != nil {
+    return false, thrift.WrapTException(_write_err118)
   }
   return true, err
 }
@@ -6566,7 +7015,7 @@ type everythingProcessorNothing struct {
 }
 
 func (p *everythingProcessorNothing) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err110 error
+  var _write_err120 error
   args := EverythingNothingArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -6616,40 +7065,40 @@ func (p *everythingProcessorNothing) Process(ctx context.Context, seqId int32, i
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc111 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing nothing: " + err2.Error())
+      _exc121 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing nothing: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "nothing", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err110 = thrift.WrapTException(err2)
+        _write_err120 = thrift.WrapTException(err2)
       }
-      if err2 := _exc111.Write(ctx, oprot); _write_err110 == nil && err2 != nil {
-        _write_err110 = thrift.WrapTException(err2)
+      if err2 := _exc121.Write(ctx, oprot); _write_err120 == nil && err2 != nil {
+        _write_err120 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err110 == nil && err2 != nil {
-        _write_err110 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err120 == nil && err2 != nil {
+        _write_err120 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err110 == nil && err2 != nil {
-        _write_err110 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err120 == nil && err2 != nil {
+        _write_err120 = thrift.WrapTException(err2)
       }
-      if _write_err110 != nil {
-        return false, thrift.WrapTException(_write_err110)
+      if _write_err120 != nil {
+        return false, thrift.WrapTException(_write_err120)
       }
       return true, err
     }
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "nothing", thrift.REPLY, seqId); err2 != nil {
-    _write_err110 = thrift.WrapTException(err2)
+    _write_err120 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err110 == nil && err2 != nil {
-    _write_err110 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err120 == nil && err2 != nil {
+    _write_err120 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err110 == nil && err2 != nil {
-    _write_err110 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err120 == nil && err2 != nil {
+    _write_err120 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err110 == nil && err2 != nil {
-    _write_err110 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err120 == nil && err2 != nil {
+    _write_err120 = thrift.WrapTException(err2)
   }
-  if _write_err110 != nil {
-    return false, thrift.WrapTException(_write_err110)
+  if _write_err120 != nil {
+    return false, thrift.WrapTException(_write_err120)
   }
   return true, err
 }
@@ -6682,7 +7131,7 @@ type everythingProcessorCounts struct {
 }
 
 func (p *everythingProcessorCounts) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err112 error
+  var _write_err122 error
   args := EverythingCountsArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -6728,21 +7177,21 @@ func (p *everythingProcessorCounts) Process(ctx context.Context, seqId int32, ip
     if errors.Is(err2, thrift.ErrAbandonRequest) {
       return false, thrift.WrapTException(err2)
     }
-    _exc113 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing counts: " + err2.Error())
+    _exc123 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing counts: " + err2.Error())
     if err2 := oprot.WriteMessageBegin(ctx, "counts", thrift.EXCEPTION, seqId); err2 != nil {
-      _write_err112 = thrift.WrapTException(err2)
+      _write_err122 = thrift.WrapTException(err2)
     }
-    if err2 := _exc113.Write(ctx, oprot); _write_err112 == nil && err2 != nil {
-      _write_err112 = thrift.WrapTException(err2)
+    if err2 := _exc123.Write(ctx, oprot); _write_err122 == nil && err2 != nil {
+      _write_err122 = thrift.WrapTException(err2)
     }
-    if err2 := oprot.WriteMessageEnd(ctx); _write_err112 == nil && err2 != nil {
-      _write_err112 = thrift.WrapTException(err2)
+    if err2 := oprot.WriteMessageEnd(ctx); _write_err122 == nil && err2 != nil {
+      _write_err122 = thrift.WrapTException(err2)
     }
-    if err2 := oprot.Flush(ctx); _write_err112 == nil && err2 != nil {
-      _write_err112 = thrift.WrapTException(err2)
+    if err2 := oprot.Flush(ctx); _write_err122 == nil && err2 != nil {
+      _write_err122 = thrift.WrapTException(err2)
     }
-    if _write_err112 != nil {
-      return false, thrift.WrapTException(_write_err112)
+    if _write_err122 != nil {
+      return false, thrift.WrapTException(_write_err122)
     }
     return true, err
   } else {
@@ -6750,19 +7199,19 @@ func (p *everythingProcessorCounts) Process(ctx context.Context, seqId int32, ip
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "counts", thrift.REPLY, seqId); err2 != nil {
-    _write_err112 = thrift.WrapTException(err2)
+    _write_err122 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err112 == nil && err2 != nil {
-    _write_err112 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err122 == nil && err2 != nil {
+    _write_err122 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err112 == nil && err2 != nil {
-    _write_err112 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err122 == nil && err2 != nil {
+    _write_err122 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err112 == nil && err2 != nil {
-    _write_err112 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err122 == nil && err2 != nil {
+    _write_err122 = thrift.WrapTException(err2)
   }
-  if _write_err112 != nil {
-    return false, thrift.WrapTException(_write_err112)
+  if _write_err122 != nil {
+    return false, thrift.WrapTException(_write_err122)
   }
   return true, err
 }
@@ -6772,7 +7221,7 @@ type everythingProcessorRaw struct {
 }
 
 func (p *everythingProcessorRaw) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err114 error
+  var _write_err124 error
   args := EverythingRawArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -6818,21 +7267,21 @@ func (p *everythingProcessorRaw) Process(ctx context.Context, seqId int32, iprot
     if errors.Is(err2, thrift.ErrAbandonRequest) {
       return false, thrift.WrapTException(err2)
     }
-    _exc115 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing raw: " + err2.Error())
+    _exc125 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing raw: " + err2.Error())
     if err2 := oprot.WriteMessageBegin(ctx, "raw", thrift.EXCEPTION, seqId); err2 != nil {
-      _write_err114 = thrift.WrapTException(err2)
+      _write_err124 = thrift.WrapTException(err2)
     }
-    if err2 := _exc115.Write(ctx, oprot); _write_err114 == nil && err2 != nil {
-      _write_err114 = thrift.WrapTException(err2)
+    if err2 := _exc125.Write(ctx, oprot); _write_err124 == nil && err2 != nil {
+      _write_err124 = thrift.WrapTException(err2)
     }
-    if err2 := oprot.WriteMessageEnd(ctx); _write_err114 == nil && err2 != nil {
-      _write_err114 = thrift.WrapTException(err2)
+    if err2 := oprot.WriteMessageEnd(ctx); _write_err124 == nil && err2 != nil {
+      _write_err124 = thrift.WrapTException(err2)
     }
-    if err2 := oprot.Flush(ctx); _write_err114 == nil && err2 != nil {
-      _write_err114 = thrift.WrapTException(err2)
+    if err2 := oprot.Flush(ctx); _write_err124 == nil && err2 != nil {
+      _write_err124 = thrift.WrapTException(err2)
     }
-    if _write_err114 != nil {
-      return false, thrift.WrapTException(_write_err114)
+    if _write_err124 != nil {
+      return false, thrift.WrapTException(_write_err124)
     }
     return true, err
   } else {
@@ -6840,19 +7289,19 @@ func (p *everythingProcessorRaw) Process(ctx context.Context, seqId int32, iprot
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "raw", thrift.REPLY, seqId); err2 != nil {
-    _write_err114 = thrift.WrapTException(err2)
+    _write_err124 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err114 == nil && err2 != nil {
-    _write_err114 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err124 == nil && err2 != nil {
+    _write_err124 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err114 == nil && err2 != nil {
-    _write_err114 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err124 == nil && err2 != nil {
+    _write_err124 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err114 == nil && err2 != nil {
-    _write_err114 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err124 == nil && err2 != nil {
+    _write_err124 = thrift.WrapTException(err2)
   }
-  if _write_err114 != nil {
-    return false, thrift.WrapTException(_write_err114)
+  if _write_err124 != nil {
+    return false, thrift.WrapTException(_write_err124)
   }
   return true, err
 }
@@ -6862,7 +7311,7 @@ type everythingProcessorSize struct {
 }
 
 func (p *everythingProcessorSize) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err116 error
+  var _write_err126 error
   args := EverythingSizeArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -6908,21 +7357,21 @@ func (p *everythingProcessorSize) Process(ctx context.Context, seqId int32, ipro
     if errors.Is(err2, thrift.ErrAbandonRequest) {
       return false, thrift.WrapTException(err2)
     }
-    _exc117 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing size: " + err2.Error())
+    _exc127 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing size: " + err2.Error())
     if err2 := oprot.WriteMessageBegin(ctx, "size", thrift.EXCEPTION, seqId); err2 != nil {
-      _write_err116 = thrift.WrapTException(err2)
+      _write_err126 = thrift.WrapTException(err2)
     }
-    if err2 := _exc117.Write(ctx, oprot); _write_err116 == nil && err2 != nil {
-      _write_err116 = thrift.WrapTException(err2)
+    if err2 := _exc127.Write(ctx, oprot); _write_err126 == nil && err2 != nil {
+      _write_err126 = thrift.WrapTException(err2)
     }
-    if err2 := oprot.WriteMessageEnd(ctx); _write_err116 == nil && err2 != nil {
-      _write_err116 = thrift.WrapTException(err2)
+    if err2 := oprot.WriteMessageEnd(ctx); _write_err126 == nil && err2 != nil {
+      _write_err126 = thrift.WrapTException(err2)
     }
-    if err2 := oprot.Flush(ctx); _write_err116 == nil && err2 != nil {
-      _write_err116 = thrift.WrapTException(err2)
+    if err2 := oprot.Flush(ctx); _write_err126 == nil && err2 != nil {
+      _write_err126 = thrift.WrapTException(err2)
     }
-    if _write_err116 != nil {
-      return false, thrift.WrapTException(_write_err116)
+    if _write_err126 != nil {
+      return false, thrift.WrapTException(_write_err126)
     }
     return true, err
   } else {
@@ -6930,19 +7379,19 @@ func (p *everythingProcessorSize) Process(ctx context.Context, seqId int32, ipro
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "size", thrift.REPLY, seqId); err2 != nil {
-    _write_err116 = thrift.WrapTException(err2)
+    _write_err126 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err116 == nil && err2 != nil {
-    _write_err116 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err126 == nil && err2 != nil {
+    _write_err126 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err116 == nil && err2 != nil {
-    _write_err116 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err126 == nil && err2 != nil {
+    _write_err126 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err116 == nil && err2 != nil {
-    _write_err116 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err126 == nil && err2 != nil {
+    _write_err126 = thrift.WrapTException(err2)
   }
-  if _write_err116 != nil {
-    return false, thrift.WrapTException(_write_err116)
+  if _write_err126 != nil {
+    return false, thrift.WrapTException(_write_err126)
   }
   return true, err
 }
@@ -7568,13 +8017,13 @@ func (p *EverythingNamesArgs)  ReadField1(ctx context.Context, iprot thrift.TPro
   tSlice := make(Names, 0, size)
   p.Filter =  tSlice
   for i := 0; i < size; i ++ {
-var _elem118 string
+var _elem128 string
     if v, err := iprot.ReadString(ctx); err != nil {
     return thrift.PrependError("error reading field 0: ", err)
 } else {
-    _elem118 = v
+    _elem128 = v
 }
-    p.Filter = append(p.Filter, _elem118)
+    p.Filter = append(p.Filter, _elem128)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -7685,13 +8134,13 @@ func (p *EverythingNamesResult)  ReadField0(ctx context.Context, iprot thrift.TP
   tSlice := make([]string, 0, size)
   p.Success =  tSlice
   for i := 0; i < size; i ++ {
-var _elem119 string
+var _elem129 string
     if v, err := iprot.ReadString(ctx); err != nil {
     return thrift.PrependError("error reading field 0: ", err)
 } else {
-    _elem119 = v
+    _elem129 = v
 }
-    p.Success = append(p.Success, _elem119)
+    p.Success = append(p.Success, _elem129)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -8144,19 +8593,19 @@ func (p *EverythingCountsResult)  ReadField0(ctx context.Context, iprot thrift.T
   tMap := make(map[string]int32, size)
   p.Success =  tMap
   for i := 0; i < size; i ++ {
-var _key120 string
+var _key130 string
     if v, err := iprot.ReadString(ctx); err != nil {
     return thrift.PrependError("error reading field 0: ", err)
 } else {
-    _key120 = v
+    _key130 = v
 }
-var _val121 int32
+var _val131 int32
     if v, err := iprot.ReadI32(ctx); err != nil {
     return thrift.PrependError("error reading field 0: ", err)
 } else {
-    _val121 = v
+    _val131 = v
 }
-    p.Success[_key120] = _val121
+    p.Success[_key130] = _val131
   }
   if err := iprot.ReadMapEnd(ctx); err != nil {
     return thrift.PrependError("error reading map end: ", err)

@@ -73,7 +73,7 @@ func (m *Codec) Read(ctx context.Context, p thrift.TProtocol) error {
 		switch f {
 		case protocol.List | 1:
 			m.Funcs = m.Funcs[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Funcs, r.List(protocol.Struct, 0)) {
 				m.Funcs = protocol.Grow(m.Funcs)
 				r.Struct(&m.Funcs[i])
 				if r.Failed(i) {
@@ -82,7 +82,7 @@ func (m *Codec) Read(ctx context.Context, p thrift.TProtocol) error {
 			}
 			r.ListEnd()
 		case protocol.Struct | 2:
-			m.Best = new(Func)
+			m.Best = protocol.New[Func](&r)
 			r.Struct(m.Best)
 		default:
 			r.Skip(f)
@@ -115,7 +115,7 @@ func (m *Codec_TypeArgs) Read(ctx context.Context, p thrift.TProtocol) error {
 		case protocol.Binary | 2:
 			m.Ctx = r.Text()
 		case protocol.Struct | 3:
-			m.Codec = new(Codec)
+			m.Codec = protocol.New[Codec](&r)
 			r.Struct(m.Codec)
 		default:
 			r.Skip(f)

@@ -57,9 +57,11 @@ type Shop interface {
 
 // ShopClient calls a server of Shop. It is safe for concurrent use.
 type ShopClient struct {
-	*DeskClient
+	*shopBase
 	caller codec.Caller
 }
+
+type shopBase = DeskClient
 
 // NewShopClient returns a client that calls through c.
 func NewShopClient(c codec.Caller) *ShopClient {

@@ -112,7 +112,7 @@ func (m *Order) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.ID = r.I64()
 		case protocol.List | 2:
 			m.Items = m.Items[:0]
-			for i := range r.List(protocol.Struct, 100) {
+			for i := range protocol.Room(&r, &m.Items, r.List(protocol.Struct, 100)) {
 				m.Items = protocol.Grow(m.Items)
 				r.Struct(&m.Items[i])
 				if r.Failed(i) {
@@ -122,12 +122,12 @@ func (m *Order) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.ListEnd()
 		case protocol.Map | 3:
 			n := r.Map(protocol.Binary, protocol.Set, 0)
-			m.Shelves = map[string][]int32{}
+			m.Shelves = protocol.MakeMap[string, []int32](&r, n)
 			for i := range n {
 				k := r.Text()
 				var v []int32
 				v = v[:0]
-				for i1 := range r.Set(protocol.I32, 0) {
+				for i1 := range protocol.Room(&r, &v, r.Set(protocol.I32, 0)) {
 					v = protocol.Grow(v)
 					v[i1] = r.I32()
 					if r.Failed(i1) {
@@ -143,10 +143,10 @@ func (m *Order) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.MapEnd()
 		case protocol.Map | 4:
 			m.Bundles = []codec.Pair[[]int32, Item]{}
-			for i := range r.Map(protocol.List, protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Bundles, r.Map(protocol.List, protocol.Struct, 0)) {
 				m.Bundles = protocol.Grow(m.Bundles)
 				m.Bundles[i].Key = m.Bundles[i].Key[:0]
-				for i1k := range r.List(protocol.I32, 0) {
+				for i1k := range protocol.Room(&r, &m.Bundles[i].Key, r.List(protocol.I32, 0)) {
 					m.Bundles[i].Key = protocol.Grow(m.Bundles[i].Key)
 					m.Bundles[i].Key[i1k] = r.I32()
 					if r.Failed(i1k) {
@@ -161,7 +161,7 @@ func (m *Order) Read(ctx context.Context, p thrift.TProtocol) error {
 			}
 			r.MapEnd()
 		case protocol.Struct | 5:
-			m.Replaces = new(Order)
+			m.Replaces = protocol.New[Order](&r)
 			r.Struct(m.Replaces)
 		case protocol.UUID | 6:
 			m.Key = r.UUID()
@@ -210,7 +210,7 @@ func (m *Payment) Read(ctx context.Context, p thrift.TProtocol) error {
 		case protocol.Binary | 2:
 			m.Card = codec.Some(r.Text())
 		case protocol.Struct | 3:
-			m.Voucher = new(Order)
+			m.Voucher = protocol.New[Order](&r)
 			r.Struct(m.Voucher)
 		default:
 			r.Skip(f)
@@ -307,7 +307,7 @@ func (m *ShopBuyArgs) Read(ctx context.Context, p thrift.TProtocol) error {
 	for f := r.Field(0, &shopBuyArgsInfo); f != protocol.Stop; f = r.Field(f, &shopBuyArgsInfo) {
 		switch f {
 		case protocol.Struct | 1:
-			m.Order = new(Order)
+			m.Order = protocol.New[Order](&r)
 			r.Struct(m.Order)
 		default:
 			r.Skip(f)
@@ -339,10 +339,10 @@ func (m *ShopBuyResult) Read(ctx context.Context, p thrift.TProtocol) error {
 	for f := r.Field(0, &shopBuyResultInfo); f != protocol.Stop; f = r.Field(f, &shopBuyResultInfo) {
 		switch f {
 		case protocol.Struct | 0:
-			m.Return = new(Order)
+			m.Return = protocol.New[Order](&r)
 			r.Struct(m.Return)
 		case protocol.Struct | 1:
-			m.SoldOut = new(SoldOut)
+			m.SoldOut = protocol.New[SoldOut](&r)
 			r.Struct(m.SoldOut)
 		default:
 			r.Skip(f)
@@ -373,7 +373,7 @@ func (m *ShopPricesArgs) Read(ctx context.Context, p thrift.TProtocol) error {
 		switch f {
 		case protocol.List | 1:
 			m.Names = m.Names[:0]
-			for i := range r.List(protocol.Binary, 0) {
+			for i := range protocol.Room(&r, &m.Names, r.List(protocol.Binary, 0)) {
 				m.Names = protocol.Grow(m.Names)
 				m.Names[i] = r.Text()
 				if r.Failed(i) {
@@ -414,7 +414,7 @@ func (m *ShopPricesResult) Read(ctx context.Context, p thrift.TProtocol) error {
 		switch f {
 		case protocol.Map | 0:
 			n := r.Map(protocol.Binary, protocol.I64, 0)
-			m.Return = map[string]Cents{}
+			m.Return = protocol.MakeMap[string, Cents](&r, n)
 			for i := range n {
 				k := r.Text()
 				v := Cents(r.I64())

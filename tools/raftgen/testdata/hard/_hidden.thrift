@@ -1,0 +1,2 @@
+/** Its files would not be built. */
+struct A { 1: i32 a }
