@@ -15,7 +15,6 @@ func (l *Log) wakeHousekeeper() {
 
 // housekeep does the work that nobody waits for, one step at a time.
 func (l *Log) housekeep() {
-	defer l.done.Done()
 	for {
 		select {
 		case <-l.stop:

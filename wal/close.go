@@ -50,13 +50,17 @@ func (l *Log) closeClean() {
 	now := l.o.Clock.Now()
 	l.flushing++
 	l.mu.Unlock()
-	synced, err := l.writeFrame(f, frameClean, durable, now)
+	f.began = now
+	seg, err := l.place(f, frameClean, durable)
+	if err == nil && l.owesSync(f, frameClean) {
+		err = seg.sync()
+	}
 	if err != nil {
 		err = l.fail(err)
 	}
 	l.mu.Lock()
 	l.flushing--
-	l.settle(f, frameClean, durable, synced, err, now)
+	l.settle(f, frameClean, durable, err)
 }
 
 // Step does one piece of work of a Manual log and reports whether there was any:

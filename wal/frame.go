@@ -2,6 +2,7 @@ package wal
 
 import (
 	"hash/crc32"
+	"time"
 
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 )
@@ -22,11 +23,13 @@ type frame struct {
 	lsn     uint64
 	salt    uint64
 	records uint32
+	batches int
 	tcrc    uint32
-	sync    bool // some batch in it wants to be durable
-	urgent  bool // some caller waits for it to be written
-	force   bool // write it even without records
-	frees   bool // something in it made older entries dead
+	began   time.Time // when its write began
+	sync    bool      // some batch in it wants to be durable
+	urgent  bool      // some caller waits for it to be written
+	force   bool      // write it even without records
+	frees   bool      // something in it made older entries dead
 	shared  bool
 	written bool
 	waiters []waiter

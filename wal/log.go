@@ -16,7 +16,7 @@ const markDelay = 5 * time.Millisecond
 
 // Log is the log of all groups of one node. It is safe for concurrent use.
 //
-//	Submit, Write          flush (one goroutine at a time)            callbacks
+//	Submit, Write          flush (one goroutine per lane)             callbacks
 //	  encode into cur  ->  close cur, one pwrite, one fdatasync  ->  in LSN order
 //	  move the views       meanwhile the next cur fills up
 type Log struct {
@@ -34,11 +34,12 @@ type Log struct {
 	work     sync.Cond // the writer waits here
 	room     sync.Cond // those who submit wait here for queuedBytes to fall
 	idle     sync.Cond // Close waits here for flushing to end
+	turn     sync.Cond // a frame that is on disk waits here for those before it
 	groups   map[raftpb.GroupID]*Group
 	round    uint64   // of check
 	cur      *frame   // takes batches; nil: the next one makes it
 	queue    []*frame // closed, waiting to be written
-	inFlight *frame
+	inFlight []*frame // in LSN order; the answers go out in that order
 	cache    frameCache
 	free     []*frame
 	calls    []*call
@@ -47,8 +48,9 @@ type Log struct {
 	durable  uint64 // all before it was synced
 	promised uint64 // what the newest frame says about durable
 
-	queuedBytes int // of records handed over and not yet written
-	flushing    int // goroutines in flush
+	queuedBytes int  // of records handed over and not yet written
+	flushing    int  // goroutines in flush
+	placing     bool // one of them owns the active segment and the chain
 	err         error
 	closing     bool
 	closed      bool
@@ -58,8 +60,7 @@ type Log struct {
 	lastWrite   time.Time
 	watchdog    Timer
 	watchSet    bool
-	flushBegan  time.Time     // of the frame in flight
-	stallNext   time.Duration // the age at which it is reported next
+	stallNext   time.Duration // the age at which the oldest frame in flight is reported next
 	counts      counters
 	pin         *Group // has entries in the oldest segment, when last asked
 	restated    Batch  // owned by the housekeeper
@@ -74,7 +75,7 @@ type Log struct {
 
 	meta catalogMeta // what the catalog says; owned by Open, then the housekeeper, then Close
 
-	// Owned by the goroutine in flush.
+	// Owned by the goroutine in flush that is placing its frame.
 	active *segment
 	chain  uint32
 
@@ -251,8 +252,10 @@ func (l *Log) find(lsn uint64) *frame {
 			return f
 		}
 	}
-	if holds(l.inFlight) {
-		return l.inFlight
+	for _, f := range l.inFlight {
+		if holds(f) {
+			return f
+		}
 	}
 	ring := l.cache.ring
 	if len(ring) == 0 || lsn < ring[0].lsn {

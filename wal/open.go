@@ -63,7 +63,7 @@ func newLog(dir string, o Options) *Log {
 		stop:     make(chan struct{}),
 		released: make(chan struct{}),
 	}
-	l.work.L, l.room.L, l.idle.L = &l.mu, &l.mu, &l.mu
+	l.work.L, l.room.L, l.idle.L, l.turn.L = &l.mu, &l.mu, &l.mu, &l.mu
 	l.timer = o.Clock.NewTimer(l.onTimer)
 	l.watchdog = o.Clock.NewTimer(l.onWatch)
 	return l
@@ -74,9 +74,10 @@ func (l *Log) start() {
 	if l.o.Manual {
 		return
 	}
-	l.done.Add(2)
-	go l.run()
-	go l.housekeep()
+	for range l.o.Lanes {
+		l.done.Go(l.run)
+	}
+	l.done.Go(l.housekeep)
 	l.wakeHousekeeper()
 }
 

@@ -97,6 +97,10 @@ type Options struct {
 	// blocks written. Negative: none, every new segment is made when it is needed,
 	// and its syncs cost more. Default 1.
 	Spares int
+	// Lanes is how many frames may be on their way to the disk at once, 1 or 2. The
+	// second one is used while few batches come, or large ones, so that they need not
+	// wait for the sync before theirs. Default 2; Manual has 1.
+	Lanes int
 	// MaxFrameBytes bounds what is joined into one write and one sync. A single
 	// batch above it still makes one frame. Default 4 MiB.
 	MaxFrameBytes int
@@ -173,6 +177,10 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.StallAfter, 100*time.Millisecond)
 	setDefault(&o.StallFatal, 20*time.Second)
 	setDefault(&o.Spares, 1)
+	setDefault(&o.Lanes, 2)
+	if o.Manual {
+		o.Lanes = 1
+	}
 	setDefault(&o.MaxFrameBytes, 4<<20)
 	setDefault(&o.MaxQueuedBytes, 64<<20)
 	setDefault(&o.CacheBytes, 2<<20)
@@ -201,6 +209,7 @@ func (o *Options) validate() error {
 		"SegmentBytes: %d is not a multiple of %d between 16 KiB and 1 TiB", o.SegmentBytes, alignBytes)
 	check(o.Sync <= SyncNone, "Sync: unknown mode %d", o.Sync)
 	check(o.Spares <= 64, "Spares: %d, at most 64", o.Spares)
+	check(o.Lanes >= 1 && o.Lanes <= 2, "Lanes: %d is neither 1 nor 2", o.Lanes)
 	check(o.MaxFrameBytes >= alignBytes && o.MaxFrameBytes <= o.MaxQueuedBytes,
 		"MaxFrameBytes: %d is not between %d and MaxQueuedBytes", o.MaxFrameBytes, alignBytes)
 	check(o.StallAfter > 0, "StallAfter: %v is negative", o.StallAfter)

@@ -49,7 +49,6 @@ type segment struct {
 	begun           bool // the header says where the segment begins
 	doubtful        bool // see segDoubtful
 	footed          bool // the catalog has its footer, or making one was tried; the housekeeper's
-	dirty           bool // has writes that were not synced
 	w, r            File
 	end             atomic.Uint64 // LSN behind the last frame
 	refs            atomic.Int32  // the log's own, and readers that use r; the last one closes it
@@ -93,7 +92,6 @@ func (s *segment) sync() error {
 	if err := s.w.SyncData(); err != nil {
 		return fmt.Errorf("sync segment %d: %w", s.seq, err)
 	}
-	s.dirty = false
 	return nil
 }
 
@@ -174,7 +172,10 @@ func (l *Log) header(seq uint64) segmentHeader {
 // durable before the new one can say where it begins: that is what lets recovery
 // call every bad frame before the last segment damage.
 func (l *Log) rotate(lsn uint64) error {
-	if l.active.dirty && l.o.Sync == SyncFull {
+	l.mu.Lock()
+	unsynced := l.durable < l.written
+	l.mu.Unlock()
+	if unsynced && l.o.Sync == SyncFull {
 		if err := l.active.sync(); err != nil {
 			return err
 		}

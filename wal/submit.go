@@ -55,10 +55,8 @@ func (l *Log) Write(b *Batch) error {
 	f.urgent = true
 	c := l.newCall()
 	f.waiters = append(f.waiters, waiter{done: c.finish})
-	if l.flushing == 0 || l.o.Manual {
-		for l.ready() && !c.over() {
-			l.flush()
-		}
+	for l.ready() && !c.over() && (l.laneFree() || l.o.Manual) {
+		l.flush()
 	}
 	l.wakeWriter()
 	l.mu.Unlock()
@@ -97,6 +95,7 @@ func (l *Log) enqueue(b *Batch) (*frame, error) {
 		f.sync = true
 	}
 	f.force = f.force || b.force
+	f.batches++
 	l.counts.batches++
 	return f, nil
 }

@@ -8,9 +8,9 @@ import (
 // The watchdog sees a write or sync that hangs, while it hangs: one timer, which
 // under load fires every Options.StallAfter and looks how old the frame in flight is.
 
-// watch makes sure that the timer looks after the frame in flight. mu is held.
-func (l *Log) watch(now time.Time) {
-	l.flushBegan = now
+// watch makes sure that the timer looks after the frame that is now the oldest one
+// in flight. mu is held.
+func (l *Log) watch() {
 	l.stallNext = l.o.StallAfter
 	if !l.watchSet {
 		l.watchSet = true
@@ -22,11 +22,11 @@ func (l *Log) watch(now time.Time) {
 func (l *Log) onWatch() {
 	l.mu.Lock()
 	l.watchSet = false
-	if l.inFlight == nil || l.closed {
+	if len(l.inFlight) == 0 || l.closed {
 		l.mu.Unlock()
 		return
 	}
-	age := l.o.Clock.Now().Sub(l.flushBegan)
+	age := l.o.Clock.Now().Sub(l.inFlight[0].began)
 	tell := age >= l.stallNext
 	if tell {
 		l.counts.syncStalls++

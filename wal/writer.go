@@ -2,7 +2,6 @@ package wal
 
 import (
 	"fmt"
-	"time"
 )
 
 // ready reports whether there is something that must be written now.
@@ -16,23 +15,47 @@ func (l *Log) ready() bool {
 	return l.idleDue && (l.cur != nil || l.promised < l.durable)
 }
 
+// laneFree reports whether the next frame may be written now: when no other is on its
+// way, or beside one. A second one pays for a submitter that does not wait for the
+// first, and for large batches; with many small ones it would only split what can
+// share a sync. It must not need the next segment, which waits for all that is in this one.
+func (l *Log) laneFree() bool {
+	if l.flushing == 0 {
+		return true
+	}
+	f := l.cur
+	if len(l.queue) > 0 {
+		f = l.queue[0]
+	}
+	if l.flushing >= l.o.Lanes || l.placing || f == nil || !f.sync || l.err != nil {
+		return false
+	}
+	first := l.inFlight[0]
+	few := first.batches+f.batches <= 2
+	large := len(f.buf) >= laneBytes*f.batches
+	return first.sync && (few || large) && l.active.fits(f.lsn, int64(alignUp(len(f.buf))))
+}
+
+// laneBytes is the size of a batch that is worth a sync of its own.
+const laneBytes = 64 << 10
+
 // wakeWriter makes sure that what is ready gets written. Whoever is in flush
 // looks again before it leaves.
 func (l *Log) wakeWriter() {
-	if l.flushing == 0 && l.ready() {
+	if l.ready() && l.laneFree() {
 		l.work.Signal()
 		return
 	}
 	l.armTimer()
 }
 
-// run is the writer: it flushes while there is work and sleeps otherwise.
+// run is a writer: it flushes while there is work and sleeps otherwise. There is
+// one for each lane.
 func (l *Log) run() {
-	defer l.done.Done()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.closed {
-		if l.flushing == 0 && l.ready() {
+		if l.ready() && l.laneFree() {
 			l.flush()
 			continue
 		}
@@ -41,33 +64,65 @@ func (l *Log) run() {
 }
 
 // flush writes the oldest frame, syncs if someone in it asked for it, and tells
-// the waiters. mu is held on entry and on return, and released in between; only
-// one goroutine at a time may be in flush, which makes it the owner of the
-// active segment and of the chain.
+// the waiters. mu is held on entry and on return, and released in between.
+//
+//	one lane   place, write | sync              | answer
+//	another                  place, write | sync ...... | answer
+//
+// Until its frame is written a goroutine in flush is the only one that places, which
+// makes it the owner of the active segment and of the chain.
 func (l *Log) flush() {
 	f, kind := l.take()
 	if f == nil {
 		return
 	}
 	l.flushing++
-	l.inFlight = f
+	l.placing = true
+	l.inFlight = append(l.inFlight, f)
 	durable, err := l.durable, l.err
-	now := l.o.Clock.Now()
-	l.watch(now)
+	f.began = l.o.Clock.Now()
+	if len(l.inFlight) == 1 {
+		l.watch()
+	}
 	l.mu.Unlock()
 
-	var synced bool
+	var seg *segment
 	if err == nil && (f.records > 0 || kind != frameData) {
-		synced, err = l.writeFrame(f, kind, durable, now)
-		if err != nil {
-			err = l.fail(err)
-		}
+		seg, err = l.place(f, kind, durable)
 	}
-
 	l.mu.Lock()
-	l.inFlight = nil
-	l.settle(f, kind, durable, synced, err, now)
+	l.placing = false
+	if seg != nil && err == nil && l.owesSync(f, kind) {
+		l.wakeWriter() // for another lane
+		l.mu.Unlock()
+		err = seg.sync()
+		l.mu.Lock()
+	}
+	if seg != nil && err != nil {
+		l.mu.Unlock()
+		err = l.fail(err)
+		l.mu.Lock()
+	}
+	l.finish(f, kind, durable, err)
+}
+
+// finish answers for a frame when those before it were answered for. mu is held.
+func (l *Log) finish(f *frame, kind uint8, durable uint64, err error) {
+	for l.inFlight[0] != f {
+		l.turn.Wait()
+	}
+	if err == nil {
+		err = l.err // of a frame before this one
+	}
+	l.settle(f, kind, durable, err)
 	l.tell(f, err)
+	n := copy(l.inFlight, l.inFlight[1:])
+	l.inFlight[n] = nil
+	l.inFlight = l.inFlight[:n]
+	if n > 0 {
+		l.watch()
+		l.turn.Broadcast()
+	}
 	l.flushing--
 	if l.flushing == 0 {
 		l.idle.Broadcast()
@@ -106,13 +161,11 @@ func (l *Log) bareFrame() *frame {
 	return f
 }
 
-// writeFrame puts f into the active segment, or the next one when it does not
-// fit, and makes it durable if it has to be.
-func (l *Log) writeFrame(f *frame, kind uint8, durable uint64, now time.Time) (synced bool, err error) {
-	need := int64(alignUp(len(f.buf)))
-	if !l.active.fits(f.lsn, need) {
+// place writes f into the active segment, or the next one when it does not fit.
+func (l *Log) place(f *frame, kind uint8, durable uint64) (*segment, error) {
+	if !l.active.fits(f.lsn, int64(alignUp(len(f.buf)))) {
 		if err := l.rotate(f.lsn); err != nil {
-			return false, err
+			return l.active, err
 		}
 	}
 	seg := l.active
@@ -120,24 +173,24 @@ func (l *Log) writeFrame(f *frame, kind uint8, durable uint64, now time.Time) (s
 	if l.o.Sync == SyncNone {
 		promise = 0
 	}
-	b, hcrc := f.finish(kind, seg, promise, l.chain, now.UnixNano())
+	b, hcrc := f.finish(kind, seg, promise, l.chain, f.began.UnixNano())
 	if err := seg.begin(l, f.lsn, l.chain); err != nil {
-		return false, err
+		return seg, err
 	}
 	if _, err := seg.w.WriteAt(b, seg.offset(f.lsn)); err != nil {
-		return false, fmt.Errorf("write segment %d at %d: %w", seg.seq, seg.offset(f.lsn), err)
+		return seg, fmt.Errorf("write segment %d at %d: %w", seg.seq, seg.offset(f.lsn), err)
 	}
 	l.chain = hcrc
-	seg.dirty = true
 	seg.setEnd(f.lsn + uint64(len(b)))
-	if (f.sync || kind == frameClean) && l.o.Sync == SyncFull {
-		return true, seg.sync()
-	}
-	return false, nil
+	return seg, nil
+}
+
+func (l *Log) owesSync(f *frame, kind uint8) bool {
+	return (f.sync || kind == frameClean) && l.o.Sync == SyncFull
 }
 
 // settle notes the outcome of f's write.
-func (l *Log) settle(f *frame, kind uint8, durable uint64, synced bool, err error, now time.Time) {
+func (l *Log) settle(f *frame, kind uint8, durable uint64, err error) {
 	l.queuedBytes -= max(0, len(f.buf)-frameHeaderBytes)
 	l.room.Broadcast()
 	if err != nil {
@@ -146,7 +199,7 @@ func (l *Log) settle(f *frame, kind uint8, durable uint64, synced bool, err erro
 	if f.records == 0 && kind == frameData {
 		return
 	}
-	l.lastWrite = now
+	l.lastWrite = f.began
 	l.written = f.lsn + uint64(alignUp(len(f.buf)))
 	if f.frees {
 		l.wakeHousekeeper()
@@ -158,7 +211,7 @@ func (l *Log) settle(f *frame, kind uint8, durable uint64, synced bool, err erro
 	if l.o.Sync == SyncFull {
 		l.promised = durable
 	}
-	if synced {
+	if l.owesSync(f, kind) {
 		l.counts.frameSyncs++
 		l.durable = l.written
 	}
