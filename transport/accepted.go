@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -20,6 +21,7 @@ type accepted struct {
 	charged  int          // bytes of the frame at hand that count against MaxClientBytes; the reader's
 	late     bool         // accepted over MaxConns: may only handshake
 	maxFrame atomic.Int64 // longest frame the other side takes
+	holder   Holder       // of its certificate; the reader's until the first call
 
 	// Written by the reader under net.mu, read by it without.
 	from raftpb.NodeID // 0 before the handshake
@@ -31,6 +33,7 @@ type accepted struct {
 // accept takes a connection over, or refuses it.
 func (n *network) accept(nc net.Conn) {
 	a := &accepted{calls: map[uint32]*Call{}}
+	nc = n.secure(nc, tls.Server, (*Identity).accepting)
 	a.maxFrame.Store(int64(n.cfg.MaxFrame))
 	a.conn.init(n, nc)
 	n.mu.Lock()
@@ -64,13 +67,17 @@ func (a *accepted) serve() {
 	a.deadline = time.AfterFunc(a.net.cfg.HandshakeTimeout, func() {
 		a.fail(refuse(ReasonTimeout, "no complete frame within %v", a.net.cfg.HandshakeTimeout))
 	})
-	a.fail(a.read())
+	var err error
+	if a.holder, err = a.net.identify(a.net.ctx, a.nc); err == nil {
+		err = a.read()
+	}
+	a.fail(err)
 	a.uncharge()
 	a.deadline.Stop()
 	a.abandon(nil)
 	a.forget()
 	a.mu.Lock()
-	err := a.failed
+	err = a.failed
 	a.mu.Unlock()
 	if reason := reasonOf(err); reason != "" {
 		level := slog.LevelDebug // anyone can cause these at any rate
@@ -84,7 +91,7 @@ func (a *accepted) serve() {
 // handshakeReason says that a node, probably one of ours, is set up wrong.
 func handshakeReason(r Reason) bool {
 	switch r {
-	case ReasonWrongCluster, ReasonWrongNode, ReasonWrongVersion, ReasonSmallFrames, ReasonNotAdmitted:
+	case ReasonWrongCluster, ReasonWrongNode, ReasonWrongVersion, ReasonSmallFrames, ReasonNotAdmitted, ReasonWrongCertificate, ReasonPlain:
 		return true
 	}
 	return false

@@ -69,6 +69,14 @@ func (c *Call) RemoteAddr() string {
 	return c.conn.nc.RemoteAddr().String()
 }
 
+// Holder is who the certificate of the caller says it is. ok is false without TLS.
+func (c *Call) Holder() (h Holder, ok bool) {
+	if c.direct != nil || c.conn.net.cfg.Identity == nil {
+		return Holder{}, false
+	}
+	return c.conn.holder, true
+}
+
 // Reply answers with resp, which is of the method's response type, or nil for a void
 // method. It is encoded before Reply returns. If the connection is gone, nothing happens.
 func (c *Call) Reply(resp codec.Message) {

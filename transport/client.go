@@ -17,6 +17,10 @@ type ClientConfig struct {
 	// QualifyNames sends "Service:Method" in place of "Method", which a port that serves
 	// several services under Thrift's multiplexing needs.
 	QualifyNames bool
+	// Identity, when set, puts the connection under mutual TLS: the other side must be a node of
+	// Cluster. The certificate has the ClientURI, AdminURI or NodeURI of that cluster.
+	Identity *Identity
+	Cluster  string
 	// Dial opens the connection. Default: TCP.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 
@@ -64,11 +68,17 @@ func Dial(ctx context.Context, addr string, cfg ClientConfig) (*Client, error) {
 	if err := full.validate(); err != nil {
 		return nil, err
 	}
-	nc, err := cfg.Dial(ctx, addr)
+	if cfg.Identity != nil {
+		if err := cfg.Identity.check(cfg.Cluster, 0); err != nil {
+			return nil, fmt.Errorf("transport: dial: identity: %w", err)
+		}
+		full.Cluster, full.Identity = cfg.Cluster, cfg.Identity
+	}
+	c := &Client{net: newNetwork(full), room: make(chan struct{}, full.MaxInflight)}
+	nc, err := c.net.dialSecure(ctx, cfg.Dial, addr)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{net: newNetwork(full), room: make(chan struct{}, full.MaxInflight)}
 	c.conn = newDialed(c.net, nc)
 	c.conn.proto, c.conn.service, c.conn.maxFrame = proto, cfg.QualifyNames, full.MaxFrame
 	c.conn.reader.trust(clientReadAhead, peerEager)

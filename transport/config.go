@@ -35,6 +35,11 @@ type Config struct {
 	Methods       []*codec.Method
 	ClientMethods []*codec.Method
 
+	// Identity, when set, puts every connection under mutual TLS. The certificate must
+	// have the NodeURI of Cluster and Node, and be good for servers and for clients. nil: no
+	// TLS; then whoever reaches the port and knows the cluster's name may act as a member.
+	Identity *Identity
+
 	// Codec is what this side sends requests in, to peers that can decode it.
 	// Default: the first of Codecs.
 	Codec codec.Codec
@@ -158,6 +163,10 @@ func (c *Config) validate() error {
 	fault(c.Cluster == "", "Cluster: empty")
 	fault(c.Node <= 0, "Node: %d is not above 0", c.Node)
 	fault(c.Listen == "", "Listen: empty")
+	if c.Identity != nil {
+		err := c.Identity.check(c.Cluster, c.Node)
+		fault(err != nil, "Identity: %w", err)
+	}
 	fault(c.Handler == nil && len(c.Methods)+len(c.ClientMethods) > 0, "Handler: nil, but there are methods to serve")
 	for id, addr := range c.Peers {
 		fault(id <= 0, "Peers: id %d is not above 0", id)

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -230,6 +231,16 @@ func (c *conn) write(batch []*frame, v *vector) (int64, error) {
 	for _, f := range batch {
 		f.seal()
 	}
+	s, ok := c.nc.(*secured)
+	if !ok {
+		return c.writePlain(batch, v)
+	}
+	s.inner.cork()
+	n, err := c.writePlain(batch, v)
+	return n, errors.Join(err, s.inner.uncork())
+}
+
+func (c *conn) writePlain(batch []*frame, v *vector) (int64, error) {
 	if len(batch) == 1 {
 		n, err := c.nc.Write(batch[0].b)
 		return int64(n), err

@@ -92,6 +92,11 @@ func (a *accepted) handshake(c *Call, body []byte) error {
 	}
 	h := req.(*raftpb.Hello)
 	err = a.net.judge(h, false)
+	if err == nil && a.net.cfg.Identity != nil && a.holder.Node != h.Node {
+		err = &ProtocolError{Reason: ReasonWrongCertificate, Err: &raftpb.Rejected{
+			Code: raftpb.RejectCodeNotAllowed, Reason: fmt.Sprintf("the certificate is not that of node %d", h.Node),
+		}}
+	}
 	if err == nil && a.from != 0 && a.from != h.Node {
 		err = refuse(ReasonWrongNode, "node %d on the connection of %d", h.Node, a.from)
 	}
@@ -142,7 +147,14 @@ func (n *network) greet(ctx context.Context, nc net.Conn, target raftpb.NodeID) 
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { nc.Close() })
 	c := newDialed(n, nc)
-	h, err := c.exchange(n.hello(target))
+	var h *raftpb.Hello
+	holder, err := n.identify(ctx, nc)
+	if err == nil && n.cfg.Identity != nil && holder.Node != target {
+		err = refuse(ReasonWrongCertificate, "the certificate is not that of node %d", target)
+	}
+	if err == nil {
+		h, err = c.exchange(n.hello(target))
+	}
 	if err == nil {
 		err = n.judge(h, true)
 	}

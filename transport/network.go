@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -26,7 +27,8 @@ type network struct {
 	counters counters
 	frames   framePools
 	sendIn   atomic.Pointer[codec.Codec]
-	outgoing sync.Map // *codec.Method -> *method, of calls that left as Thrift messages
+	identity atomic.Pointer[Identity] // nil: no TLS
+	outgoing sync.Map                 // *codec.Method -> *method, of calls that left as Thrift messages
 
 	ctx    context.Context // ends once Close has ended the connections
 	cancel context.CancelFunc
@@ -63,6 +65,7 @@ func newNetwork(cfg Config) *network {
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.dialing, n.stopDialing = context.WithCancel(n.ctx)
 	n.setCodec(cfg.Codec)
+	n.identity.Store(cfg.Identity)
 	return n
 }
 
@@ -88,6 +91,21 @@ func (n *network) spawn(f func()) {
 }
 
 func (n *network) setCodec(c codec.Codec) { n.sendIn.Store(&c) }
+
+// setIdentity is TCP.SetIdentity.
+func (n *network) setIdentity(id *Identity) error {
+	if n.cfg.Identity == nil {
+		return errors.New("transport: identity: this network has no TLS")
+	}
+	if id == nil {
+		return errors.New("transport: identity: nil")
+	}
+	if err := id.check(n.cfg.Cluster, n.cfg.Node); err != nil {
+		return fmt.Errorf("transport: identity: %w", err)
+	}
+	n.identity.Store(id)
+	return nil
+}
 
 // method returns what is known of a method that this side calls.
 func (n *network) method(m *codec.Method) *method {

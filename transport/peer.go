@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"sync"
@@ -223,7 +224,7 @@ func (l *link) connect() (*dialed, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := n.greet(ctx, nc, p.id)
+	c, err := n.greet(ctx, n.secure(nc, tls.Client, (*Identity).dialing), p.id)
 	if err != nil {
 		return nil, err
 	}

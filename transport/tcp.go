@@ -56,6 +56,12 @@ func (t *TCP) RemovePeer(id raftpb.NodeID) { t.net.removePeer(id) }
 // codec. Peers that do not decode it get the best codec that both sides know.
 func (t *TCP) SetCodec(c codec.Codec) { t.net.setCodec(c) }
 
+// SetIdentity changes the certificate to show and the roots to believe in, for connections
+// made from now on: those that exist stay. So a certificate is replaced before it expires, and a root
+// in three steps: believe in both, change all certificates, forget the old one. It fails on a network
+// without TLS, and for an identity that Listen would not take.
+func (t *TCP) SetIdentity(id *Identity) error { return t.net.setIdentity(id) }
+
 // Addr implements Network.
 func (t *TCP) Addr() string { return t.net.ln.Addr().String() }
 

@@ -150,10 +150,15 @@ func peerRemoved(t *testing.T, w World) {
 	}
 }
 
-// awaitRefused waits until the network has counted a refusal for the reason.
-func (n *node) awaitRefused(r transport.Reason) {
+// awaitRefused waits until the network has counted a refusal of the dialer for the reason; under
+// TLS, one of them may have seen it in the certificate of the other.
+func (n *node) awaitRefused(w World, r transport.Reason, dialer *node) {
 	n.t.Helper()
-	eventually(n.t, func() bool { return n.Metrics().Refused[r] > 0 })
+	s, ok := w.(SecureWorld)
+	secure := ok && s.UnderTLS()
+	eventually(n.t, func() bool {
+		return n.Metrics().Refused[r] > 0 || secure && dialer.Metrics().Refused[transport.ReasonWrongCertificate] > 0
+	})
 }
 
 func refused(t *testing.T, w World, r transport.Reason, server, dialer func(*transport.Config)) {
@@ -161,7 +166,7 @@ func refused(t *testing.T, w World, r transport.Reason, server, dialer func(*tra
 	b := start(t, w, 2, nil, server)
 	a := start(t, w, 1, nil, dialer)
 	a.SetPeer(2, b.Addr())
-	b.awaitRefused(r)
+	b.awaitRefused(w, r, a)
 	if err := a.vote(2); err != transport.ErrUnreachable {
 		t.Errorf("got %v, want ErrUnreachable", err)
 	}
@@ -184,7 +189,7 @@ func wrongNode(t *testing.T, w World) {
 	b := start(t, w, 2, nil, nil)
 	a := start(t, w, 1, nil, nil)
 	a.SetPeer(3, b.Addr())
-	b.awaitRefused(transport.ReasonWrongNode)
+	b.awaitRefused(w, transport.ReasonWrongNode, a)
 	if err := a.vote(3); err != transport.ErrUnreachable {
 		t.Errorf("got %v, want ErrUnreachable", err)
 	}

@@ -22,6 +22,13 @@ type World interface {
 	NewAddr() string
 }
 
+// SecureWorld is a World whose networks may be under TLS: a node in the wrong place is then
+// found out by its certificate, before it says who it is.
+type SecureWorld interface {
+	World
+	UnderTLS() bool
+}
+
 // Run tests that networks of the world keep the contract of transport.Network. newWorld is
 // called once per subtest.
 func Run(t *testing.T, newWorld func(t *testing.T) World) {
