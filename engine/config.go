@@ -60,6 +60,10 @@ type Config struct {
 	// Listen is the address to listen on, host:port. Required.
 	Listen string
 
+	// Identity, when set, puts all connections under mutual TLS: members are known by their
+	// certificates. See transport.Identity, and Host.SetIdentity to replace it. nil: no TLS;
+	// then keep the port where only trusted hosts reach it.
+	Identity *transport.Identity
 	// Dial overrides the address dialed for a member (NAT, proxies, tests).
 	Dial map[NodeID]string
 	// Codec is what this node sends requests in: "thrift-compact" (default),

@@ -69,7 +69,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	h.network, err = cfg.Network(transport.Config{
 		Cluster: cfg.Cluster, Node: cfg.Node, Incarnation: log.Identity().Incarnation, Listen: cfg.Listen,
 		Codec: used, Handler: h, Methods: peerMethods(), ClientMethods: clientMethods(), Logger: cfg.Logger,
-		CloseTimeout: closeTimeout,
+		CloseTimeout: closeTimeout, Identity: cfg.Identity,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("engine: open: %w", err), log.Close())
@@ -83,6 +83,19 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 		}
 	})
 	return h, nil
+}
+
+// SetIdentity changes the certificate that this host shows and the roots it believes in,
+// for connections made from now on: those that exist stay, and no call fails. It is an error on
+// a host without TLS, and for a certificate of another node. It is safe for concurrent use.
+func (h *Host) SetIdentity(id *transport.Identity) error {
+	n, ok := h.network.(interface {
+		SetIdentity(*transport.Identity) error
+	})
+	if !ok {
+		return errors.New("engine: set identity: this network has no TLS")
+	}
+	return n.SetIdentity(id)
 }
 
 // Start starts a group on this host. On the first start of the group here its

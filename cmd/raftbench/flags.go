@@ -41,7 +41,7 @@ type runConfig struct {
 	duration, warmup                time.Duration
 	engine                          engineConfig
 	dir                             string
-	json, processes                 bool
+	json, processes, tls            bool
 	cpuProfile                      string    // file; "": none
 	dropApply                       int       // node that drops one apply; 0: none
 	stderr                          io.Writer // of child processes
@@ -184,6 +184,7 @@ func runSettings(c *runConfig) *settings {
 		return err
 	})
 	s.flags = append(s.flags,
+		&cli.BoolFlag{Name: "tls", Usage: "put the connections between the nodes under mutual TLS, with certificates made for this run; not with --processes"},
 		&cli.BoolFlag{Name: "processes", Usage: "run each node as a process of its own and send the load over TCP"},
 		&cli.BoolFlag{Name: "json", Usage: "print one JSON object instead of the table; progress stays on standard error"})
 	return s
@@ -193,6 +194,9 @@ func runSettings(c *runConfig) *settings {
 func (c *runConfig) validate() (list []error) {
 	if c.clients*c.payload > maxLoadBytes {
 		list = append(list, fmt.Errorf("--clients %d x --payload %d: over %d bytes in flight", c.clients, c.payload, maxLoadBytes))
+	}
+	if c.tls && c.processes {
+		list = append(list, errors.New("--tls: not with --processes"))
 	}
 	if c.dropApply > c.nodes {
 		list = append(list, fmt.Errorf("--test-drop-apply: there is no node %d", c.dropApply))

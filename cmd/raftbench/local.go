@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/seed-814fcd60/raftwire/engine"
+	"github.com/seed-814fcd60/raftwire/transport"
+	"github.com/seed-814fcd60/raftwire/transport/transporttest"
 )
 
 // localMember is a node in this process.
@@ -21,6 +23,10 @@ type localMember struct {
 // startLocal runs all nodes in this process, with TCP on loopback between them.
 func startLocal(ctx context.Context, c *runConfig, log *slog.Logger, dirs *dataDirs) (*cluster, error) {
 	cl := &cluster{groups: c.groups, failed: make(chan error, 1)}
+	identity, err := identities(c.tls)
+	if err != nil {
+		return nil, err
+	}
 	locals := make([]*localMember, c.nodes)
 	errs := make([]error, c.nodes)
 	var wg sync.WaitGroup
@@ -29,6 +35,10 @@ func startLocal(ctx context.Context, c *runConfig, log *slog.Logger, dirs *dataD
 			id := engine.NodeID(i + 1)
 			cfg := hostConfig(&c.engine, id, clusterName, dirs.node(id), "127.0.0.1:0", queueBytes(c), log)
 			cfg.OnFatal = func(err error) { cl.fail(fmt.Errorf("node %d: log failed: %w", id, err)) }
+			cfg.Identity, errs[i] = identity(id)
+			if errs[i] != nil {
+				return
+			}
 			host, err := engine.Open(ctx, cfg)
 			if err != nil {
 				errs[i] = fmt.Errorf("start node %d: %w", id, err)
@@ -45,7 +55,7 @@ func startLocal(ctx context.Context, c *runConfig, log *slog.Logger, dirs *dataD
 			members = append(members, engine.Member{ID: engine.NodeID(i + 1), Address: m.host.Addr()})
 		}
 	}
-	err := errors.Join(errs...)
+	err = errors.Join(errs...)
 	for i := 0; err == nil && i < len(locals); i++ {
 		err = locals[i].start(ctx, c.groups, members, c.dropApply == i+1)
 	}
@@ -56,6 +66,20 @@ func startLocal(ctx context.Context, c *runConfig, log *slog.Logger, dirs *dataD
 		return &localProposer{members: locals, group: int(group) - 1, at: int(leader) - 1}
 	}
 	return cl, nil
+}
+
+// identities makes what the nodes show each other under TLS; nothing without.
+func identities(tls bool) (func(engine.NodeID) (*transport.Identity, error), error) {
+	if !tls {
+		return func(engine.NodeID) (*transport.Identity, error) { return nil, nil }, nil
+	}
+	authority, err := transporttest.NewAuthority()
+	if err != nil {
+		return nil, err
+	}
+	return func(id engine.NodeID) (*transport.Identity, error) {
+		return authority.Issue(nil, transport.NodeURI(clusterName, id))
+	}, nil
 }
 
 // hostConfig is the configuration of a node under load.

@@ -91,7 +91,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	bench.logLevel = level
 	runAction := func(c *cli.Context) error {
-		bench.json, bench.processes = anywhere(c, "json"), anywhere(c, "processes")
+		bench.json, bench.processes, bench.tls = anywhere(c, "json"), anywhere(c, "processes"), anywhere(c, "tls")
 		if err := checkUsage(c, append(benchFlags.faults(), bench.validate()...)); err != nil {
 			return err
 		}

@@ -20,6 +20,7 @@ type result struct {
 	Clients          int       `json:"clients"`
 	PayloadBytes     int       `json:"payload_bytes"`
 	Codec            string    `json:"codec"`
+	TLS              bool      `json:"tls"`        // between the nodes
 	Durability       string    `json:"durability"` // only "fsync" is durable
 	Loop             string    `json:"loop"`
 	Seconds          float64   `json:"seconds"` // measured, warm-up excluded
@@ -57,7 +58,7 @@ func newReport(c *runConfig, cl *cluster, l *load, m *measurement) *report {
 	r := &report{
 		result: result{
 			System: "raftwire", Version: buildVersion(), Nodes: c.nodes, Groups: c.groups, Clients: c.clients,
-			PayloadBytes: c.payload, Codec: c.engine.codec, Durability: cl.durability(), Loop: "closed",
+			PayloadBytes: c.payload, Codec: c.engine.codec, TLS: c.tls, Durability: cl.durability(), Loop: "closed",
 			Seconds: seconds, Ops: ops, Errors: m.failed, LatencyUs: lat,
 			FsyncsPer1000Ops: float64(m.used.syncs) / n * 1000,
 			CPUSecondsPerMop: perOp(m.used.cpu, n*float64(time.Second)/1e6),
@@ -103,7 +104,11 @@ func (r *report) printTable(w io.Writer) error {
 	}
 	line("raftwire %s: %s %s, %s, %s (closed loop), commands of %d bytes", r.Version,
 		plural(r.Nodes, "node"), where, plural(r.Groups, "group"), plural(r.Clients, "client"), r.PayloadBytes)
-	line("codec %s, durability %s, GOMAXPROCS %d", r.Codec, r.Durability, r.procs)
+	tls := ""
+	if r.TLS {
+		tls = ", TLS between the nodes"
+	}
+	line("codec %s%s, durability %s, GOMAXPROCS %d", r.Codec, tls, r.Durability, r.procs)
 	if r.interrupted {
 		line("INTERRUPTED: a partial result, %.2f of %.2f s measured", r.Seconds, r.wanted.Seconds())
 	}
