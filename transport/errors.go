@@ -71,7 +71,7 @@ const (
 	ReasonSlowFrame       Reason = "slow-frame" // a frame took longer than FrameTimeout
 	ReasonStalled         Reason = "stalled"    // answers are due and nothing arrives
 	ReasonTooMany         Reason = "too-many-connections"
-	// Under TLS:
+	// What TLS adds.
 	ReasonPlain            Reason = "plain-on-tls-port" // what arrived is not TLS
 	ReasonWrongCertificate Reason = "wrong-certificate" // none, not believed, expired, or not this node's or cluster's
 	ReasonTLSFailed        Reason = "tls-failed"        // its handshake failed otherwise, as when the other side refuses our certificate

@@ -43,6 +43,7 @@ func TestRun(t *testing.T) {
 	tests := map[string][]string{
 		"default codec":  {"--json"},
 		"named run":      {"run", "--json"},
+		"tls":            {"--json", "--tls"},
 		"json first":     {"--json", "run"},
 		"thrift-binary":  {"--json", "--codec", "thrift-binary"},
 		"msgpack":        {"--json", "--codec", "msgpack"},

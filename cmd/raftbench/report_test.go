@@ -11,7 +11,7 @@ import (
 
 // resultKeys is the contract of --json.
 var resultKeys = []string{
-	"system", "version", "nodes", "groups", "clients", "payload_bytes", "codec", "durability", "loop", "seconds", "ops",
+	"system", "version", "nodes", "groups", "clients", "payload_bytes", "codec", "tls", "durability", "loop", "seconds", "ops",
 	"errors", "ops_per_s", "latency_us", "fsyncs_per_1000_ops", "cpu_s_per_million_ops", "allocs_per_op", "wire_bytes_per_op",
 	"elections", "state_hash_equal",
 }
