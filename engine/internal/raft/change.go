@@ -135,6 +135,7 @@ func (n *Node) appendConfiguration(c *Configuration, out *Effects) {
 	entry := [1]Entry{{Term: n.term, Kind: raftpb.EntryKindConfig, Body: body, Crc32c: int64(sum)}}
 	n.appendEntries(entry[:], out)
 	n.sendToAll(out)
+	n.confirmReads(out) // fewer may have to be asked now, and those left may have answered
 }
 
 // driveChange takes the next step once the last one is committed. It runs at the

@@ -30,17 +30,9 @@ func (w *watch) init() {
 	w.committed = map[Index]committedMark{}
 }
 
-// bodyOf is the proposal's number; 0 for a no-op.
-func bodyOf(e *Entry) uint64 {
-	if len(e.Body) < 8 {
-		return 0
-	}
-	var v uint64
-	for j := range 8 {
-		v |= uint64(e.Body[j]) << (8 * j)
-	}
-	return v
-}
+// bodyOf is the proposal's number, which stands in for its checksum: a witness has
+// no body.
+func bodyOf(e *Entry) uint64 { return uint64(e.Crc32c) }
 
 // extend continues a chain of hashes, one for each entry.
 func extend(chain []uint64, entries []Entry) []uint64 {
@@ -111,12 +103,14 @@ func (c *cluster) checkEffects(s *server) {
 			w.chains[key] = s.shadow[at]
 		}
 	}
+	c.checkConfigurations(s)
 	for _, f := range out.Facts {
 		if f.Kind == FactRole && f.Role == raftpb.RoleLeader {
 			if id, ok := w.leaders[f.Term]; ok && id != s.id {
 				c.failf("I1: %d and %d lead term %d", id, s.id, f.Term)
 			}
 			w.leaders[f.Term] = s.id
+			c.checkElected(s, f.Term)
 			c.doom(s)
 		}
 	}
@@ -169,15 +163,6 @@ func (c *cluster) checkCommit(s *server, span Span) {
 }
 
 func (c *cluster) firstCommit(s *server, i Index) {
-	holders := 0
-	for _, other := range c.nodes {
-		if int(i) < len(other.disk.chain) && other.disk.chain[i] == s.shadow[i] {
-			holders++
-		}
-	}
-	if holders <= len(c.nodes)/2 {
-		c.failf("I6: node %d commits %d, durable on %d of %d", s.id, i, holders, len(c.nodes))
-	}
 	entries, err := s.node.Entries(nil, i, i+1, 1)
 	if err != nil || len(entries) != 1 {
 		c.failf("node %d cannot read committed %d: %v", s.id, i, err)
@@ -291,8 +276,18 @@ func (c *cluster) converged(leader *server) bool {
 	if leader == nil {
 		return false
 	}
+	n := leader.node
+	if n.change.active || n.transfer.target != 0 || len(n.conf.Outgoing) > 0 || n.inForce().Index > n.log.commit {
+		return false
+	}
 	for _, s := range c.nodes {
-		if s.node == nil || s.node.leader != leader.id || s.commit != leader.node.log.last || len(s.reads) > 0 {
+		if n.position(s.id) < 0 {
+			continue
+		}
+		if s.node == nil || s.node.leader != leader.id || s.node.log.commit != n.log.last || len(s.reads)+len(s.asked) > 0 {
+			return false
+		}
+		if !s.witness && s.commit != n.log.last {
 			return false
 		}
 	}
@@ -307,8 +302,8 @@ func (c *cluster) statuses() string {
 			continue
 		}
 		st := s.node.Status()
-		text += fmt.Sprintf("\n  %d: %v term %d vote %d leader %d last %d durable %d commit %d queued %d %+v",
-			s.id, st.Role, st.Term, st.Vote, st.Leader, st.Last, st.Durable, st.Commit, len(s.queued), st.Members)
+		text += fmt.Sprintf("\n  %d: %v term %d vote %d leader %d last %d durable %d commit %d queued %d, open: reads %v requests %v change %v transfer to %d; %+v",
+			s.id, st.Role, st.Term, st.Vote, st.Leader, st.Last, st.Durable, st.Commit, len(s.queued), s.reads, s.asked, st.Changing, st.TransferTo, st.Members)
 	}
 	return text
 }

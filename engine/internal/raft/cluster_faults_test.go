@@ -22,6 +22,7 @@ type knobs struct {
 	diskDelay          Time
 	applyDurable       bool
 	cfg                Config
+	admin              adminKnobs
 	wantReads, applied float64
 }
 
@@ -57,6 +58,7 @@ func drawKnobs(rnd *rand.Rand) knobs {
 	if rnd.IntN(8) == 0 {
 		k.figure8(rnd)
 	}
+	k.drawAdmin(rnd)
 	k.cfg.DisablePreVote = rnd.IntN(4) == 0
 	k.cfg.DisableCheckQuorum = rnd.IntN(6) == 0
 	return k

@@ -26,23 +26,26 @@ type cluster struct {
 	watch  watch
 	events int
 	facts  [factKinds]int
-	mutant mutant
-	trace  *strings.Builder
-	failed string
+	// How operators' requests ended.
+	refusals [refusals]int
+	mutant   mutant
+	trace    *strings.Builder
+	failed   string
 }
 
 // server is one node with its disk and its state machine.
 type server struct {
-	id     NodeID
-	muted  uint64 // what this boot and earlier ones sent is lost
-	boot   uint64
-	node   *Node // nil: crashed
-	out    Effects
-	lazy   bool // out waits to be carried out
-	timer  uint64
-	disk   disk
-	queued []diskWrite
-	done   uint64 // newest completed write of this boot
+	id      NodeID
+	witness bool
+	muted   uint64 // what this boot and earlier ones sent is lost
+	boot    uint64
+	node    *Node // nil: crashed
+	out     Effects
+	lazy    bool // out waits to be carried out
+	timer   uint64
+	disk    disk
+	queued  []diskWrite
+	done    uint64 // newest completed write of this boot
 
 	links   [8]Time // when the last message to each node arrives
 	applied Index
@@ -52,6 +55,8 @@ type server struct {
 	commit  Index
 	led     Term // the last term in which it was seen leading
 	reads   map[uint64]Index
+	asked   map[uint64]bool // requests of operators
+	configs []Change        // in its log as handed out, the first one before it
 	calls   map[uint64]Time // delivered to this boot, when; done: answered
 }
 
@@ -106,8 +111,9 @@ func newCluster(seed uint64, m mutant) *cluster {
 	rnd := rand.New(rand.NewPCG(seed, 0x5eed))
 	c := &cluster{rnd: rnd, seed: seed, knobs: drawKnobs(rnd), mutant: m, cut: map[[2]NodeID]bool{}}
 	c.watch.init()
-	for i := range c.knobs.nodes {
+	for i := range c.knobs.nodes + c.knobs.admin.strangers {
 		s := &server{id: NodeID(i + 1), disk: disk{log: newMemoryLog(), chain: []uint64{0}}}
+		s.witness = c.knobs.admin.witness && i == c.knobs.nodes-1
 		c.nodes = append(c.nodes, s)
 	}
 	for _, s := range c.nodes {
@@ -137,8 +143,9 @@ func (c *cluster) start(s *server) {
 	s.boot++
 	cfg := c.knobs.cfg
 	cfg.ID, cfg.Seed, cfg.Boot = s.id, c.seed<<8|uint64(s.id), s.boot
-	for i := range c.knobs.nodes {
-		cfg.Configuration.Incoming = append(cfg.Configuration.Incoming, Member{ID: NodeID(i + 1), Suffrage: raftpb.SuffrageVoter})
+	cfg.Witness = s.witness
+	if int(s.id) <= c.knobs.nodes {
+		cfg.Configuration = c.firstConfiguration()
 	}
 	if !c.knobs.applyDurable {
 		s.applied = 0
@@ -155,7 +162,14 @@ func (c *cluster) start(s *server) {
 	s.node, s.out, s.lazy, s.queued = node, Effects{}, false, nil
 	s.shadow = append(s.shadow[:0], s.disk.chain...)
 	s.commit, s.led, s.done = 0, 0, 0
-	s.reads, s.calls = map[uint64]Index{}, map[uint64]Time{}
+	s.reads, s.calls, s.asked = map[uint64]Index{}, map[uint64]Time{}, map[uint64]bool{}
+	s.configs = append(s.configs[:0], Change{0, cfg.Configuration})
+	for i := range s.disk.log.entries {
+		if e := &s.disk.log.entries[i]; e.Kind == raftpb.EntryKindConfig {
+			conf, _ := parseConfiguration(e.Body)
+			s.configs = append(s.configs, Change{s.disk.log.first + Index(i), conf})
+		}
+	}
 	c.tracef("start %d: %+v, last %d, applied %d", s.id, s.disk.hs, s.disk.log.LastIndex(), s.applied)
 	c.step(s, Event{Kind: EventTimer})
 }
@@ -183,10 +197,12 @@ func (c *cluster) server(id NodeID) *server { return c.nodes[id-1] }
 // together with later steps, a little later.
 func (c *cluster) step(s *server, in Event) {
 	in.Now = c.now
+	conf, commit := s.node.conf, s.node.log.commit
 	if err := s.node.Step(in, &s.out); err != nil {
 		c.failf("node %d: %v", s.id, err)
 		return
 	}
+	c.checkQuorum(s, conf, commit)
 	c.checkNode(s)
 	if !c.calm && c.rnd.Float64() < c.knobs.lazy {
 		if !s.lazy {
@@ -205,7 +221,11 @@ func (c *cluster) carryOut(s *server) {
 	c.checkEffects(s)
 	for _, f := range out.Facts {
 		c.facts[f.Kind]++
-		if f.Kind == FactInvalidMessage || f.Kind == FactUnknownMember {
+		strange := f.Kind == FactUnknownMember && c.knobs.admin.rate == 0
+		if f.Kind == FactVoteRefused && f.Reason == raftpb.RejectReasonNotMember && s.node.position(f.Peer) >= 0 {
+			strange = true
+		}
+		if f.Kind == FactInvalidMessage || strange {
 			c.failf("node %d refuses what an honest node sent: %+v", s.id, f)
 		}
 	}
@@ -228,6 +248,7 @@ func (c *cluster) carryOut(s *server) {
 		c.gate(s, g)
 	}
 	c.checkCommit(s, out.Commit)
+	c.checkAnswers(s)
 	for _, r := range out.Reads {
 		c.checkRead(s, r)
 	}
@@ -364,7 +385,7 @@ func (c *cluster) deliver(s *server, in *Message) {
 	}
 	m := *in
 	switch m.Kind {
-	case MessageVote, MessageAppend, MessageBeat, MessageReadIndex:
+	case MessageVote, MessageAppend, MessageBeat, MessageReadIndex, MessageTimeoutNow:
 		c.calls++
 		m.Call = c.calls
 		s.calls[m.Call] = c.now
@@ -387,7 +408,9 @@ func (c *cluster) run(until Time) {
 	for len(c.queue) > 0 && c.failed == "" && c.queue[0].at <= until {
 		e := c.pop()
 		c.now = e.at
-		c.events++
+		if c.events++; c.events > 1_000_000 {
+			c.failf("time stands still")
+		}
 		c.handle(e)
 	}
 	c.now = max(c.now, until)
@@ -444,6 +467,10 @@ func (c *cluster) client() {
 	if s.node == nil {
 		return
 	}
+	if c.rnd.Float64() < c.knobs.admin.rate {
+		c.operate(s)
+		return
+	}
 	if c.rnd.Float64() < c.knobs.wantReads {
 		c.calls++
 		s.reads[c.calls] = c.watch.highest
@@ -461,14 +488,19 @@ func (c *cluster) propose(s *server) bool {
 		for j := range 8 {
 			body[j] = byte(c.calls >> (8 * j))
 		}
-		entries[i] = Entry{Kind: raftpb.EntryKindCommand, Body: body}
+		entries[i] = Entry{Kind: raftpb.EntryKindCommand, Body: body, Crc32c: int64(c.calls)}
 	}
+	busy, conf, commit := s.node.role == raftpb.RoleLeader && s.node.transfer.target != 0, s.node.conf, s.node.log.commit
 	err := s.node.Step(Event{Kind: EventPropose, Now: c.now, Proposals: entries}, &s.out)
 	if err != nil {
 		c.failf("node %d: propose: %v", s.id, err)
 		return false
 	}
+	c.checkQuorum(s, conf, commit)
 	accepted := !s.out.Accepted.Empty()
+	if accepted == (s.out.Refused != RefusalNone) || (accepted && busy) {
+		c.failf("node %d takes %v, refused %v, hands over %v", s.id, s.out.Accepted, s.out.Refused, busy)
+	}
 	c.tracef("propose %d entries on %d: %v", len(entries), s.id, s.out.Accepted)
 	c.step(s, Event{Kind: EventTimer})
 	return accepted

@@ -136,6 +136,25 @@ func (n *Node) adoptChange(out *Effects) {
 	out.fact(Fact{Kind: FactConfiguration, Term: n.term, Index: last.Index})
 }
 
+// leads reports whether c lets a node lead.
+func leads(c *Configuration, id NodeID) bool {
+	may := func(m Member) bool { return m.ID == id && m.Suffrage == raftpb.SuffrageVoter }
+	return slices.ContainsFunc(c.Incoming, may) || slices.ContainsFunc(c.Outgoing, may)
+}
+
+// mayBeMember reports whether id is a member, or may be one again when what is not
+// committed is truncated.
+func (n *Node) mayBeMember(id NodeID) bool {
+	is := func(m Member) bool { return m.ID == id }
+	for k := range n.changes {
+		c := &n.changes[k].Configuration
+		if slices.ContainsFunc(c.Incoming, is) || slices.ContainsFunc(c.Outgoing, is) {
+			return true
+		}
+	}
+	return false
+}
+
 // setConfiguration puts c in force: members by rising id, with what is known of
 // those who stay. Who votes in one half and learns in the other votes.
 func (n *Node) setConfiguration(c Configuration) {

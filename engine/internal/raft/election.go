@@ -26,7 +26,7 @@ func (n *Node) campaign(out *Effects) {
 	n.role = raftpb.RolePrecandidate
 	n.setLeader(0, out)
 	n.resetElectionTimer()
-	n.votes = tally{yes: 1 << n.self}
+	n.votes = tally{yes: n.ownBit()}
 	out.fact(Fact{Kind: FactRole, Term: n.term, Role: n.role})
 	n.askForVotes(out)
 	n.countVotes(out)
@@ -49,6 +49,14 @@ func (n *Node) campaignForReal(transfer bool, out *Effects) {
 	n.votes = tally{own: n.writes.hard, transfer: transfer}
 	out.fact(Fact{Kind: FactRole, Term: n.term, Role: n.role})
 	n.askForVotes(out)
+}
+
+// ownBit is this node in a set of member positions; nothing if it is no member.
+func (n *Node) ownBit() uint64 {
+	if n.self < 0 {
+		return 0
+	}
+	return 1 << n.self
 }
 
 func (n *Node) askForVotes(out *Effects) {
@@ -106,7 +114,7 @@ func (n *Node) onVote(m *Message, out *Effects) {
 			n.mark(MarkLeasePromised)
 		}
 		reason = raftpb.RejectReasonLeasePromised
-	case n.position(m.From) < 0 && !n.log.endsBefore(m.LastIndex, m.LastTerm):
+	case !n.mayBeMember(m.From) && !n.log.endsBefore(m.LastIndex, m.LastTerm):
 		// Our log knows every configuration that the candidate's does.
 		n.mark(MarkVoteForStranger)
 		reason = raftpb.RejectReasonNotMember
@@ -219,7 +227,7 @@ func (n *Node) countVotes(out *Effects) {
 		if v.yes != 0 {
 			n.mark(MarkOwnVoteLast)
 		}
-		v.yes, v.own = v.yes|1<<n.self, 0
+		v.yes, v.own = v.yes|n.ownBit(), 0
 	}
 	switch {
 	case n.voters.won(v.yes) && n.role == raftpb.RolePrecandidate:

@@ -294,7 +294,7 @@ func (n *Node) onTimer(out *Effects) {
 
 func (n *Node) nextTimer() Time {
 	next := n.reads.nextExpiry()
-	if n.transfer.target != 0 {
+	if n.transfer.target != 0 && !n.mutated(mutTransferNeverEnds) {
 		next = min(next, n.transfer.deadline)
 	}
 	next = min(next, n.doubt.askAt)
@@ -441,12 +441,23 @@ func (n *Node) restingRole() raftpb.Role {
 	return raftpb.RoleFollower
 }
 
-// electable reports whether this node may lead: a voter that holds state.
+// electable reports whether this node may lead: a voter that holds state. One that
+// an entry of its log removes may, too, until that entry is committed: the others
+// may not be able to elect anybody else (section 4.2.2). It has no vote of its own
+// then.
 func (n *Node) electable() bool {
-	if n.mutated(mutLearnerCampaigns) && n.self >= 0 {
+	if n.cfg.Witness {
+		return false
+	}
+	if n.voters.has(n.self) && n.members[n.self].suffrage == raftpb.SuffrageVoter || n.mutated(mutLearnerCampaigns) && n.self >= 0 {
 		return true
 	}
-	return n.voters.has(n.self) && n.members[n.self].suffrage == raftpb.SuffrageVoter && !n.cfg.Witness
+	for k := len(n.changes) - 1; k > 0 && n.changes[k].Index > n.log.commit; k-- {
+		if leads(&n.changes[k-1].Configuration, n.cfg.ID) {
+			return true
+		}
+	}
+	return false
 }
 
 // alone reports whether this node decides everything by itself.

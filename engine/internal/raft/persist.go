@@ -159,6 +159,7 @@ func (n *Node) onPersisted(id, epoch uint64, out *Effects) {
 	switch n.role {
 	case raftpb.RoleLeader:
 		n.advanceCommit(out)
+		n.feedWitnesses(out)
 	case raftpb.RoleCandidate:
 		n.countVotes(out)
 	}

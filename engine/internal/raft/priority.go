@@ -35,7 +35,7 @@ const (
 // setRank compares this node's priority with the others'.
 func (n *Node) setRank() {
 	n.rank = rankEqual
-	if !n.electable() {
+	if n.self < 0 || !n.mayLead(n.self) {
 		return
 	}
 	own := n.members[n.self].priority

@@ -44,6 +44,7 @@ func TestRandomWorlds(t *testing.T) {
 	var next, events atomic.Uint64
 	var mu sync.Mutex
 	var facts [factKinds]int
+	var ends [refusals]int
 	reads, commits := 0, 0
 	var wait sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
@@ -58,6 +59,9 @@ func TestRandomWorlds(t *testing.T) {
 				for i := range facts {
 					facts[i] += c.facts[i]
 				}
+				for i := range ends {
+					ends[i] += c.refusals[i]
+				}
 				reads += c.watch.granted
 				commits += int(c.watch.highest)
 				mu.Unlock()
@@ -66,11 +70,12 @@ func TestRandomWorlds(t *testing.T) {
 	}
 	wait.Wait()
 	t.Logf("%d worlds, %d events, %d commits, %d reads, facts %v", seeds, events.Load(), commits, reads, facts)
+	t.Logf("operators' requests ended with %v", ends)
 	if t.Failed() || testing.Short() {
 		return
 	}
 	// A run in which nothing happened proves nothing.
-	for k := FactRole; k <= FactStaleWrite; k++ {
+	for k := FactRole; k <= FactTransferEnded; k++ {
 		switch k {
 		case FactInvalidMessage, FactUnknownMember, FactSnapshotNeeded:
 		default:

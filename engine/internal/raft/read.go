@@ -108,6 +108,7 @@ func (n *Node) queueRead(r read, out *Effects) bool {
 	case out.round == q.round && q.round > 0 && q.out == len(q.waiting)-1:
 		n.mark(MarkReadJoinedRound)
 		n.assignRound(q.round)
+		n.confirmReads(out) // a node that decides alone has no answer to wait for
 	case q.out == 0:
 		n.nextRound(out)
 	default:

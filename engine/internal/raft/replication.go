@@ -95,7 +95,7 @@ func (n *Node) sendNew(p *progress, out *Effects) {
 		}
 		p.paused = n.sendAppend(p, probeBytes, out)
 	case raftpb.ProgressStateReplicate:
-		for p.next <= n.log.last {
+		for p.next <= n.sendableTo(p) {
 			if p.inflight.full(n.cfg.MaxInflightAppends, n.cfg.MaxInflightBytes) {
 				n.mark(MarkWindowFull)
 				return
@@ -229,6 +229,7 @@ func (n *Node) matched(p *progress, match Index, out *Effects) {
 	}
 	if advanced {
 		n.advanceCommit(out)
+		n.feedWitnesses(out)
 	} else {
 		n.mark(MarkAckLate)
 	}

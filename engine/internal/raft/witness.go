@@ -20,10 +20,51 @@ func strip(entries []Entry) {
 	}
 }
 
+// A witness is never ahead of everybody who could lead: it would refuse them all
+// its vote, for the sake of entries of which it has no body. So it is sent what a
+// voter that holds state has on its disk; the leader, as long as it is one, counts
+// with its own disk.
+//
+// witnessEnd is the last position that a witness may be sent.
+func (n *Node) witnessEnd() Index {
+	end := Index(0)
+	for i := range n.members {
+		if p := &n.members[i]; p.suffrage == raftpb.SuffrageVoter {
+			if i == n.self {
+				end = max(end, n.log.durable)
+			} else {
+				end = max(end, p.match)
+			}
+		}
+	}
+	return end
+}
+
+// sendableTo is the last position that p may be sent.
+func (n *Node) sendableTo(p *progress) Index {
+	if p.suffrage == raftpb.SuffrageWitness {
+		return n.witnessEnd()
+	}
+	return n.log.last
+}
+
+// feedWitnesses sends witnesses what has become durable.
+func (n *Node) feedWitnesses(out *Effects) {
+	for i := range n.members {
+		if p := &n.members[i]; i != n.self && p.suffrage == raftpb.SuffrageWitness {
+			n.sendNew(p, out)
+		}
+	}
+}
+
 // strippedFor is entriesFor a witness.
 func (n *Node) strippedFor(lo Index, maxBytes int, out *Effects) []Entry {
+	end := n.witnessEnd()
+	if lo > end {
+		return nil
+	}
 	start := len(out.arena)
-	out.arena = n.log.entries(out.arena, lo, n.log.last+1, maxBytes)
+	out.arena = n.log.entries(out.arena, lo, end+1, maxBytes)
 	entries := out.arena[start:len(out.arena):len(out.arena)]
 	strip(entries)
 	return entries
