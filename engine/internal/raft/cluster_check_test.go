@@ -239,6 +239,9 @@ func (c *cluster) settle() {
 	clear(c.cut)
 	c.run(c.now + 4*simElection) // late messages and restarts
 	deadline := c.now + 20*simElection
+	if c.knobs.cfg.DisablePreVote && c.knobs.admin.rate > 0 {
+		deadline += 80 * simElection // who knows only an old configuration keeps raising terms
+	}
 	proposed := false
 	for c.failed == "" {
 		c.run(c.now + simHeartbeat)
