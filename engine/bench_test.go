@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,6 +16,15 @@ type sink struct{ n int }
 func (s *sink) Apply(b engine.Batch, _ []engine.Result) error { s.n += len(b.Commands); return nil }
 
 func (s *sink) Query([]byte) ([]byte, error) { return nil, nil }
+
+func (s *sink) Snapshot() (engine.Snapshot, error) {
+	return engine.BytesSnapshot(fmt.Append(nil, s.n)), nil
+}
+
+func (s *sink) Restore(r io.Reader) error {
+	_, err := fmt.Fscan(r, &s.n)
+	return err
+}
 
 // BenchmarkPropose proposes 128 B commands on three nodes in one process, every
 // commit synced on a majority. raftbench measures the same with latencies.

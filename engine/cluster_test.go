@@ -1,11 +1,13 @@
 package engine_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -197,6 +199,36 @@ func (l *ledger) Query(q []byte) ([]byte, error) {
 		return nil, fmt.Errorf("ledger: unknown query %q", q)
 	}
 	return []byte(fmt.Sprint(len(l.lines))), nil
+}
+
+// Snapshot writes every line with its length.
+func (l *ledger) Snapshot() (engine.Snapshot, error) {
+	var b []byte
+	for _, line := range l.lines {
+		b = binary.AppendUvarint(b, uint64(len(line)))
+		b = append(b, line...)
+	}
+	return engine.BytesSnapshot(b), nil
+}
+
+func (l *ledger) Restore(r io.Reader) error {
+	l.lines, l.sum = nil, [sha256.Size]byte{}
+	in := bufio.NewReader(r)
+	for {
+		n, err := binary.ReadUvarint(in)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		line := make([]byte, n)
+		if _, err := io.ReadFull(in, line); err != nil {
+			return err
+		}
+		l.lines = append(l.lines, string(line))
+		l.sum = sha256.Sum256(append(l.sum[:], line...))
+	}
 }
 
 // lines reads a node's ledger at a moment when nothing is being applied.

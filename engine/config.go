@@ -102,6 +102,8 @@ type Config struct {
 	MaxSessionResultBytes int
 	// SegmentBytes is the size of a log segment file. Default 64 MiB.
 	SegmentBytes int64
+	// Snapshots says when snapshots are taken and what they may cost.
+	Snapshots SnapshotConfig
 	// Workers is the number of goroutines that groups are spread over. Default:
 	// one per two CPUs, at most 8.
 	Workers int
@@ -133,6 +135,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxSessionResultBytes, 64<<10)
 	setDefault(&c.SegmentBytes, 64<<20)
 	setDefault(&c.Workers, defaultWorkers())
+	c.Snapshots.setDefaults()
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -185,6 +188,7 @@ func (c *Config) validate() error {
 	check(1 <= c.MaxSessionResultBytes && c.MaxSessionResultBytes <= 16_000_000,
 		"MaxSessionResultBytes: %d, want 1 to 16000000", c.MaxSessionResultBytes)
 	check(c.Workers >= 1 && c.Workers <= 256, "Workers: %d, want 1 to 256", c.Workers)
+	c.Snapshots.validate(check)
 	for id, addr := range c.Dial {
 		check(id >= 1 && addr != "", "Dial: node %d at %q", id, addr)
 	}

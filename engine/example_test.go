@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strconv"
@@ -25,6 +26,15 @@ func (a *adder) Apply(b engine.Batch, results []engine.Result) error {
 }
 
 func (a *adder) Query([]byte) ([]byte, error) { return strconv.AppendInt(nil, int64(a.sum), 10), nil }
+
+func (a *adder) Snapshot() (engine.Snapshot, error) {
+	return engine.BytesSnapshot(strconv.AppendInt(nil, int64(a.sum), 10)), nil
+}
+
+func (a *adder) Restore(r io.Reader) error {
+	_, err := fmt.Fscan(r, &a.sum)
+	return err
+}
 
 // open returns a host with one group, whose only member it is; close it with the function returned.
 func open(machine engine.StateMachine) (*engine.Host, *engine.Group, func()) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
+	"github.com/seed-814fcd60/raftwire/engine/internal/snapshot"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 )
 
@@ -15,6 +16,7 @@ type Group struct {
 	id        GroupID
 	group     *runtime.Group
 	machine   *machine
+	images    *snapshot.Group
 	addresses map[NodeID]string // fixed at Start
 }
 
@@ -44,7 +46,9 @@ type Status struct {
 	Last    Index
 	Commit  Index
 	Applied Index
-	Members []Member
+	// Snapshot is the index of the newest snapshot on this member, 0 if there is none.
+	Snapshot Index
+	Members  []Member
 	// Err is why the group has ended on this member; nil while it runs.
 	Err error
 	// Peers is what the leader knows of the others; empty on other members.
@@ -72,6 +76,7 @@ func (g *Group) Status() (Status, error) {
 	out := Status{
 		Group: g.id, Node: g.host.cfg.Node, Role: s.Role, Term: s.Term, Vote: s.Vote, Leader: s.Leader,
 		First: s.First, Last: s.Last, Commit: s.Commit, Applied: g.Applied(), ApplyFault: g.machine.fault.Load(),
+		Snapshot: g.newestSnapshot(),
 	}
 	for _, m := range s.Configuration.Incoming {
 		out.Members = append(out.Members, Member{m.ID, m.Address})

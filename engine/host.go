@@ -11,6 +11,7 @@ import (
 	"github.com/seed-814fcd60/raftwire/codec"
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
 	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
+	"github.com/seed-814fcd60/raftwire/engine/internal/snapshot"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 	"github.com/seed-814fcd60/raftwire/transport"
 	"github.com/seed-814fcd60/raftwire/wal"
@@ -21,6 +22,7 @@ import (
 type Host struct {
 	cfg      Config
 	log      *wal.Log
+	images   *snapshot.Store
 	network  transport.Network
 	rt       *runtime.Host
 	counters counters
@@ -49,7 +51,8 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 		return nil, fmt.Errorf("engine: open: %w", err)
 	}
 	failed := make(chan error, 1) // the log tells its first failure, once
-	log, recovery, err := wal.Open(cfg.Dir, walOptions(cfg, func(err error) { failed <- err }))
+	options := walOptions(cfg, func(err error) { failed <- err })
+	log, recovery, err := wal.Open(cfg.Dir, options)
 	if err != nil {
 		return nil, fmt.Errorf("engine: open: %w", err)
 	}
@@ -60,10 +63,13 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	h := &Host{
 		cfg: cfg, log: log, groups: map[GroupID]*Group{}, taken: map[GroupID]bool{}, lived: map[GroupID]bool{},
 		closed: make(chan struct{}), ended: make(chan struct{}),
+		images: snapshot.New(options.FS, options.FS.PathJoin(cfg.Dir, "snapshot"), snapshot.Options{
+			Keep: cfg.Snapshots.MaxImages, NoSync: cfg.Durability != Fsync,
+		}),
 	}
 	h.rt = runtime.New(runtime.Config{
 		Node: cfg.Node, Workers: cfg.Workers, MaxInboxBytes: cfg.MaxInboxBytes, Logger: cfg.Logger, OnFatal: h.fatal,
-		MaxEventBytes: min(4<<20, cfg.MaxUncommittedBytes/4),
+		MaxEventBytes: min(4<<20, cfg.MaxUncommittedBytes/4), Snapshots: cfg.Snapshots.limits(),
 	}, log, unique())
 	used, _ := codec.ByName(cfg.Codec)
 	h.network, err = cfg.Network(transport.Config{
@@ -82,6 +88,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 		case <-h.closed:
 		}
 	})
+	h.watcher.Go(h.relieve)
 	return h, nil
 }
 
@@ -159,27 +166,32 @@ func (h *Host) start(ctx context.Context, c GroupConfig, lived bool) (*Group, er
 			return nil, err
 		}
 	}
-	m, applied, err := newMachine(&c)
+	found, err := h.recoverGroup(&c, conf)
 	if err != nil {
 		return nil, err
 	}
-	g := &Group{host: h, id: c.ID, machine: m, addresses: map[NodeID]string{}}
-	for _, m := range conf.Incoming {
+	g := &Group{host: h, id: c.ID, machine: found.machine, images: found.images, addresses: map[NodeID]string{}}
+	for _, m := range found.conf.Incoming {
 		g.addresses[m.ID] = m.Address
 		if m.ID != h.cfg.Node {
 			h.network.SetPeer(m.ID, h.dialAddress(m))
 		}
 	}
 	stored := h.log.Group(c.ID).HardState()
-	core := h.coreConfig(c.ID, conf)
-	core.ApplyDurable = m.disk != nil
+	core := h.coreConfig(c.ID, found.conf)
+	core.ApplyDurable = found.machine.disk != nil
 	g.group, err = h.rt.Start(runtime.GroupConfig{
-		ID:       c.ID,
-		Raft:     core,
-		Applied:  applied,
-		Hard:     raft.HardState{Term: stored.Term, Vote: stored.Vote, Commit: stored.Commit},
-		Machine:  m,
-		Observer: observer{h},
+		ID:          c.ID,
+		Raft:        core,
+		Hard:        raft.HardState{Term: stored.Term, Vote: stored.Vote, Commit: stored.Commit},
+		Applied:     found.applied,
+		Chain:       found.chain,
+		Machine:     found.machine,
+		Observer:    observer{h},
+		Images:      found.images,
+		Policy:      h.cfg.Snapshots.policy(),
+		ConfigIndex: found.configIndex,
+		ConfigAt:    found.configAt,
 	})
 	return g, err
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
 	"github.com/seed-814fcd60/raftwire/engine/internal/session"
@@ -12,8 +13,9 @@ import (
 // does must follow from the commands alone (no clock, no random number, no map
 // order), or the members drift apart.
 //
-// A machine lives in memory: after a restart the engine applies the log again. One
-// that keeps its state on disk implements [DiskStateMachine] too.
+// A machine lives in memory: after a restart the engine restores its newest snapshot
+// and applies the log behind it again. One that keeps its state on disk implements
+// [DiskStateMachine] too.
 type StateMachine interface {
 	// Apply applies b.Commands in order and stores the answer to b.Commands[i] in
 	// results[i].Data. The bytes of b are valid until Apply returns. An error is for
@@ -24,6 +26,13 @@ type StateMachine interface {
 	// Query answers q, in a format of your own, for clients in other languages
 	// (RaftClient.Read). It changes nothing.
 	Query(q []byte) ([]byte, error)
+	// Snapshot returns the state after the commands applied so far. It must be cheap:
+	// nothing is applied meanwhile. What it returns is written while Apply goes on.
+	Snapshot() (Snapshot, error)
+	// Restore replaces the whole state by the one that WriteTo wrote to a snapshot, on
+	// this or another member. Every byte of r was checked. After an error the group
+	// stops on this member, and the state may be anything.
+	Restore(r io.Reader) error
 }
 
 // DiskStateMachine keeps its own state, across restarts. The engine applies the log
@@ -33,6 +42,9 @@ type StateMachine interface {
 //
 // Commands reach it only when they are durable in the log here: its state is never
 // ahead of the log.
+//
+// Its snapshots hold all of that: after Restore, Applied and LoadMeta tell what they told
+// when the snapshot was taken.
 type DiskStateMachine interface {
 	StateMachine
 	// Applied returns Last of the newest batch that the state holds, 0 for none. It is

@@ -1,8 +1,11 @@
 package engine_test
 
 import (
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"testing"
@@ -81,6 +84,46 @@ func (v vault) LoadMeta(fn func(key, value []byte)) error {
 }
 
 func (v vault) Sync() error { return nil }
+
+// vaultState is what a snapshot of a vault holds: all that is on its disk.
+type vaultState struct {
+	Lines   []string
+	Meta    map[string][]byte
+	Applied engine.Index
+}
+
+func (v vault) Snapshot() (engine.Snapshot, error) {
+	v.disk.mu.Lock()
+	defer v.disk.mu.Unlock()
+	b, err := json.Marshal(vaultState{v.disk.lines, hexKeys(v.disk.meta), v.disk.applied})
+	return engine.BytesSnapshot(b), err
+}
+
+func (v vault) Restore(r io.Reader) error {
+	var s vaultState
+	if err := json.NewDecoder(r).Decode(&s); err != nil {
+		return err
+	}
+	v.disk.mu.Lock()
+	defer v.disk.mu.Unlock()
+	v.disk.lines, v.disk.applied, v.disk.meta = s.Lines, s.Applied, map[string][]byte{}
+	for key, value := range s.Meta {
+		name, err := hex.DecodeString(key)
+		if err != nil {
+			return err
+		}
+		v.disk.meta[string(name)] = value
+	}
+	return nil
+}
+
+func hexKeys(m map[string][]byte) map[string][]byte {
+	out := map[string][]byte{}
+	for key, value := range m {
+		out[hex.EncodeToString([]byte(key))] = value
+	}
+	return out
+}
 
 func (d *vaultDisk) all() []string {
 	d.mu.Lock()

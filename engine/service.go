@@ -16,6 +16,7 @@ import (
 func peerMethods() []*codec.Method {
 	return []*codec.Method{
 		raftpb.RaftPeerVote, raftpb.RaftPeerAppend, raftpb.RaftPeerHeartbeat, raftpb.RaftPeerReadIndex, raftpb.RaftPeerGoodbye,
+		raftpb.RaftPeerInstallSnapshot,
 	}
 }
 
@@ -241,7 +242,7 @@ func (h *Host) serveStatus(c *transport.Call, req *raftpb.StatusRequest) {
 func statusResponse(s *Status) *raftpb.StatusResponse {
 	r := &raftpb.StatusResponse{
 		Group: s.Group, Node: s.Node, Role: s.Role, Term: s.Term, Vote: s.Vote, Leader: s.Leader,
-		FirstIndex: s.First, LastIndex: s.Last, Commit: s.Commit, Applied: s.Applied, Health: raftpb.HealthOk,
+		FirstIndex: s.First, LastIndex: s.Last, Commit: s.Commit, Applied: s.Applied, SnapshotIndex: s.Snapshot, Health: raftpb.HealthOk,
 	}
 	if s.Err != nil {
 		r.Health = raftpb.HealthStopped

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -253,6 +254,10 @@ func (echo) Apply(b engine.Batch, results []engine.Result) error {
 	}
 	return nil
 }
+
+func (echo) Snapshot() (engine.Snapshot, error) { return engine.BytesSnapshot(nil), nil }
+
+func (echo) Restore(io.Reader) error { return nil }
 
 func (echo) Query(q []byte) ([]byte, error) { return make([]byte, len(q)*raftpb.MaxFrameBytes), nil }
 

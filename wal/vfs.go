@@ -13,6 +13,9 @@ type FS = vfs.FS
 // File is an open file of an FS.
 type File = vfs.File
 
+// DefaultFS returns the operating system's file system, as Options.FS means it by default.
+func DefaultFS() FS { return defaultFS() }
+
 // defaultFS is the operating system's file system.
 func defaultFS() FS { return vfs.Default }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -37,7 +38,7 @@ func startRaftwire(cfg NodeConfig) (Node, error) {
 		Cluster: "peers", Node: n.id, Dir: cfg.Dir, Listen: cfg.Addrs[cfg.ID-1],
 		Codec: cfg.Opt.Codec, Workers: cfg.Opt.Workers,
 		ElectionTimeout: election, HeartbeatInterval: raftwireElection / 10,
-		Logger: slog.New(slog.DiscardHandler),
+		Logger: slog.New(slog.DiscardHandler), Snapshots: raftwire.SnapshotConfig{Entries: -1, Bytes: -1},
 	})
 	if err != nil {
 		return nil, err
@@ -108,3 +109,8 @@ func (s raftwireMachine) Apply(b raftwire.Batch, _ []raftwire.Result) error {
 }
 
 func (raftwireMachine) Query([]byte) ([]byte, error) { return nil, errors.ErrUnsupported }
+
+// No snapshot is asked for: they are switched off, as for the others.
+func (raftwireMachine) Snapshot() (raftwire.Snapshot, error) { return nil, errors.ErrUnsupported }
+
+func (raftwireMachine) Restore(io.Reader) error { return errors.ErrUnsupported }

@@ -15,7 +15,7 @@ const limitsDoc = "docs/security.md"
 // limited names the structs whose bounds limitsDoc must list, as folder.Struct.
 var limited = []string{
 	"codec.Limits", "transport.Config", "engine.Config", "engine/internal/raft.Config", "wal.Options",
-	"engine/internal/snapshot.Options",
+	"engine/internal/snapshot.Options", "engine.SnapshotConfig",
 }
 
 var (

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/engine/internal/snapshot"
 )
 
 // applier owns the state machines of a worker's groups. Its queue is bounded by
@@ -28,8 +29,10 @@ type job struct {
 	entries []raft.Entry
 	done    []Completion // done[i] waits for entries[i]; shorter when nobody does
 	reads   []read
-	resume  bool   // another attempt at what is parked is due
-	run     func() // for Stop: everything before it is applied
+	resume  bool            // another attempt at what is parked is due
+	run     func()          // for Stop: everything before it is applied
+	capture *snapshot.Meta  // after the entries: take a snapshot
+	restore *snapshot.Image // replace the state by this one
 	bytes   int
 	wake    bool // the worker waits for the end of this job
 	pooled  *job
@@ -131,6 +134,12 @@ func (a *applier) apply(j *job) {
 			a.w.inbox.notify(notice{group: g, err: err}, false)
 		}
 		a.w.inbox.notify(notice{group: g, applied: g.Applied(), bytes: j.bytes}, !j.wake)
+	}
+	if j.restore != nil {
+		a.restore(g, j.restore)
+	}
+	if j.capture != nil {
+		a.take(g, j.capture)
 	}
 	for _, r := range j.reads {
 		if g.failed != nil {

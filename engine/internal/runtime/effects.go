@@ -22,6 +22,9 @@ func (w *worker) execute(g *Group, out *raft.Effects) {
 		g.gated.push(out.SendAfter[i])
 	}
 	w.follow(g)
+	if out.Install != nil {
+		w.install(g, out.Install)
+	}
 	if !out.Commit.Empty() {
 		g.commit = out.Commit.Hi - 1
 		if out.Accepted.Empty() {
@@ -31,7 +34,14 @@ func (w *worker) execute(g *Group, out *raft.Effects) {
 	for _, r := range out.Reads {
 		w.grant(g, r)
 	}
-	w.timers.set(g, out.NextTimer)
+	if out.CompactTo > 0 {
+		w.stageCompact(g, out.CompactTo)
+	}
+	g.coreAt = out.NextTimer
+	for _, ask := range out.Snapshots {
+		w.askedFor(g, ask)
+	}
+	w.arm(g)
 }
 
 // leave lets a message go, which waited for write (0: for nothing).
@@ -54,6 +64,9 @@ func (w *worker) stage(g *Group, out *raft.Effects) {
 	}
 	if g.hardDirty {
 		w.stageHardState(g)
+	}
+	if out.Install != nil {
+		w.stageInstall(g, out.Install)
 	}
 	switch {
 	case len(out.Append) > 0:
@@ -128,6 +141,7 @@ func (w *worker) feed(g *Group) {
 			return
 		}
 		j.first = g.fed + 1
+		w.cut(g, &j)
 		g.fed += raft.Index(len(j.entries))
 		for i := range j.entries {
 			j.bytes += len(j.entries[i].Body) + queueOverhead

@@ -37,8 +37,12 @@ type Group struct {
 	fedBytes int        // of jobs not yet applied
 	starved  bool       // more to feed, as soon as jobs are applied
 
-	timer   raft.Time
-	timerAt int // place in timers; -1: none
+	timer    raft.Time
+	timerAt  int       // place in timers; -1: none
+	coreAt   raft.Time // when the core wants to be called
+	patience raft.Time // the election time-out
+
+	snaps snapshots
 
 	batch   []proposal // of the drain under way
 	reading []read     // likewise

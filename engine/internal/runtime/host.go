@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/engine/internal/snapshot"
 	"github.com/seed-814fcd60/raftwire/transport"
 )
 
@@ -25,7 +26,8 @@ type Config struct {
 	Logger        *slog.Logger
 	Clock         Clock // nil: the machine's
 	// OnFatal is told once, on a goroutine of its own, when the log has failed.
-	OnFatal func(error)
+	OnFatal   func(error)
+	Snapshots SnapshotLimits
 	// Tap watches every core. nil, as in production: nobody does.
 	Tap Tap
 }
@@ -40,8 +42,15 @@ type Host struct {
 	workers []*worker
 	stop    chan struct{}
 	running sync.WaitGroup
-	failed  sync.Once
-	closed  sync.Once
+
+	background background
+	writes     places // of images
+	sends      places
+	pace       pace
+	buffers    sync.Pool // *[]byte, of chunks
+
+	failed sync.Once
+	closed sync.Once
 
 	mu     sync.Mutex // serialises changes of groups
 	groups atomic.Pointer[map[GroupID]*Group]
@@ -53,6 +62,9 @@ func New(cfg Config, log LogStore, boot int64) *Host {
 	if h.clock == nil {
 		h.clock = machineClock{time.Now()}
 	}
+	h.background.host = h
+	h.writes.free, h.sends.free = cfg.Snapshots.MaxWrites, cfg.Snapshots.MaxSends
+	h.pace.perSecond = cfg.Snapshots.BytesPerSecond
 	h.groups.Store(&map[GroupID]*Group{})
 	for range cfg.Workers {
 		h.workers = append(h.workers, newWorker(h))
@@ -81,8 +93,16 @@ type GroupConfig struct {
 	Raft     raft.Config
 	Hard     raft.HardState
 	Applied  raft.Index // the machine's state covers the log up to here
+	Chain    uint64     // the hash over what it covers
 	Machine  Machine
 	Observer Observer
+
+	// Images holds the group's snapshots, of a Machine that is a SnapshotMachine. nil:
+	// none are taken.
+	Images      *snapshot.Group
+	Policy      SnapshotPolicy
+	ConfigIndex raft.Index // of the entry that Raft.Configuration is from; 0: none
+	ConfigAt    raft.Index // where it is in force; the log behind says what follows
 }
 
 // Start adds a group. Its node is a follower until it hears otherwise.
@@ -96,8 +116,13 @@ func (h *Host) Start(c GroupConfig) (*Group, error) {
 	g := &Group{
 		id: c.ID, self: h.cfg.Node, w: w, node: node, log: log, machine: c.Machine, observe: c.Observer,
 		hardState: c.Hard, commit: c.Applied, fed: c.Applied, timerAt: -1,
+		coreAt: raft.Never, patience: c.Raft.ElectionTimeout,
 	}
 	g.applied.Store(uint64(c.Applied))
+	g.chain.Store(c.Chain)
+	if err := g.loadSnapshots(c); err != nil {
+		return nil, err
+	}
 	if err := h.register(g); err != nil {
 		return nil, err
 	}

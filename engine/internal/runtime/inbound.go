@@ -40,6 +40,8 @@ func (h *Host) ServePeer(c *transport.Call) bool {
 		h.deliver(c, req.Group, raft.Message{
 			Kind: raft.MessageReadIndex, From: c.From, To: h.cfg.Node, Context: req.Context,
 		}, 0, readIndexCall{c})
+	case *raftpb.SnapshotChunk:
+		h.serveSnapshot(c, req)
 	default:
 		return false
 	}

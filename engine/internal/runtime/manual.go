@@ -27,6 +27,7 @@ type Manual struct{ w *worker }
 // go out through network.
 func (h *Host) Manual(network transport.Network) Manual {
 	h.network = network
+	h.background.manual = true
 	return Manual{h.workers[0]}
 }
 

@@ -36,7 +36,8 @@ func (s *sender) init(w *worker) { s.w = w }
 // message sends m: a request as a call, an answer to who asked.
 func (s *sender) message(g *Group, m *raft.Message) {
 	switch m.Kind {
-	case raft.MessageVoteAnswer, raft.MessageAppendAnswer, raft.MessageBeatAck, raft.MessageReadIndexAnswer:
+	case raft.MessageVoteAnswer, raft.MessageAppendAnswer, raft.MessageBeatAck, raft.MessageReadIndexAnswer,
+		raft.MessageSnapshotAnswer:
 		if a := g.calls.take(m.Call); a != nil {
 			a.answer(s.w, m)
 		}

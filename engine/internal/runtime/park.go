@@ -57,6 +57,12 @@ func (a *applier) unpark(g *Group) {
 			}
 		}
 		failAll(jobs[i].reads, stopped)
+		if m := jobs[i].capture; m != nil {
+			g.w.host.taken(g, *m, ErrStopped)
+		}
+		if image := jobs[i].restore; image != nil {
+			_ = image.Close() // it was only read
+		}
 	}
 }
 

@@ -110,11 +110,37 @@ func (w *worker) step(now raft.Time) {
 	w.touched = w.touched[:0]
 	for g := w.timers.due(now); g != nil; g = w.timers.due(now) {
 		w.timers.remove(g)
-		w.stepCore(g, raft.Event{Kind: raft.EventTimer})
+		w.expired(g)
 	}
 	w.work.reset()
 	w.submit()
 	w.send.flush()
+}
+
+// expired goes on with what waited for its time: streams of snapshots, the core.
+func (w *worker) expired(g *Group) {
+	for _, s := range slices.Clone(g.snaps.sends) {
+		if s.wake() <= w.now {
+			w.advance(s)
+		}
+	}
+	if g.coreAt <= w.now {
+		w.stepCore(g, raft.Event{Kind: raft.EventTimer})
+		return
+	}
+	w.arm(g)
+}
+
+// arm sets the group's timer to the earliest time that anything in it waits for.
+func (w *worker) arm(g *Group) {
+	if g.dead {
+		return
+	}
+	at := g.coreAt
+	for _, s := range g.snaps.sends {
+		at = min(at, s.wake())
+	}
+	w.timers.set(g, at)
 }
 
 // durable releases what waited for a write.
@@ -149,6 +175,10 @@ func (w *worker) receive(m *inbound) {
 		if m.answer != nil {
 			m.answer.drop(ErrStopped)
 		}
+		return
+	}
+	if chunk, ok := m.answer.(*snapshotCall); ok {
+		w.chunkArrived(g, &m.message, chunk)
 		return
 	}
 	m.message.Call = g.calls.add(m.answer)
@@ -331,6 +361,7 @@ func (w *worker) retire(g *Group, r Rejection) {
 		g.gated.pop()
 	}
 	g.calls.dropAll(errors.New("runtime: group stopped"))
+	w.endSnapshots(g)
 }
 
 // shutdown ends all groups. Their newest commit goes to the log with the last write.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	iofs "io/fs"
 	"sync"
 
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
@@ -18,8 +19,9 @@ type Image struct {
 	stored *stored
 	once   sync.Once
 
-	mu   sync.Mutex
-	file wal.File
+	mu     sync.Mutex
+	file   wal.File
+	closed bool
 }
 
 // Meta describes the image.
@@ -30,6 +32,7 @@ func (i *Image) Close() error {
 	var err error
 	i.once.Do(func() {
 		i.mu.Lock()
+		i.closed = true
 		if i.file != nil {
 			err = i.file.Close()
 			i.file = nil
@@ -45,6 +48,9 @@ func (i *Image) Close() error {
 func (i *Image) open() (wal.File, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.closed {
+		return nil, iofs.ErrClosed
+	}
 	if i.file == nil {
 		f, err := i.group.store.fs.Open(i.group.path(i.stored.name))
 		if err != nil {
@@ -78,6 +84,18 @@ func (i *Image) Verify() error {
 	}
 	if string(m.SnapshotID) != string(i.stored.meta.SnapshotID) {
 		return c.damage(0, "another image")
+	}
+	return nil
+}
+
+// errEnough ends a reading early.
+var errEnough = errors.New("snapshot: enough")
+
+// Facts calls fn for each fact of the engine, and reads no more.
+func (i *Image) Facts(fn func(KeyValue) error) error {
+	enough := func(io.Reader) error { return errEnough }
+	if err := i.Read(fn, enough, nil); err != nil && !errors.Is(err, errEnough) {
+		return err
 	}
 	return nil
 }

@@ -206,6 +206,29 @@ func (g *Group) Newest() (*Image, error) {
 	return g.open(g.images[len(g.images)-1])
 }
 
+// Open opens the image of that index and term; ErrNoImage when there is none.
+func (g *Group) Open(index raftpb.Index, term raftpb.Term) (*Image, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s := g.find(&Meta{Index: index, Term: term}); s != nil {
+		return g.open(s)
+	}
+	return nil, fmt.Errorf("%w: group %d, index %d, term %d", ErrNoImage, g.id, index, term)
+}
+
+// Drop takes an image that is damaged out of the group: it is not offered any more, and
+// its file goes when nobody uses it.
+func (g *Group) Drop(m Meta) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if s := g.find(&m); s != nil {
+		g.images = slices.DeleteFunc(g.images, func(o *stored) bool { return o == s })
+		s.gone = true
+		s.refs++
+		g.release(s)
+	}
+}
+
 // Recover returns the newest image that is intact, all of it read and checked, and
 // why newer ones are not. The log begins after floor: an image below it is of no use,
 // and if there is none at floor or above, the state up to floor is lost here and the

@@ -19,6 +19,9 @@ const maxNameBytes = 4096
 // Writer writes an image: facts of the engine, then the machine's state, then files.
 // Its first error stays. Commit or Abort ends it.
 type Writer struct {
+	// Interrupt, when set, is asked before each write to disk: its error ends the image.
+	Interrupt func() error
+
 	group *Group
 	meta  Meta
 	tmp   string
@@ -73,13 +76,16 @@ func (w *Writer) forget() {
 
 // put writes bytes of the image.
 func (w *Writer) put(b []byte) {
+	if w.err == nil && w.Interrupt != nil {
+		w.err = w.Interrupt()
+	}
 	if w.err != nil {
 		return
 	}
+	w.sum.Write(b) // before: a file system may use b as its scratch
 	if _, w.err = w.file.Write(b); w.err != nil {
 		return
 	}
-	w.sum.Write(b)
 	w.at += int64(len(b))
 	if w.dirty += int64(len(b)); w.dirty >= syncEvery {
 		w.dirty = 0

@@ -1,0 +1,89 @@
+package runtime
+
+import (
+	"testing"
+
+	"github.com/seed-814fcd60/raftwire/codec"
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/engine/internal/snapshot"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+	"github.com/seed-814fcd60/raftwire/transport"
+	"github.com/seed-814fcd60/raftwire/wal"
+)
+
+// Of the places for snapshots there are as many as were given, and who is asked by
+// somebody does not wait for one.
+func TestPlacesOfSnapshots(t *testing.T) {
+	p := places{free: 2}
+	if !p.take() || !p.take() || p.take() {
+		t.Fatal("there are not two places")
+	}
+	p.force()
+	p.release()
+	if p.take() {
+		t.Error("the place that was forced was given again")
+	}
+	p.release()
+	if !p.take() {
+		t.Error("a place that was released is not given")
+	}
+}
+
+// Bytes leave at the pace that was set, whoever sends them; without one, at once.
+func TestPaceOfSnapshots(t *testing.T) {
+	const second = raft.Time(1e9)
+	p := pace{perSecond: 1000}
+	for i, want := range []raft.Time{5 * second, 6 * second, 7 * second} {
+		if got := p.reserve(5*second, 1000); got != want {
+			t.Errorf("chunk %d leaves at %d, want %d", i, got, want)
+		}
+	}
+	if got := p.reserve(20*second, 1000); got != 20*second {
+		t.Errorf("after a pause at %d", got)
+	}
+	free := pace{}
+	if got := free.reserve(5, 1<<30); got != 5 {
+		t.Errorf("without a pace at %d", got)
+	}
+}
+
+// silent is a machine that has snapshots of nothing.
+type silent struct{}
+
+func (silent) Apply([]raft.Entry, raft.Index, []Completion) error { return nil }
+func (silent) Complete()                                          {}
+func (silent) Capture(raft.Index) (Capture, error)                { return nil, ErrNoSnapshots }
+func (silent) Restore(*snapshot.Image) error                      { return nil }
+
+// ack takes the answers of chunks.
+type ack struct{ got []raftpb.SnapshotAck }
+
+func (a *ack) Reply(m codec.Message) { a.got = append(a.got, *m.(*raftpb.SnapshotAck)) }
+func (a *ack) Fail(error)            {}
+
+// A leader that pours chunks while the disk of the follower hangs fills the group's
+// queue, not its memory: what does not fit is not kept, and the leader is told from where on to send again.
+func TestChunksThatWaitAreBounded(t *testing.T) {
+	w := &worker{host: &Host{}}
+	w.host.background.host, w.host.background.manual = w.host, true // tasks wait: the disk hangs
+	g := &Group{id: 1, w: w}
+	g.snaps.machine = silent{}
+	g.snaps.store, _ = snapshot.New(wal.NewMemFS(), "snapshot", snapshot.Options{}).Group(1)
+	meta := snapshot.Meta{Index: 10, Term: 1, SnapshotID: make([]byte, 16), Sha256: make([]byte, 32), SizeBytes: 1 << 40}
+	var answers ack
+	const size = 1 << 20
+	for i := range 2 * maxReceiveBytes / size {
+		c := new(transport.Call)
+		c.Direct(raftpb.RaftPeerInstallSnapshot, 2, transport.LaneSnapshot, &raftpb.SnapshotChunk{}, &answers)
+		a := &snapshotCall{call: c, group: g, id: string(meta.SnapshotID), meta: &meta}
+		a.chunk = piece{call: a, offset: int64(i) * size, data: make([]byte, size)}
+		w.takeChunk(g, a)
+	}
+	r := g.snaps.receiving
+	if r.queued > maxReceiveBytes || r.queued < maxReceiveBytes/2 {
+		t.Errorf("%d bytes wait, the bound is %d", r.queued, maxReceiveBytes)
+	}
+	if len(answers.got) == 0 || answers.got[0].Status != raftpb.SnapshotStatusResumeAt {
+		t.Errorf("answers: %+v", answers.got)
+	}
+}
