@@ -250,7 +250,7 @@ func (c *comparison) changed(old, now fact) {
 	case "service":
 		expected = "the method as it was, or a new one beside it"
 	case "struct", "union", "exception":
-		expected = "a new id: an id keeps its name, type, requiredness and default"
+		expected = "a new id: an id keeps its name, type, requiredness, max and default"
 	}
 	about := strings.Join(words[1:], " ")
 	c.faults.add(now.path, now.pos, about+" as "+strconv.Quote(now.rest)+", which was "+strconv.Quote(old.rest), expected)

@@ -6,7 +6,7 @@
 //	enum CODEC 0 NAME
 //	enum CODEC reserved 4
 //	struct ENTRY
-//	struct ENTRY 1 TYPE NAME REQUIREDNESS [= DEFAULT]
+//	struct ENTRY 1 TYPE NAME REQUIREDNESS [max N] [= DEFAULT]
 //	struct ENTRY reserved 7
 //	service PEER [extends BASE]
 //	service PEER 3 NAME RESULT(ID:TYPE NAME) [oneway]
@@ -15,7 +15,8 @@
 //	service PEER reserved NAME
 //
 // union and exception lines look like struct lines. The number after a service is the method's native id. Typedefs are
-// followed, because the wire does not know them; names of an included file have its name and a dot in front.
+// followed, because the wire does not know them; names of an included file have its name and a dot in front. The bound of
+// an element stands behind its type: list<string(max 8)>.
 package lock
 
 import (
@@ -97,15 +98,23 @@ func (c *collector) typeText(t *ast.Type) string {
 	t = t.True()
 	switch t.Kind {
 	case ast.KindList, ast.KindSet:
-		return t.Kind.String() + "<" + c.typeText(t.Elem) + ">"
+		return t.Kind.String() + "<" + c.boundedText(t.Elem) + ">"
 	case ast.KindMap:
-		return "map<" + c.typeText(t.Key) + "," + c.typeText(t.Elem) + ">"
+		return "map<" + c.boundedText(t.Key) + "," + c.boundedText(t.Elem) + ">"
 	case ast.KindEnum:
 		return c.name(t.Enum.Program, t.Enum.Name)
 	case ast.KindStruct:
 		return c.name(t.Struct.Program, t.Struct.Name)
 	}
 	return t.Kind.String()
+}
+
+// boundedText is typeText with the most bytes or elements that a decoder accepts.
+func (c *collector) boundedText(t *ast.Type) string {
+	if t.Max > 0 {
+		return c.typeText(t) + "(max " + strconv.FormatInt(t.Max, 10) + ")"
+	}
+	return c.typeText(t)
 }
 
 // valueText writes a value on one line: texts quoted, maps sorted by key.
@@ -176,6 +185,9 @@ func (c *collector) record(s *ast.Struct) {
 		}
 		c.notReserved(reserved, f.Pos, "field", f.Name, int(f.ID))
 		rest := c.typeText(f.Type) + " " + f.Name + " " + f.Requiredness.String()
+		if f.Max > 0 {
+			rest += " max " + strconv.FormatInt(f.Max, 10)
+		}
 		if f.Value != nil {
 			rest += " = " + valueText(f.Value)
 		}
