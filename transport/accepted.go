@@ -220,7 +220,8 @@ func (a *accepted) nativeCall(f []byte) error {
 	if h.kind != kindCall && h.kind != kindOneway {
 		return refuse(ReasonBadKind, "kind %d from the side that dialed", h.kind)
 	}
-	c := &Call{From: a.from, Lane: h.lane, conn: a, proto: protoNative, seq: h.seq, codec: a.net.codecs.find(h.codec)}
+	c := &Call{From: a.from, Lane: h.lane, conn: a, proto: protoNative, seq: h.seq,
+		codec: a.net.codecs.find(h.codec), codecID: h.codec}
 	m := a.net.methods.byID[h.method]
 	if m == nil || m.Oneway != (h.kind == kindOneway) {
 		return a.decline(c, unknownMethod(h.method, h.kind == kindOneway), ReasonUnknownMethod,

@@ -29,7 +29,8 @@ type Call struct {
 	conn     *accepted
 	method   *method
 	proto    protocol
-	codec    codec.Codec // of native frames
+	codec    codec.Codec // of native frames; nil when this side does not decode it
+	codecID  uint8       // the codec's number, as the frame has it
 	seq      uint32
 	size     int // bytes of its frame that count against MaxClientBytes
 	answered atomic.Bool
@@ -198,9 +199,5 @@ func parseErrorBody(b []byte) error {
 }
 
 func (c *Call) head(k frameKind) header {
-	h := header{kind: k, lane: c.Lane, method: c.Method.ID, seq: c.seq}
-	if c.codec != nil {
-		h.codec = c.codec.ID()
-	}
-	return h
+	return header{kind: k, codec: c.codecID, lane: c.Lane, method: c.Method.ID, seq: c.seq}
 }

@@ -104,16 +104,24 @@ const (
 // sniffBytes is how much of a frame, with its length, sniff wants to see.
 const sniffBytes = lengthBytes + 2
 
-// sniff tells the protocol of a frame by its first sniffBytes, and its whole length.
-func sniff(b []byte, maxFrame int) (p protocol, size int, err error) {
+// sniffLength judges a frame by its length alone, its first lengthBytes: what follows them may never come.
+func sniffLength(b []byte, maxFrame int) error {
 	length := binary.BigEndian.Uint32(b)
 	switch {
 	case b[0] == 0x16 && b[1] == 3:
-		return 0, 0, refuse(ReasonTLS, "first bytes % x", b[:sniffBytes])
+		return refuse(ReasonTLS, "first bytes % x", b[:lengthBytes])
 	case uint64(length) > uint64(maxFrame):
-		return 0, 0, refuse(ReasonTooLong, "length %d (first bytes % x), limit %d", length, b[:sniffBytes], maxFrame)
+		return refuse(ReasonTooLong, "length %d (bytes % x), limit %d", length, b[:lengthBytes], maxFrame)
 	case length < 4:
-		return 0, 0, refuse(ReasonTooShort, "length %d", length)
+		return refuse(ReasonTooShort, "length %d", length)
+	}
+	return nil
+}
+
+// sniff tells the protocol of a frame by its first sniffBytes, and its whole length.
+func sniff(b []byte, maxFrame int) (p protocol, size int, err error) {
+	if err := sniffLength(b, maxFrame); err != nil {
+		return 0, 0, err
 	}
 	switch {
 	case b[4] == nativeMagic:
@@ -125,5 +133,5 @@ func sniff(b []byte, maxFrame int) (p protocol, size int, err error) {
 	default:
 		return 0, 0, refuse(ReasonUnknownProtocol, "first bytes % x", b[4:sniffBytes])
 	}
-	return p, lengthBytes + int(length), nil
+	return p, lengthBytes + int(binary.BigEndian.Uint32(b)), nil
 }

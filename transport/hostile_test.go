@@ -73,6 +73,8 @@ func TestHostileBytes(t *testing.T) {
 		"tls hello":             {unhex("160301 0200 0100 01fc 0303"), transport.ReasonTLS},
 		"length of zero":        {unhex("00000000 0000"), transport.ReasonTooShort},
 		"length of three":       {unhex("00000003 820101"), transport.ReasonTooShort},
+		"length of zero alone":  {unhex("00000000"), transport.ReasonTooShort},
+		"length too long alone": {unhex("7fffffff"), transport.ReasonTooLong},
 		"length over the cap":   {unhex("7fffffff 8221 0107"), transport.ReasonTooLong},
 		"unknown first byte":    {unhex("00000010 42424242"), transport.ReasonUnknownProtocol},
 		"old binary":            {unhex("00000010 00000004 50696e67 01 00000000"), transport.ReasonUnknownProtocol},
@@ -166,7 +168,7 @@ func TestBadCallsLeaveTheConnection(t *testing.T) {
 			before := n.Metrics().Refused[c.reason]
 			conn.send(c.bytes)
 			f := conn.readFrame()
-			if f[0] != 0xC1 || f[1] != 1<<4|c.kind || binary.BigEndian.Uint32(f[8:]) != 5 {
+			if f[0] != 0xC1 || f[1] != 1<<4|c.kind || f[2] != c.bytes[6] || binary.BigEndian.Uint32(f[8:]) != 5 {
 				t.Errorf("answer is % x", f[:16])
 			}
 			if got := n.Metrics().Refused[c.reason]; c.reason != "" && got != before+1 {

@@ -62,6 +62,12 @@ var errSkipped = errors.New("transport: receive: frame was skipped")
 // At the end of the stream it returns io.EOF, inside a frame a ProtocolError.
 func (r *frameReader) next(check func(p protocol, size int, head []byte) error) (protocol, []byte, error) {
 	defer r.leave()
+	if err := r.ahead(lengthBytes); err != nil {
+		return 0, nil, err
+	}
+	if err := sniffLength(r.buf[r.r:r.w], r.max); err != nil {
+		return 0, nil, err
+	}
 	if err := r.ahead(sniffBytes); err != nil {
 		return 0, nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-814fcd60/raftwire/codec"
 	"github.com/seed-814fcd60/raftwire/engine"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+	"github.com/seed-814fcd60/raftwire/wal"
 )
 
 // Bounds of the settings.
@@ -214,9 +215,9 @@ func nodeSettings(c *nodeConfig) *settings {
 		c.id, err = parseNodeID(text)
 		return err
 	})
-	s.text(&c.cluster, "cluster", "`NAME` of the cluster, 1 to 128 bytes; required", func(text string) error {
-		if text == "" || len(text) > 128 {
-			return fmt.Errorf("%d bytes, want 1 to 128", len(text))
+	s.text(&c.cluster, "cluster", "`NAME` of the cluster, 1 to 39 bytes; required", func(text string) error {
+		if text == "" || len(text) > wal.MaxClusterBytes {
+			return fmt.Errorf("%d bytes, want 1 to %d", len(text), wal.MaxClusterBytes)
 		}
 		return nil
 	})
