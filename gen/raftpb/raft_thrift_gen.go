@@ -105,7 +105,7 @@ func (m *SessionChange) Read(ctx context.Context, p thrift.TProtocol) error {
 		case protocol.I64 | 2:
 			m.Session = codec.Some(r.I64())
 		case protocol.Struct | 3:
-			m.Limits = new(SessionLimits)
+			m.Limits = protocol.New[SessionLimits](&r)
 			r.Struct(m.Limits)
 		default:
 			r.Skip(f)
@@ -181,7 +181,7 @@ func (m *SessionState) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.Used = Index(r.I64())
 		case protocol.List | 5:
 			m.Records = m.Records[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Records, r.List(protocol.Struct, 0)) {
 				m.Records = protocol.Grow(m.Records)
 				r.Struct(&m.Records[i])
 				if r.Failed(i) {
@@ -225,7 +225,7 @@ func (m *SessionTable) Read(ctx context.Context, p thrift.TProtocol) error {
 			r.Struct(&m.Limits)
 		case protocol.List | 3:
 			m.Sessions = m.Sessions[:0]
-			for i := range r.List(protocol.Struct, 0) {
+			for i := range protocol.Room(&r, &m.Sessions, r.List(protocol.Struct, 0)) {
 				m.Sessions = protocol.Grow(m.Sessions)
 				r.Struct(&m.Sessions[i])
 				if r.Failed(i) {

@@ -8,6 +8,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -36,7 +37,7 @@ func run(args []string, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "raftgen: %v; %s\n", err, usage)
 		return 2
 	}
-	if err := generate(o); err != nil {
+	if err := generate(o, stderr); err != nil {
 		fmt.Fprintln(stderr, err)
 		return 1
 	}
@@ -74,8 +75,8 @@ func parseArgs(args []string) (options, error) {
 	return o, nil
 }
 
-// generate writes nothing unless everything could be generated.
-func generate(o options) error {
+// generate writes nothing unless everything could be generated. Warnings go to w.
+func generate(o options, w io.Writer) error {
 	config := check.Config{IncludeDirs: o.includes, ReadFile: os.ReadFile, AllowReserved: o.reserved}
 	set, err := config.Load(o.files)
 	if err != nil {
@@ -98,7 +99,26 @@ func generate(o options) error {
 			return fmt.Errorf("raftgen: %w", err)
 		}
 	}
+	for _, p := range set.All {
+		for _, warning := range p.Warnings {
+			fmt.Fprintf(w, "%s:%d:%d: warning: %s\n", p.Path, warning.Pos.Line, warning.Pos.Col, warning.Text)
+		}
+	}
+	for _, unused := range emit.Unused(set) {
+		if err := removeGenerated(filepath.Join(o.out, filepath.FromSlash(unused))); err != nil {
+			return fmt.Errorf("raftgen: %w", err)
+		}
+	}
 	return nil
+}
+
+// removeGenerated removes a file that an earlier run wrote; what somebody else wrote stays.
+func removeGenerated(name string) error {
+	data, err := os.ReadFile(name)
+	if err != nil || !bytes.HasPrefix(data, []byte(emit.Header)) {
+		return nil //nolint:nilerr // mostly there is no such file; one that cannot be read is not ours
+	}
+	return os.Remove(name)
 }
 
 // importBase returns the import path of the folder dir, from the go.mod above it.
