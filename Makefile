@@ -1,6 +1,6 @@
 # The work itself is in .ci/run and in Go; this file gives it short names.
 .DEFAULT_GOAL := help
-.PHONY: help verify fix test clients race fuzz bench bench-codec bench-wal-peers bench-peers generate ci
+.PHONY: help verify fix test clients race fuzz wal-torture bench bench-codec bench-wal-peers bench-peers generate ci
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -25,6 +25,9 @@ race: ## the packages that have goroutines, under the race detector (needs a C c
 
 fuzz: ## a slice of every fuzz target: make fuzz FUZZ_EACH=30s
 	@FUZZ_EACH=$(or $(FUZZ_EACH),3s) .ci/run fuzz
+
+wal-torture: ## the log at full size: every byte, every operation, some 400,000 crash images; a quarter of an hour
+	go test ./wal -run 'Crash|Fault|FullDisk|Flips|Short|Sectors|EveryFile' -v -torture 8 -timeout 90m
 
 bench: ## three durable nodes in one process under load, 10 s
 	go run ./cmd/raftbench

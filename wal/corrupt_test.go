@@ -23,7 +23,8 @@ type corpus struct {
 	sure  raftpb.Index
 	names []string // its segment files
 
-	history map[string]bool // every entry it ever showed, as pairTold tells it
+	history map[string]bool   // every entry it ever showed, as pairTold tells it
+	older   map[string][]byte // its segment files, half way through
 }
 
 func newCorpus(t *testing.T, segment int64, batches int, closed bool) *corpus {
@@ -36,8 +37,11 @@ func newCorpus(t *testing.T, segment int64, batches int, closed bool) *corpus {
 	var b Batch
 	c.state = append(c.state, gen.m.String())
 	var synced raftpb.Index
-	for range batches {
+	for i := range batches {
 		for l.Step() {
+		}
+		if i == batches/2 {
+			c.older = segmentBytes(c.fs)
 		}
 		c.sure = synced
 		if !gen.fill(&b) {
@@ -143,6 +147,15 @@ func (y *tally) end(what string) {
 	y.t.Logf("%s: %v", what, y.count)
 }
 
+func segmentBytes(fs *crashfs.FS) map[string][]byte {
+	files := map[string][]byte{}
+	names, _ := fs.List("wal/seg")
+	for _, name := range names {
+		files[name] = slices.Clone(fs.Bytes("wal/seg/" + name))
+	}
+	return files
+}
+
 // with returns a copy in which a file's bytes were changed behind the log's back.
 func (c *corpus) with(name string, change func(b []byte) []byte) *crashfs.FS {
 	fs := c.fs.Clone()
@@ -160,8 +173,8 @@ func flipCorpus(t *testing.T, closed bool) *corpus {
 	return newCorpus(t, 64<<10, 12, false)
 }
 
-// TestFlips changes bytes of a log, each in a random bit: one in sixteen of them, all
-// under -torture.
+// TestFlips changes bytes of a log, each in a random bit: one in sixteen of them; all,
+// and every bit of the segments' headers, under -torture.
 func TestFlips(t *testing.T) {
 	for _, closed := range []bool{true, false} {
 		c := flipCorpus(t, closed)
@@ -170,21 +183,26 @@ func TestFlips(t *testing.T) {
 		for _, name := range c.names {
 			size := len(c.fs.Bytes("wal/seg/" + name))
 			for at := 0; at < size; at++ {
-				if rng.IntN(thinly(16)) != 0 {
+				bits := []int{rng.IntN(8)}
+				if header := at%segHeaderCopy < segHeaderUsed && at < segHeaderBytes; header && *torture > 1 {
+					bits = []int{0, 1, 2, 3, 4, 5, 6, 7}
+				} else if rng.IntN(thinly(16)) != 0 {
 					continue
 				}
-				bit := byte(1) << rng.IntN(8)
-				y.damage(fmt.Sprintf("%s, byte %d", name, at), c.with(name, func(b []byte) []byte {
-					b[at] ^= bit
-					return b
-				}))
+				for _, bit := range bits {
+					y.damage(fmt.Sprintf("%s, byte %d, bit %d", name, at, bit), c.with(name, func(b []byte) []byte {
+						b[at] ^= 1 << bit
+						return b
+					}))
+				}
 			}
 		}
 		y.end(fmt.Sprintf("flips, closed %v", closed))
 	}
 }
 
-// TestSectors zeroes, swaps and repeats sectors and pages.
+// TestSectors zeroes sectors and pages, swaps them with others, puts in their place what
+// another segment has there, and what they held earlier: a write that was lost.
 func TestSectors(t *testing.T) {
 	for _, closed := range []bool{true, false} {
 		c := newCorpus(t, 32<<10, 25, closed)
@@ -208,6 +226,12 @@ func TestSectors(t *testing.T) {
 						copy(b[other:], a)
 						return b
 					}))
+					if old := c.older[name]; at+unit <= len(old) {
+						y.damage(fmt.Sprintf("%s, %d at %d as it was", name, unit, at), c.with(name, func(b []byte) []byte {
+							copy(b[at:at+unit], old[at:])
+							return b
+						}))
+					}
 					from := c.fs.Bytes("wal/seg/" + c.names[rng.IntN(len(c.names))])
 					y.damage(fmt.Sprintf("%s, %d at %d from another segment", name, unit, at), c.with(name, func(b []byte) []byte {
 						copy(b[at:at+unit], from[at%max(1, len(from)-unit):])

@@ -3,6 +3,7 @@ package wal
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -43,6 +44,7 @@ type crashRun struct {
 	acked   raftpb.Index
 	images  atomic.Int64
 	nested  atomic.Int64
+	same    atomic.Int64
 	work    chan func()
 	workers sync.WaitGroup
 	rng     *rand.Rand
@@ -64,8 +66,8 @@ func (c *crashRun) options(fs FS, n uint64) Options {
 // acknowledged is there, nothing else than a prefix of what was submitted is.
 // A sample of the images crashes again, during recovery.
 func TestCrash(t *testing.T) {
-	var images, nested int64
-	for seed := range uint64(2 * *torture) {
+	var images, nested, same int64
+	for seed := range uint64(6 * *torture) {
 		c := &crashRun{
 			t: t, seed: seed, gen: newGenerator(seed, 4), fs: crashfs.New(),
 			clock: &handClock{now: time.Unix(1e9, 0)}, noSync: map[raftpb.Index]bool{},
@@ -81,12 +83,16 @@ func TestCrash(t *testing.T) {
 		c.run(max(6, 40/thinly(1)))
 		close(c.work)
 		c.workers.Wait()
-		images, nested = images+c.images.Load(), nested+c.nested.Load()
+		images, nested, same = images+c.images.Load(), nested+c.nested.Load(), same+c.same.Load()
 		if t.Failed() {
 			break
 		}
 	}
-	t.Logf("%d crash images, %d of them of a crash during recovery", images+nested, nested)
+	t.Logf("%d crash images, %d of them of a crash during recovery; %d recovered twice, with the same bytes",
+		images+nested, nested, same)
+	if images+nested < 50_000 && !testing.Short() && !t.Failed() {
+		t.Error("fewer than 50,000 images")
+	}
 }
 
 func (c *crashRun) run(batches int) {
@@ -189,6 +195,12 @@ func (c *crashRun) judge(image *crashfs.FS, where string, acked, made raftpb.Ind
 		return
 	}
 	n := c.check(l, where, acked, made)
+	if nest {
+		crash(l)
+		if l = c.openAgain(image, where); l == nil {
+			return
+		}
+	}
 	// The log goes on, and what was shown stays.
 	var b Batch
 	b.HardState(counterGroup, HardState{Term: 5, Commit: n})
@@ -210,6 +222,32 @@ func (c *crashRun) judge(image *crashfs.FS, where string, acked, made raftpb.Ind
 		c.nested.Add(1)
 		c.judge(im, fmt.Sprintf("%s, recovery image %d", where, i), acked, made, false)
 	}
+}
+
+// openAgain opens an image that was recovered a second time: not a byte of it moves.
+func (c *crashRun) openAgain(image *crashfs.FS, where string) *Log {
+	before := contents(image)
+	l, _, err := Open("wal", c.options(image, 1000))
+	if err != nil {
+		c.t.Errorf("%s: recovered twice: %v", where, err)
+		return nil
+	}
+	after := contents(image)
+	if !maps.Equal(before, after) {
+		c.t.Errorf("%s: recovered twice, segments differ: %d files, %d files", where, len(before), len(after))
+	}
+	c.same.Add(1)
+	return l
+}
+
+// contents are the segments by name.
+func contents(fs *crashfs.FS) map[string]string {
+	files := map[string]string{}
+	names, _ := fs.List("wal/seg")
+	for _, name := range names {
+		files[name] = string(fs.Bytes("wal/seg/" + name))
+	}
+	return files
 }
 
 // judgeKill is for the death of the process alone: all that was written is there,

@@ -233,6 +233,9 @@ func (l *Log) parent(dir string) string {
 func (l *Log) openCatalog() (rebuilt bool, err error) {
 	dir := l.fs.PathJoin(l.dir, catalogDir)
 	l.cat, err = l.o.Catalog(l.fs, dir, l.o.Logger)
+	if noSpaceError(err) {
+		return false, err // it is whole, as far as anybody knows
+	}
 	if err != nil {
 		aside := fmt.Sprintf("%s.damaged-%d", dir, l.o.Clock.Now().UnixNano())
 		l.o.Logger.Warn("wal: catalog does not open and is rebuilt", "dir", dir, "aside", aside, "err", err)

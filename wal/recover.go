@@ -173,7 +173,7 @@ func (l *Log) replaySegment(
 			err := l.salvage(&t, &CorruptError{Segment: f.seq, Offset: s.offset(), Reason: "frame is damaged"})
 			return &t, err
 		}
-		if err := l.replayFrame(f.seq, &fr, partial, rec); err != nil {
+		if err := l.replayFrame(f, &fr, partial, rec); err != nil {
 			return nil, err
 		}
 	}
@@ -190,12 +190,12 @@ func (l *Log) replayFooter(seq uint64, ft *footer, partial bool, rec *Recovery) 
 	return l.replayRecords(seq, ft.walk, partial, rec)
 }
 
-func (l *Log) replayFrame(seq uint64, fr *scannedFrame, partial bool, rec *Recovery) error {
+func (l *Log) replayFrame(f *segFile, fr *scannedFrame, partial bool, rec *Recovery) error {
 	rec.Frames++
 	if l.o.Verify {
-		l.suspects = append(l.suspects, suspects(seq, fr)...)
+		l.suspects = append(l.suspects, suspects(f, fr)...)
 	}
-	return l.replayRecords(seq, fr.walk, partial, rec)
+	return l.replayRecords(f.seq, fr.walk, partial, rec)
 }
 
 // replayRecords moves the views by the records that walk shows.
@@ -225,14 +225,15 @@ type suspect struct {
 	lsn uint64
 }
 
-func suspects(seq uint64, fr *scannedFrame) (found []suspect) {
+func suspects(f *segFile, fr *scannedFrame) (found []suspect) {
 	fr.walk(func(h recordHeader, rec []byte, lsn uint64) bool {
 		if h.typ != recEntries || verifyEntries(&h, rec) < 0 {
 			return true
 		}
 		for _, i := range badEntries(&h, rec) {
 			found = append(found, suspect{lsn: lsn, CorruptError: CorruptError{
-				Segment: seq, Group: h.group, Lo: raftpb.Index(i), Hi: raftpb.Index(i) + 1, Reason: damagedBody,
+				Segment: f.seq, Offset: segHeaderBytes + int64(lsn-f.base),
+				Group: h.group, Lo: raftpb.Index(i), Hi: raftpb.Index(i) + 1, Reason: damagedBody,
 			}})
 		}
 		return true
@@ -294,7 +295,7 @@ func (l *Log) recoverTail(f *segFile, partial bool, rec *Recovery) (tailState, e
 			return t, &CorruptError{Segment: f.seq, Offset: s.offset(), Reason: "frame reads differently a second time"}
 		}
 		t.chain = fr.hcrc
-		if err := l.replayFrame(f.seq, &fr, partial, rec); err != nil {
+		if err := l.replayFrame(f, &fr, partial, rec); err != nil {
 			return t, err
 		}
 	}
