@@ -108,6 +108,12 @@ type Config struct {
 	// one per two CPUs, at most 8.
 	Workers int
 
+	// AllowAdmin decides who may call the admin service (RaftAdmin in raft.thrift), by
+	// the address that a call comes from and what the caller's certificate says (nothing
+	// without TLS). It must not block. Default: programs on the same machine, and who
+	// has a certificate of an administrator.
+	AllowAdmin func(remoteAddr string, holder transport.Holder) bool
+
 	// Logger hears what an operator should know. Default slog.Default().
 	Logger *slog.Logger
 	// OnFatal is called once, on a goroutine of its own, when the log has failed: all
@@ -138,6 +144,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.Snapshots.setDefaults()
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.AllowAdmin == nil {
+		c.AllowAdmin = isOperator
 	}
 	if c.Network == nil {
 		c.Network = func(t transport.Config) (transport.Network, error) {
@@ -195,20 +204,17 @@ func (c *Config) validate() error {
 	return errors.Join(faults...)
 }
 
-// Member is a voting member of a group.
-type Member struct {
-	ID      NodeID
-	Address string // host:port that the others dial
-}
-
 // GroupConfig describes a group to start.
 type GroupConfig struct {
 	// ID names the group in its cluster, at least 1. Required.
 	ID GroupID
 	// Members are the group's first members, the same list on each of them. It
 	// counts when this member starts the group for the first time; later the stored
-	// configuration does. Required, with this node in it.
+	// configuration does. Required, with this node in it, unless Join is set.
 	Members []Member
+	// Join starts a member that the group does not have yet: it waits until the leader
+	// that adds it (Group.Change) tells it who the others are. Members must be empty.
+	Join bool
 	// Machine is what the group replicates. Required.
 	Machine StateMachine
 	// OnApplyError is what becomes of the group when the machine returns an error from
@@ -232,9 +238,11 @@ func (c *GroupConfig) validate(self NodeID) error {
 	for _, m := range c.Members {
 		check(m.ID >= 1, "Members: id %d, want at least 1", m.ID)
 		check(m.Address != "", "Members: node %d has no address", m.ID)
+		check(Voter <= m.Suffrage && m.Suffrage <= Witness || m.Suffrage == 0, "Members: node %d: unknown suffrage %d", m.ID, m.Suffrage)
 		check(!seen[m.ID], "Members: node %d is there twice", m.ID)
 		seen[m.ID] = true
 	}
-	check(seen[self], "Members: node %d (this one) is missing", self)
+	check(seen[self] || c.Join, "Members: node %d (this one) is missing", self)
+	check(!c.Join || len(c.Members) == 0, "Members: %d, but Join is set", len(c.Members))
 	return errors.Join(faults...)
 }

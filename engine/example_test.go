@@ -123,6 +123,32 @@ func ExampleGroup_ProposeAsync() {
 	// Output: 2 4 7
 }
 
+func ExampleGroup_Change() {
+	_, group, closeAll := open(&adder{})
+	defer closeAll()
+	propose(group, "1") // a leader is there
+	ctx := context.Background()
+	plan, err := group.PlanChange(engine.AddLearner(2, "127.0.0.1:9"))
+	fmt.Println(len(plan), err)
+	err = group.Change(ctx, engine.AddLearner(2, "127.0.0.1:9"))
+	fmt.Println(err)
+	err = group.Change(ctx, engine.Remove(1))
+	fmt.Println(errors.Is(err, engine.ErrUnsafeChange)) // the learner alone could decide nothing
+	// Output:
+	// 1 <nil>
+	// <nil>
+	// true
+}
+
+func ExampleGroup_Transfer() {
+	_, group, closeAll := open(&adder{})
+	defer closeAll()
+	propose(group, "1")
+	err := group.Transfer(context.Background(), 0) // to whoever is best: here nobody is
+	fmt.Println(errors.Is(err, engine.ErrUnsafeChange))
+	// Output: true
+}
+
 func ExampleGroup_Session() {
 	_, group, closeAll := open(&adder{})
 	defer closeAll()

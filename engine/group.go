@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
@@ -17,7 +18,7 @@ type Group struct {
 	group     *runtime.Group
 	machine   *machine
 	images    *snapshot.Group
-	addresses map[NodeID]string // fixed at Start
+	addresses atomic.Pointer[map[NodeID]string]
 }
 
 // ID returns the group's id.
@@ -48,7 +49,11 @@ type Status struct {
 	Applied Index
 	// Snapshot is the index of the newest snapshot on this member, 0 if there is none.
 	Snapshot Index
-	Members  []Member
+	Members  []Member // those of Configuration
+	// Configuration is who is in the group, as of the newest entry here that says so.
+	Configuration Configuration
+	Changing      bool   // this member leads and carries out a change
+	TransferTo    NodeID // who is to lead instead; 0: nobody
 	// Err is why the group has ended on this member; nil while it runs.
 	Err error
 	// Peers is what the leader knows of the others; empty on other members.
@@ -78,9 +83,9 @@ func (g *Group) Status() (Status, error) {
 		First: s.First, Last: s.Last, Commit: s.Commit, Applied: g.Applied(), ApplyFault: g.machine.fault.Load(),
 		Snapshot: g.newestSnapshot(),
 	}
-	for _, m := range s.Configuration.Incoming {
-		out.Members = append(out.Members, Member{m.ID, m.Address})
-	}
+	out.Configuration = configurationOf(&s.Configuration, s.ConfigurationIndex)
+	out.Members = out.Configuration.Members
+	out.Changing, out.TransferTo = s.Changing, s.TransferTo
 	if s.End != nil {
 		out.Role, out.Leader, out.Err = raftpb.RoleUnknown, 0, g.rejected(*s.End)
 	}
@@ -98,12 +103,18 @@ func (g *Group) Status() (Status, error) {
 	return out, nil
 }
 
-// Stop ends the group on this host: what waits fails with ErrClosed, and once Stop
+// Stop ends the group on this host; a leader hands over first, if that takes no longer
+// than an election time-out or 3 s. What waits fails with ErrClosed, and once Stop
 // has returned nil the machine is left alone. The log keeps its entries: Start
 // brings the group back. It waits for an Apply under way, at most until ctx ends; the
 // group stops all the same. Do not call it from Apply or from a function that the
 // engine runs.
 func (g *Group) Stop(ctx context.Context) error {
+	if g.Leader() == g.host.cfg.Node {
+		handing, cancel := context.WithTimeout(ctx, g.host.handOverTimeout())
+		_ = g.Transfer(handing, 0) // nobody may be there to take it
+		cancel()
+	}
 	stopping := g.group.Stop()
 	select {
 	case <-stopping:
@@ -115,4 +126,4 @@ func (g *Group) Stop(ctx context.Context) error {
 	return nil
 }
 
-func (g *Group) address(id NodeID) string { return g.addresses[id] }
+func (g *Group) address(id NodeID) string { return (*g.addresses.Load())[id] }

@@ -27,6 +27,7 @@ type Host struct {
 	rt       *runtime.Host
 	counters counters
 	memory   memory
+	book     *addressBook
 
 	closing sync.Once
 	closed  chan struct{} // closed when Close begins
@@ -67,6 +68,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 			Keep: cfg.Snapshots.MaxImages, NoSync: cfg.Durability != Fsync,
 		}),
 	}
+	h.book = newAddressBook(h)
 	h.rt = runtime.New(runtime.Config{
 		Node: cfg.Node, Workers: cfg.Workers, MaxInboxBytes: cfg.MaxInboxBytes, Logger: cfg.Logger, OnFatal: h.fatal,
 		MaxEventBytes: min(4<<20, cfg.MaxUncommittedBytes/4), Snapshots: cfg.Snapshots.limits(),
@@ -74,7 +76,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	used, _ := codec.ByName(cfg.Codec)
 	h.network, err = cfg.Network(transport.Config{
 		Cluster: cfg.Cluster, Node: cfg.Node, Incarnation: log.Identity().Incarnation, Listen: cfg.Listen,
-		Codec: used, Handler: h, Methods: peerMethods(), ClientMethods: clientMethods(), Logger: cfg.Logger,
+		Codec: used, Handler: h, Methods: peerMethods(), ClientMethods: append(clientMethods(), adminMethods()...), Logger: cfg.Logger,
 		CloseTimeout: closeTimeout, Identity: cfg.Identity,
 	})
 	if err != nil {
@@ -151,6 +153,7 @@ func (h *Host) forget(g *Group) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.groups[g.id] == g {
+		h.book.forget(g.id)
 		delete(h.groups, g.id)
 		delete(h.taken, g.id)
 	}
@@ -170,15 +173,11 @@ func (h *Host) start(ctx context.Context, c GroupConfig, lived bool) (*Group, er
 	if err != nil {
 		return nil, err
 	}
-	g := &Group{host: h, id: c.ID, machine: found.machine, images: found.images, addresses: map[NodeID]string{}}
-	for _, m := range found.conf.Incoming {
-		g.addresses[m.ID] = m.Address
-		if m.ID != h.cfg.Node {
-			h.network.SetPeer(m.ID, h.dialAddress(m))
-		}
-	}
+	g := &Group{host: h, id: c.ID, machine: found.machine, images: found.images}
+	h.book.set(g, &found.conf)
 	stored := h.log.Group(c.ID).HardState()
 	core := h.coreConfig(c.ID, found.conf)
+	core.ConfigurationIndex = found.configIndex
 	core.ApplyDurable = found.machine.disk != nil
 	g.group, err = h.rt.Start(runtime.GroupConfig{
 		ID:          c.ID,
@@ -192,7 +191,11 @@ func (h *Host) start(ctx context.Context, c GroupConfig, lived bool) (*Group, er
 		Policy:      h.cfg.Snapshots.policy(),
 		ConfigIndex: found.configIndex,
 		ConfigAt:    found.configAt,
+		OnMembers:   func(c raft.Configuration) { h.book.set(g, &c) },
 	})
+	if err != nil {
+		h.book.forget(c.ID)
+	}
 	return g, err
 }
 
@@ -224,7 +227,7 @@ func (h *Host) configuration(c GroupConfig) (raftpb.Configuration, error) {
 		return conf, err
 	}
 	for _, m := range c.Members {
-		conf.Incoming = append(conf.Incoming, raftpb.Member{ID: m.ID, Address: m.Address, Suffrage: raftpb.SuffrageVoter})
+		conf.Incoming = append(conf.Incoming, m.message())
 	}
 	var b wal.Batch
 	b.Snapshot(c.ID, wal.Snapshot{Data: conf.AppendCompact(nil)})
@@ -243,11 +246,11 @@ func (h *Host) coreConfig(id GroupID, conf raftpb.Configuration) raft.Config {
 	}
 }
 
-func (h *Host) dialAddress(m raftpb.Member) string {
-	if addr := h.cfg.Dial[m.ID]; addr != "" {
-		return addr
+func (h *Host) dialAddress(id NodeID, addr string) string {
+	if instead := h.cfg.Dial[id]; instead != "" {
+		return instead
 	}
-	return m.Address
+	return addr
 }
 
 // Group returns the running group of that id, or nil.
@@ -277,7 +280,8 @@ func (h *Host) SetCodec(name string) error {
 // Only "fsync" may be called durable.
 func (h *Host) Durability() string { return h.log.Durability() }
 
-// Close stops all groups, then the network, then the log. What waits ends with
+// Close hands over the groups that this host leads, if that takes no longer than an
+// election time-out or 3 s, stops all groups, then the network, then the log. What waits ends with
 // ErrClosed (and ErrIndeterminate where it may still happen). Idempotent: a second
 // call waits for the first. Do not call it from Apply or from a function that the
 // engine runs, but for OnFatal.
@@ -287,6 +291,7 @@ func (h *Host) Close() error {
 		close(h.closed) // under the lock: no Start gets past it
 		h.mu.Unlock()
 		h.watcher.Wait()
+		h.handOver()
 		h.rt.Close()
 		h.err = errors.Join(h.network.Close(), h.log.Close())
 		close(h.ended)
@@ -294,6 +299,32 @@ func (h *Host) Close() error {
 	<-h.ended
 	return h.err
 }
+
+// handOver lets others lead the groups of this host, before it goes: nobody then has to
+// wait until they find out.
+func (h *Host) handOver() {
+	h.mu.RLock()
+	ended, asked := make(chan struct{}, len(h.groups)), 0
+	for _, g := range h.groups {
+		if g.Leader() == h.cfg.Node && g.group.Transfer(0, func(raft.TransferAnswer) { ended <- struct{}{} }) == nil {
+			asked++
+		}
+	}
+	h.mu.RUnlock()
+	patience := time.NewTimer(h.handOverTimeout())
+	defer patience.Stop()
+	for range asked {
+		select {
+		case <-ended:
+		case <-patience.C:
+			return
+		}
+	}
+}
+
+// handOverTimeout bounds how long a leader that stops looks for another one: as long as
+// the others would take to elect one.
+func (h *Host) handOverTimeout() time.Duration { return min(h.cfg.ElectionTimeout, 3*time.Second) }
 
 func (h *Host) fatal(err error) {
 	if h.cfg.OnFatal != nil {

@@ -16,7 +16,7 @@ import (
 func peerMethods() []*codec.Method {
 	return []*codec.Method{
 		raftpb.RaftPeerVote, raftpb.RaftPeerAppend, raftpb.RaftPeerHeartbeat, raftpb.RaftPeerReadIndex, raftpb.RaftPeerGoodbye,
-		raftpb.RaftPeerInstallSnapshot,
+		raftpb.RaftPeerInstallSnapshot, raftpb.RaftPeerTimeoutNow,
 	}
 }
 
@@ -44,7 +44,7 @@ func (h *Host) ServeCall(c *transport.Call) {
 	case *raftpb.GoodbyeRequest:
 		h.cfg.Logger.Debug("peer says goodbye", "node", h.cfg.Node, "peer", c.From)
 	default:
-		if !h.rt.ServePeer(c) {
+		if !h.serveAdmin(c) && !h.rt.ServePeer(c) {
 			c.Fail(errors.New("engine: method is not served"))
 		}
 	}
@@ -132,6 +132,14 @@ func (a *answer) exception(err error) error {
 		r := rejected(raftpb.RejectCodeSerialOutOfWindow)
 		r.ExpectedSerial = codec.Some(serial.First)
 		return r
+	case errors.Is(err, ErrUnsafeChange):
+		return rejected(raftpb.RejectCodeUnsafeChange)
+	case errors.Is(err, ErrChangeInProgress):
+		return rejected(raftpb.RejectCodeChangeInProgress)
+	case errors.Is(err, ErrConfigurationMoved):
+		return rejected(raftpb.RejectCodeNotAllowed)
+	case errors.Is(err, ErrBadChange):
+		return rejected(raftpb.RejectCodeBadArgument)
 	case errors.As(err, &skipped):
 		return rejected(raftpb.RejectCodeBadArgument)
 	case errors.As(err, &applied):
@@ -247,9 +255,7 @@ func statusResponse(s *Status) *raftpb.StatusResponse {
 	if s.Err != nil {
 		r.Health = raftpb.HealthStopped
 	}
-	for _, m := range s.Members {
-		r.Config.Incoming = append(r.Config.Incoming, raftpb.Member{ID: m.ID, Address: m.Address, Suffrage: raftpb.SuffrageVoter})
-	}
+	r.Config = s.Configuration.message()
 	for _, p := range s.Peers {
 		r.Progress = append(r.Progress, raftpb.Progress{
 			ID: p.ID, Matched: p.Match, NextIndex: p.Next, State: p.State, LastContactMs: p.LastContact.Milliseconds(),

@@ -13,6 +13,7 @@ func (w *worker) execute(g *Group, out *raft.Effects) {
 	for _, f := range out.Facts {
 		g.observe.Fact(g.id, f)
 	}
+	g.followConfiguration(out.Facts)
 	w.stage(g, out)
 	for i := range out.SendNow {
 		w.leave(g, &out.SendNow[i], 0)
@@ -34,6 +35,7 @@ func (w *worker) execute(g *Group, out *raft.Effects) {
 	for _, r := range out.Reads {
 		w.grant(g, r)
 	}
+	g.answerRequests(out)
 	if out.CompactTo > 0 {
 		w.stageCompact(g, out.CompactTo)
 	}

@@ -24,6 +24,9 @@ type Group struct {
 	hardDirty bool
 	role      roleView
 
+	requests  requests
+	onMembers func(raft.Configuration)
+
 	waiting ring[waiter]     // proposals in the log, by index
 	gated   ring[raft.Gated] // messages that wait for their write, by WriteID
 	calls   calls            // requests of other nodes that wait for an answer

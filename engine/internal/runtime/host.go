@@ -96,6 +96,9 @@ type GroupConfig struct {
 	Chain    uint64     // the hash over what it covers
 	Machine  Machine
 	Observer Observer
+	// OnMembers is told the configuration in force, at the start and whenever it changes,
+	// on the goroutine of the group's worker. It must not block. nil: nobody is told.
+	OnMembers func(raft.Configuration)
 
 	// Images holds the group's snapshots, of a Machine that is a SnapshotMachine. nil:
 	// none are taken.
@@ -115,7 +118,7 @@ func (h *Host) Start(c GroupConfig) (*Group, error) {
 	w := h.workers[uint64(c.ID)%uint64(len(h.workers))]
 	g := &Group{
 		id: c.ID, self: h.cfg.Node, w: w, node: node, log: log, machine: c.Machine, observe: c.Observer,
-		hardState: c.Hard, commit: c.Applied, fed: c.Applied, timerAt: -1,
+		onMembers: c.OnMembers, hardState: c.Hard, commit: c.Applied, fed: c.Applied, timerAt: -1,
 		coreAt: raft.Never, patience: c.Raft.ElectionTimeout,
 	}
 	g.applied.Store(uint64(c.Applied))
@@ -131,6 +134,9 @@ func (h *Host) Start(c GroupConfig) (*Group, error) {
 			return // the log has failed meanwhile
 		}
 		w.groups = append(w.groups, g)
+		if g.onMembers != nil {
+			g.onMembers(g.node.Status().Configuration)
+		}
 		w.stepCore(g, raft.Event{Kind: raft.EventTimer})
 	}
 	if err := w.inbox.do(started); err != nil {

@@ -36,6 +36,10 @@ func (h *Host) ServePeer(c *transport.Call) bool {
 			Kind: raft.MessageVote, From: c.From, To: h.cfg.Node, Term: req.Term, LastIndex: req.LastIndex,
 			LastTerm: req.LastTerm, PreVote: req.PreVote, Transfer: req.Transfer,
 		}, 0, voteCall{c})
+	case *raftpb.TimeoutNowRequest:
+		h.deliver(c, req.Group, raft.Message{
+			Kind: raft.MessageTimeoutNow, From: c.From, To: h.cfg.Node, Term: req.Term,
+		}, 0, timeoutNowCall{c})
 	case *raftpb.ReadIndexRequest:
 		h.deliver(c, req.Group, raft.Message{
 			Kind: raft.MessageReadIndex, From: c.From, To: h.cfg.Node, Context: req.Context,

@@ -37,7 +37,7 @@ func (s *sender) init(w *worker) { s.w = w }
 func (s *sender) message(g *Group, m *raft.Message) {
 	switch m.Kind {
 	case raft.MessageVoteAnswer, raft.MessageAppendAnswer, raft.MessageBeatAck, raft.MessageReadIndexAnswer,
-		raft.MessageSnapshotAnswer:
+		raft.MessageTimeoutNowAnswer, raft.MessageSnapshotAnswer:
 		if a := g.calls.take(m.Call); a != nil {
 			a.answer(s.w, m)
 		}
@@ -77,6 +77,8 @@ func (s *sender) request(g *Group, m *raft.Message) {
 		}
 		err = net.Call(to, transport.LaneAppend, raftpb.RaftPeerAppend, &s.append_, g.onAppend(to))
 		s.append_.Entries = nil
+	case raft.MessageTimeoutNow:
+		err = s.timeoutNow(g, to, m.Term)
 	case raft.MessageReadIndex:
 		s.readIndex = raftpb.ReadIndexRequest{Group: g.id, Origin: g.self, Context: m.Context}
 		err = net.Call(to, transport.LaneControl, raftpb.RaftPeerReadIndex, &s.readIndex, g.onReadIndex(to, m.Context))

@@ -360,6 +360,7 @@ func (w *worker) retire(g *Group, r Rejection) {
 	for g.gated.size > 0 {
 		g.gated.pop()
 	}
+	g.dropRequests()
 	g.calls.dropAll(errors.New("runtime: group stopped"))
 	w.endSnapshots(g)
 }
