@@ -18,6 +18,19 @@ type Metrics struct {
 	Leaderships uint64 // terms in which this host became leader of a group
 	Log         wal.Metrics
 	Network     transport.Metrics
+	Snapshots   SnapshotMetrics
+}
+
+// SnapshotMetrics counts what became of snapshots on a host.
+type SnapshotMetrics struct {
+	Taken     uint64 // of the state of this host's own machines, and durable
+	Failed    uint64 // attempts
+	Sent      uint64 // to members that have installed them
+	Installed uint64 // received ones
+	BytesOut  uint64 // of snapshots sent to other members
+	BytesIn   uint64
+	Resumed   uint64 // times that a transfer went on in the middle of a snapshot
+	Abandoned uint64 // transfers given up
 }
 
 // Metrics returns the counters of the host. Safe for concurrent use.
@@ -27,6 +40,7 @@ func (h *Host) Metrics() Metrics {
 		Leaderships: h.counters.leaderships.Load(),
 		Log:         h.log.Metrics(),
 		Network:     h.network.Metrics(),
+		Snapshots:   SnapshotMetrics(h.rt.SnapshotCounts()),
 	}
 }
 

@@ -48,6 +48,7 @@ type Host struct {
 	sends      places
 	pace       pace
 	buffers    sync.Pool // *[]byte, of chunks
+	counts     snapshotCounters
 
 	failed sync.Once
 	closed sync.Once

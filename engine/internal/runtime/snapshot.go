@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/seed-814fcd60/raftwire/codec"
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
@@ -64,6 +65,27 @@ type SnapshotLimits struct {
 	ChunkBytes     int   // of an image in one message
 	WindowBytes    int   // of an image sent and not answered
 	BytesPerSecond int64 // sent, over all followers; 0: no bound
+}
+
+// SnapshotCounts counts since the host was made.
+type SnapshotCounts struct {
+	Taken, Failed      uint64 // of the own machines
+	Sent, Installed    uint64
+	BytesOut, BytesIn  uint64 // of images in messages
+	Resumed, Abandoned uint64 // streams that went on in the middle of an image; that were given up
+}
+
+type snapshotCounters struct {
+	taken, failed, sent, installed, bytesOut, bytesIn, resumed, abandoned atomic.Uint64
+}
+
+// SnapshotCounts returns the counters. Safe for concurrent use.
+func (h *Host) SnapshotCounts() SnapshotCounts {
+	c := &h.counts
+	return SnapshotCounts{
+		Taken: c.taken.Load(), Failed: c.failed.Load(), Sent: c.sent.Load(), Installed: c.installed.Load(),
+		BytesOut: c.bytesOut.Load(), BytesIn: c.bytesIn.Load(), Resumed: c.resumed.Load(), Abandoned: c.abandoned.Load(),
+	}
 }
 
 // snapshots is what a group knows of its snapshots. It belongs to the worker.
@@ -287,6 +309,7 @@ func (w *worker) snapshotTaken(g *Group, m snapshot.Meta, err error) {
 		return
 	}
 	if err != nil {
+		w.host.counts.failed.Add(1)
 		w.host.cfg.Logger.Warn("snapshot failed", "node", g.self, "group", g.id, "index", m.Index, "err", err)
 		for _, x := range s.wanted {
 			x.done(snapshot.Meta{}, err)
@@ -295,6 +318,7 @@ func (w *worker) snapshotTaken(g *Group, m snapshot.Meta, err error) {
 		w.imageFailed(g)
 		return
 	}
+	w.host.counts.taken.Add(1)
 	w.host.cfg.Logger.Info("snapshot taken", "node", g.self, "group", g.id, "index", m.Index, "term", m.Term, "bytes", m.SizeBytes)
 	w.satisfy(g)
 	w.dropLog(g, m, s.policy.Keep)
@@ -362,6 +386,7 @@ func (a *applier) restore(g *Group, image *snapshot.Image) {
 		if chain, err = restore(g.snaps.machine, image); err == nil {
 			g.chain.Store(chain)
 			g.applied.Store(uint64(index))
+			g.w.host.counts.installed.Add(1)
 			g.w.host.cfg.Logger.Info("snapshot installed", "node", g.self, "group", g.id, "index", index, "bytes", image.Meta().SizeBytes)
 		}
 	}

@@ -140,6 +140,7 @@ func (w *worker) takeChunk(g *Group, a *snapshotCall) {
 		a.reply(raftpb.SnapshotStatusResumeAt, r.offset, 0)
 		return
 	}
+	w.host.counts.bytesIn.Add(uint64(len(a.chunk.data)))
 	r.queue = append(r.queue, a.chunk)
 	r.queued += len(a.chunk.data)
 	w.writeChunks(g, r)

@@ -114,6 +114,7 @@ func (w *worker) endSend(s *send) {
 // abandon tells the core that the stream is over without an end.
 func (w *worker) abandon(s *send) {
 	w.endSend(s)
+	w.host.counts.abandoned.Add(1)
 	g, to := s.group, s.to
 	// Not at once: this may be within a step.
 	_ = w.inbox.do(func() { w.stepCore(g, raft.Event{Kind: raft.EventSnapshotFailed, Peer: to}) }) // stopped: so is the core
@@ -288,7 +289,9 @@ func (w *worker) chunk(s *send, c *raftpb.SnapshotChunk, size int, beat bool) {
 	})
 	if err != nil {
 		w.sendFailed(s, err)
+		return
 	}
+	w.host.counts.bytesOut.Add(uint64(size))
 }
 
 // chunkAnswered takes the follower's word.
@@ -314,6 +317,7 @@ func (w *worker) chunkAnswered(s *send, serial uint64, size int, beat bool, a ra
 		return
 	case status != raftpb.SnapshotStatusOk:
 		if status == raftpb.SnapshotStatusInstalled {
+			w.host.counts.sent.Add(1)
 			w.host.cfg.Logger.Info("snapshot sent", "node", g.self, "group", g.id, "peer", s.to, "index", s.meta.Index, "bytes", s.meta.SizeBytes)
 		}
 		w.endSend(s)
@@ -361,6 +365,9 @@ func (w *worker) resume(s *send, from int64) {
 	if from < 0 || from >= s.meta.SizeBytes || again {
 		w.rest(s)
 		return
+	}
+	if from > 0 {
+		w.host.counts.resumed.Add(1)
 	}
 	s.phase, s.next, s.resumed, s.describe = sendStreams, from, from, true
 }
