@@ -55,6 +55,8 @@ func (n *Node) onRead(id uint64, out *Effects) {
 		if !n.queueRead(read{id: id}, out) {
 			n.refuseRead(id, RefusalBusy, out)
 		}
+	case n.cfg.Witness:
+		n.refuseRead(id, RefusalWitness, out) // there is nothing to read from
 	case n.leader == 0:
 		n.mark(MarkReadWithoutLeader)
 		n.refuseRead(id, RefusalNotLeader, out)

@@ -47,7 +47,7 @@ func (r Refusal) String() string {
 		RefusalChangeInProgress:   "change-in-progress",
 		RefusalOtherConfiguration: "other-configuration",
 		RefusalBadStep:            "bad-step",
-		RefusalUnknownMember:      "unknown-member-named",
+		RefusalUnknownMember:      "unknown-member",
 		RefusalAlreadyMember:      "already-member",
 		RefusalTooManyMembers:     "too-many-members",
 		RefusalNobodyLeads:        "nobody-leads",

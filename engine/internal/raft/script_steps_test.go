@@ -165,6 +165,12 @@ func (s *stage) inject() {
 				m.Entries = append(m.Entries, command(Term(number(s.t, v)), "made-up"))
 			}
 		}
+		if arg.Key == "stripped" {
+			for _, v := range arg.Vals {
+				m.Entries = append(m.Entries, command(Term(number(s.t, v)), "made-up"))
+			}
+			strip(m.Entries)
+		}
 	}
 	if in := strings.TrimSpace(s.d.Input); in != "" {
 		m.Entries = append(m.Entries, Entry{Term: m.Term, Kind: raftpb.EntryKindConfig, Body: s.configuration(in)})
@@ -183,6 +189,8 @@ func (s *stage) configuration(text string) []byte {
 		switch word {
 		case "/":
 			half, suffrage = &c.Outgoing, raftpb.SuffrageVoter
+		case "witnesses":
+			suffrage = raftpb.SuffrageWitness
 		case "learners":
 			suffrage = raftpb.SuffrageLearner
 		case "broken":
@@ -236,9 +244,10 @@ func (s *stage) show(a *actor) {
 	if !out.Commit.Empty() {
 		say("commit [%d, %d)", out.Commit.Lo, out.Commit.Hi)
 	}
+	s.showAnswers(a)
 	for _, r := range out.Reads {
 		if r.Refused {
-			say("read %d refused", r.ReadID)
+			say("read %d refused: %v", r.ReadID, r.Why)
 		} else {
 			say("read %d granted at %d", r.ReadID, r.Index)
 		}
@@ -256,6 +265,8 @@ func factText(f Fact) string {
 		text = fmt.Sprintf("leader is %d", f.Peer)
 	case FactVoted:
 		text = fmt.Sprintf("votes for %d in term %d", f.Peer, f.Term)
+	case FactChangeStarted, FactChangeEnded, FactTransferStarted, FactTransferSent, FactTransferEnded, FactProposalRefused:
+		text = changeFactText(f)
 	case FactVoteRefused:
 		text += fmt.Sprintf(" to %d: %v", f.Peer, f.Reason)
 	case FactInvalidMessage, FactUnknownMember:
@@ -275,19 +286,7 @@ func entriesText(from Index, entries []Entry) string {
 	}
 	var words []string
 	for i := range entries {
-		e := &entries[i]
-		word := fmt.Sprintf("%d:%d", from+Index(i), e.Term)
-		switch {
-		case e.Kind == raftpb.EntryKindNoop:
-			word += "(noop)"
-		case e.Kind == raftpb.EntryKindConfig:
-			word += "(config)"
-		case len(e.Body) < 10:
-			word += "(" + string(e.Body) + ")"
-		default:
-			word += fmt.Sprintf("(%d bytes)", len(e.Body))
-		}
-		words = append(words, word)
+		words = append(words, fmt.Sprintf("%d:%d%s", from+Index(i), entries[i].Term, entryText(&entries[i])))
 	}
 	return strings.Join(words, " ")
 }
@@ -330,6 +329,12 @@ func scriptMessage(m *Message) string {
 		text += fmt.Sprintf(" commit=%d round=%d", m.Commit, m.Round)
 	case MessageBeatAck:
 		text += fmt.Sprintf(" round=%d", m.Round)
+	case MessageTimeoutNowAnswer:
+		if m.Granted {
+			text += " granted"
+		} else {
+			text += " refused"
+		}
 	case MessageReadIndexAnswer:
 		text += fmt.Sprintf(" index=%d", m.ReadIndex)
 	case MessageSnapshot:

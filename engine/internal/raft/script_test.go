@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
-
-	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 )
 
 // The scripts in testdata are stories about one rule each: a few nodes, a network
@@ -124,6 +122,14 @@ func (s *stage) command() {
 		s.step(s.actor(), Event{Kind: EventSnapshotFailed, Peer: NodeID(s.value("to", 0))})
 	case "cut", "heal":
 		s.partition()
+	case "change":
+		s.change()
+	case "plan":
+		s.plan()
+	case "transfer":
+		s.transfer()
+	case "configurations":
+		s.showConfigurations()
 	case "status":
 		s.status()
 	default:
@@ -163,17 +169,10 @@ func (a *actor) queuedLen() int { return len(a.queued) }
 // addNodes makes N nodes that know each other: add-nodes 3 learners=(4) ...
 func (s *stage) addNodes() {
 	s.nodes, s.net, s.cut = nil, nil, map[[2]NodeID]bool{}
-	var conf Configuration
 	total := int(number(s.t, s.d.CmdArgs[0].Key))
-	learners := int(s.value("learners", 0))
-	for i := range total {
-		m := Member{ID: NodeID(i + 1), Suffrage: raftpb.SuffrageVoter}
-		if i >= total-learners {
-			m.Suffrage = raftpb.SuffrageLearner
-		}
-		conf.Incoming = append(conf.Incoming, m)
-	}
-	for i := range total + int(s.value("strangers", 0)) {
+	conf := s.members(total)
+	newcomers := total + int(s.value("newcomers", 0))
+	for i := range newcomers + int(s.value("strangers", 0)) + int(s.value("new-witnesses", 0)) {
 		a := &actor{id: NodeID(i + 1), log: newMemoryLog()}
 		a.cfg = Config{
 			ID: a.id, ElectionTimeout: 1000, Heartbeat: 100, Configuration: conf,
@@ -188,6 +187,10 @@ func (s *stage) addNodes() {
 			DisablePreVote:      s.flag("no-pre-vote"),
 			DisableCheckQuorum:  s.flag("no-check-quorum"),
 		}
+		if i >= total && i < newcomers || i >= newcomers && s.flag("new-witnesses") {
+			a.cfg.Configuration = Configuration{} // it waits to be told
+		}
+		a.cfg.Witness = isWitness(&conf, a.id) || i >= newcomers && s.flag("new-witnesses")
 		s.nodes = append(s.nodes, a)
 		s.start(a)
 	}

@@ -72,17 +72,20 @@ func (n *Node) mayLead(i int) bool {
 	return n.voters.incoming&(1<<i) != 0 && n.members[i].suffrage == raftpb.SuffrageVoter
 }
 
-// successor is whom to hand over to if nobody is named: of those heard lately one
-// that lacks little, and of these the one of the highest priority; 0: nobody.
+// successor is whom to hand over to if nobody is named: of those that spoke lately
+// one that lacks little, and of these the one of the highest priority; 0: nobody.
 func (n *Node) successor() NodeID {
 	best, bound := -1, CatchUp{}.withDefaults(0)
+	good := func(p *progress) bool {
+		return n.now-p.contact < 3*n.cfg.Heartbeat && n.near(p, bound)
+	}
 	better := func(i, j int) bool {
 		a, b := &n.members[i], &n.members[j]
-		nearA, nearB := n.near(a, bound), n.near(b, bound)
+		goodA, goodB := good(a), good(b)
 		switch {
-		case nearA != nearB:
-			return nearA
-		case nearA && a.priority != b.priority:
+		case goodA != goodB:
+			return goodA
+		case goodA && a.priority != b.priority:
 			return a.priority > b.priority
 		}
 		return a.match > b.match
