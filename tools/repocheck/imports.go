@@ -49,6 +49,7 @@ var layers = []Layer{
 	{Dir: "engine/enginetest", May: []string{"engine", "engine/internal", "wal", "transport", "gen", "codec"}},
 	{Dir: "engine", May: []string{"engine/internal", "wal", "transport", "gen", "codec"}, Test: []string{"engine/enginetest"}},
 	{Dir: "engine/internal/sim", May: []string{"engine/internal", "wal", "transport", "gen", "codec"}},
+	{Dir: "engine/internal/sim/disk", May: []string{"engine/internal/sim/schedule", pebble}, Test: []string{"wal"}}, // the disk is one of pebble's file systems
 	// What judges a run shares nothing with what runs.
 	{Dir: "engine/internal/sim/model", May: []string{"gen/raftpb"}},
 	{Dir: "engine/internal/sim/invariant", May: []string{"gen/raftpb"}, Test: []string{"engine/internal/sim/model"}},

@@ -1,0 +1,282 @@
+// Package disk is a simulated disk: a file system in memory that knows of every
+// sector of 512 bytes and of every name whether it was synced, and that can lose
+// power. It is made to be fast: a sync costs what was written since the last one, a
+// power loss what was not synced, and nothing is copied as a whole.
+//
+//	write   content ---- new bytes ---->  file        the first time since the sync:
+//	                 \--- old sector ---> undo        what stood there
+//	sync    undo is forgotten
+//	crash   of each sector in undo, by lot: stays as it is, or is as it was
+//
+// It belongs to one goroutine at a time.
+package disk
+
+import (
+	iofs "io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim/schedule"
+)
+
+// SectorBytes is what a disk writes whole or not at all.
+const SectorBytes = 512
+
+// Disk is the file system. It implements the FS of package wal. The zero Disk is not
+// usable: call New.
+type Disk struct {
+	// Before is told of each operation that changes something, before it happens; what
+	// it returns is the operation's answer, which is then not done. It may call
+	// PowerLoss.Strike. nil: everything succeeds.
+	Before func(op Op, bytes int) error
+	// Full makes the disk report that it has no room left.
+	Full bool
+
+	root   *node
+	locked map[string]bool
+	names  []*node // directories with names that are not synced
+
+	Writes, Syncs int // so far
+	Bytes         int
+}
+
+// Op names an operation that changes something.
+type Op uint8
+
+// The operations.
+const (
+	Create Op = iota + 1
+	Write
+	Sync
+	SyncDir
+	Rename
+	Remove
+	Mkdir
+	Lock
+)
+
+// Errors that a faulty disk gives.
+var (
+	ErrIO      error = syscall.EIO
+	ErrNoSpace error = syscall.ENOSPC
+)
+
+// node is a file or a directory.
+type node struct {
+	// Of a directory.
+	children map[string]*node
+	kept     map[string]*node // as of its last sync; nil: as children
+	dir      bool
+
+	// Of a file.
+	data   []byte
+	synced int      // its length as of the last sync
+	undo   []old    // sectors written since then
+	was    []byte   // what stood in them
+	dirty  []uint64 // one bit per sector
+}
+
+// old is a sector that was written and not synced. Where it was beyond the synced end
+// of the file there is nothing to go back to.
+type old struct {
+	sector int
+	at     int // in was; -1: beyond the end
+}
+
+// New returns an empty disk.
+func New() *Disk {
+	return &Disk{root: newDir(), locked: map[string]bool{}}
+}
+
+func newDir() *node { return &node{dir: true, children: map[string]*node{}} }
+
+func (d *Disk) before(op Op, bytes int) error {
+	if d.Before == nil {
+		return nil
+	}
+	return d.Before(op, bytes)
+}
+
+func split(name string) []string {
+	name = strings.Trim(path.Clean("/"+name), "/")
+	if name == "" {
+		return nil
+	}
+	return strings.Split(name, "/")
+}
+
+func missing(name string) error {
+	return &iofs.PathError{Op: "open", Path: name, Err: os.ErrNotExist}
+}
+
+// find returns the directory of name and name's last part.
+func (d *Disk) find(name string) (dir *node, base string, err error) {
+	parts := split(name)
+	if len(parts) == 0 {
+		return d.root, "", nil
+	}
+	dir = d.root
+	for _, p := range parts[:len(parts)-1] {
+		n := dir.children[p]
+		if n == nil || !n.dir {
+			return nil, "", missing(name)
+		}
+		dir = n
+	}
+	return dir, parts[len(parts)-1], nil
+}
+
+func (d *Disk) lookup(name string) (*node, error) {
+	dir, base, err := d.find(name)
+	if err != nil || base == "" {
+		return dir, err
+	}
+	if n := dir.children[base]; n != nil {
+		return n, nil
+	}
+	return nil, missing(name)
+}
+
+// change prepares dir for a change of its names: it remembers those that are synced.
+func (d *Disk) change(dir *node) {
+	if dir.kept == nil {
+		dir.kept = maps.Clone(dir.children)
+		d.names = append(d.names, dir)
+	}
+}
+
+// put writes p at off.
+func (n *node) put(p []byte, off int64) {
+	end := int(off) + len(p)
+	first, last := int(off)/SectorBytes, (end-1)/SectorBytes
+	if len(p) == 0 {
+		return
+	}
+	for len(n.dirty)*64 <= last {
+		n.dirty = append(n.dirty, 0)
+	}
+	for s := first; s <= last; s++ {
+		if bit := uint64(1) << (s & 63); n.dirty[s>>6]&bit == 0 {
+			n.dirty[s>>6] |= bit
+			n.remember(s)
+		}
+	}
+	if end > len(n.data) {
+		n.lengthen(end)
+	}
+	copy(n.data[off:], p)
+}
+
+// remember keeps what stands in a sector.
+func (n *node) remember(s int) {
+	at := s * SectorBytes
+	if at >= n.synced {
+		n.undo = append(n.undo, old{s, -1})
+		return
+	}
+	n.undo = append(n.undo, old{s, len(n.was)})
+	k := copy(n.room(), n.data[at:min(at+SectorBytes, n.synced)])
+	clear(n.was[len(n.was)-SectorBytes+k:])
+}
+
+// room appends a sector to was and returns it.
+func (n *node) room() []byte {
+	k := len(n.was)
+	n.was = slices.Grow(n.was, SectorBytes)[:k+SectorBytes]
+	return n.was[k:]
+}
+
+// lengthen makes the file so long; what is new reads as zeros.
+func (n *node) lengthen(end int) {
+	k := len(n.data)
+	n.data = slices.Grow(n.data, end-k)[:end]
+	clear(n.data[k:])
+}
+
+// sync makes the content durable.
+func (n *node) sync() {
+	for _, u := range n.undo {
+		n.dirty[u.sector>>6] &^= 1 << (u.sector & 63)
+	}
+	n.undo, n.was, n.synced = n.undo[:0], n.was[:0], len(n.data)
+}
+
+// Survival says what of the unsynced state a power loss leaves.
+type Survival struct {
+	// Keep is the chance of each unsynced sector and name to be on the disk.
+	Keep float64
+	// Pages decides for 4 KiB at a time.
+	Pages bool
+}
+
+// Crash is a loss of power now: of what was not synced, a part drawn from s is on the
+// disk. Open files are to be forgotten; nothing is locked any more.
+func (d *Disk) Crash(how Survival, s *schedule.Stream) {
+	clear(d.locked)
+	for _, dir := range d.names {
+		dir.crashNames(how, s)
+	}
+	d.names = d.names[:0]
+	d.root.each(func(n *node) { n.crashData(how, s) })
+}
+
+// each calls fn for each file, in the order of the names.
+func (n *node) each(fn func(*node)) {
+	if !n.dir {
+		fn(n)
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(n.children)) {
+		n.children[name].each(fn)
+	}
+}
+
+func (n *node) crashNames(how Survival, s *schedule.Stream) {
+	if n.kept == nil {
+		return
+	}
+	names := maps.Clone(n.kept)
+	for _, name := range slices.Sorted(maps.Keys(n.children)) {
+		if n.kept[name] != n.children[name] && s.Chance(how.Keep) {
+			names[name] = n.children[name] // made or replaced, and it reached the disk
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(n.kept)) {
+		if n.children[name] == nil && s.Chance(how.Keep) {
+			delete(names, name)
+		}
+	}
+	n.children, n.kept = names, nil
+}
+
+// crashData undoes a part of what was written since the last sync. What stays is
+// durable then.
+func (n *node) crashData(how Survival, s *schedule.Stream) {
+	if len(n.undo) == 0 {
+		return
+	}
+	slices.SortFunc(n.undo, func(a, b old) int { return a.sector - b.sector })
+	end, page, keep := n.synced, -1, false
+	for _, u := range n.undo {
+		if !how.Pages || u.sector/8 != page {
+			page, keep = u.sector/8, s.Chance(how.Keep)
+		}
+		at := u.sector * SectorBytes
+		top := min(at+SectorBytes, len(n.data))
+		switch {
+		case keep:
+			end = max(end, top)
+		case u.at < 0:
+			clear(n.data[at:top])
+		default:
+			copy(n.data[at:top], n.was[u.at:u.at+SectorBytes])
+			clear(n.data[min(max(at, n.synced), top):top])
+		}
+	}
+	n.data = n.data[:end]
+	n.sync()
+}
