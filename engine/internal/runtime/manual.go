@@ -77,3 +77,8 @@ func (g *Group) End() *Rejection {
 	end := g.end
 	return &end
 }
+
+// Campaign makes the group's core start an election, as if its timer had gone off.
+func (g *Group) Campaign() {
+	_ = g.w.inbox.do(func() { g.w.stepCore(g, raft.Event{Kind: raft.EventCampaign}) }) // stopped: it is too late
+}

@@ -39,6 +39,7 @@ type Disk struct {
 	root   *node
 	locked map[string]bool
 	names  []*node // directories with names that are not synced
+	wrote  []*node // files with sectors that are not synced, in the order in which they were written
 
 	Writes, Syncs int // so far
 	Bytes         int
@@ -221,18 +222,10 @@ func (d *Disk) Crash(how Survival, s *schedule.Stream) {
 		dir.crashNames(how, s)
 	}
 	d.names = d.names[:0]
-	d.root.each(func(n *node) { n.crashData(how, s) })
-}
-
-// each calls fn for each file, in the order of the names.
-func (n *node) each(fn func(*node)) {
-	if !n.dir {
-		fn(n)
-		return
+	for _, n := range d.wrote {
+		n.crashData(how, s)
 	}
-	for _, name := range slices.Sorted(maps.Keys(n.children)) {
-		n.children[name].each(fn)
-	}
+	d.wrote = d.wrote[:0]
 }
 
 func (n *node) crashNames(how Survival, s *schedule.Stream) {

@@ -275,6 +275,9 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	if err := f.d.before(Write, len(p)); err != nil {
 		return 0, err
 	}
+	if len(f.n.undo) == 0 {
+		f.d.wrote = append(f.d.wrote, f.n)
+	}
 	f.n.put(p, off)
 	f.d.Writes++
 	f.d.Bytes += len(p)
@@ -295,6 +298,7 @@ func (f *file) Sync() error {
 	}
 	f.d.Syncs++
 	f.n.sync()
+	f.d.wrote = slices.DeleteFunc(f.d.wrote, func(n *node) bool { return n == f.n })
 	return nil
 }
 

@@ -80,9 +80,10 @@ type Node struct {
 	id     raft.NodeID
 	was    raft.Glance // at the end of its last step
 	base   uint64      // added to the numbers of writes, which begin anew with each life
-	newest uint64      // the highest number given out, base included
+	down   bool
+	newest uint64 // the highest number given out, base included
 	writes []write
-	voters []raft.NodeID // whose votes were delivered in votesOf, itself included
+	voters []raft.NodeID // whose votes were delivered in the candidacy of term votes, itself included
 	votes  raft.Term
 }
 
@@ -94,6 +95,9 @@ type write struct {
 	last     raft.Index
 	lastTerm raft.Term
 }
+
+// Role is the node's role after its last step.
+func (n *Node) Role() raftpb.Role { return n.was.Role }
 
 // Stepped judges one step of a core that has just returned.
 func (n *Node) Stepped(core *raft.Node, in *raft.Event, out *raft.Effects) {
@@ -141,10 +145,7 @@ func (n *Node) progressed(core *raft.Node, peer raft.NodeID) {
 // delivered tells of the message that is the event.
 func (n *Node) delivered(m *raft.Message) {
 	from := n.group.Watched.Node(m.From)
-	if m.Kind == raft.MessageVoteAnswer && m.Granted && !m.PreVote {
-		if n.votes != m.AskedTerm {
-			n.votes, n.voters = m.AskedTerm, append(n.voters[:0], n.id)
-		}
+	if m.Kind == raft.MessageVoteAnswer && m.Granted && !m.PreVote && m.AskedTerm == n.votes {
 		n.voters = append(n.voters, m.From)
 	}
 	if c, ok := claimOf(m, 0); ok {
@@ -233,8 +234,16 @@ func claimOf(m *raft.Message, waited uint64) (c invariant.Claim, ok bool) {
 	}
 }
 
-// Crashed takes note that the node's memory is gone.
+// Down reports whether the node crashed and was not restarted since.
+func (n *Node) Down() bool { return n.down }
+
+// Crashed takes note that the node's memory is gone. Of a node that is down it is
+// nothing new.
 func (n *Node) Crashed() {
+	if n.down {
+		return
+	}
+	n.down = true
 	n.Watched.Crashed()
 	n.writes = n.writes[:0]
 	n.base = n.newest
@@ -251,6 +260,7 @@ type Disk struct {
 // Restarted judges what a node found on its disk; core is made of it.
 func (n *Node) Restarted(core *raft.Node, d *Disk) {
 	g := n.group
+	n.down = false
 	im := invariant.Image{Term: d.Hard.Term, Vote: d.Hard.Vote, Incarnation: d.Incarnation, Entries: g.watchedEntries(d.Entries)}
 	n.Watched.Restarted(&im)
 	s := model.Step{Kind: model.Restart, Node: n.id, Term: d.Hard.Term, Vote: d.Hard.Vote, Commit: d.Hard.Commit}

@@ -1,0 +1,361 @@
+package world
+
+import (
+	"strconv"
+
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim/judge"
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim/oracle"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+	"github.com/seed-814fcd60/raftwire/wal"
+)
+
+// clients propose and read, each one thing at a time, and write down what they saw.
+type clients struct {
+	w         *World
+	all       []*client
+	history   []oracle.Op
+	processes int64
+	values    uint64 // given out so far
+	reads     uint64
+	leader    int // who answered last
+	arena     []byte
+	hunt      oracle.Hunt
+}
+
+// client is one process. After an operation whose outcome is open it goes on as
+// another one.
+type client struct {
+	place   int
+	process int64
+	seq     uint32
+	op      *operation // under way
+}
+
+// operation is one command or read under way. It implements runtime.Completion and
+// runtime.Reader.
+type operation struct {
+	c     *clients
+	by    *client // nil: nobody waits any more
+	at    *node
+	life  uint32
+	cmd   command
+	start int64
+	read  uint64 // names it to the judge
+	hunt  oracle.Read
+
+	served bool
+}
+
+// opsPerKey keeps histories of one key short: then others are used.
+const opsPerKey = 150
+
+func (c *clients) init(w *World) {
+	c.w = w
+	for i := range w.k.clients {
+		c.processes++
+		c.all = append(c.all, &client{place: i, process: c.processes})
+	}
+}
+
+func (c *clients) start() {
+	for _, cl := range c.all {
+		c.next(cl)
+	}
+}
+
+// next lets a client think before it acts again.
+func (c *clients) next(cl *client) {
+	c.w.push(c.w.now+1+c.w.clientele.N(2*c.w.k.thinkFor), event{kind: evClient, slot: int32(cl.place)})
+}
+
+// act begins an operation.
+func (c *clients) act(place int) {
+	w, cl := c.w, c.all[place]
+	if cl.op != nil || w.calm {
+		return
+	}
+	op := &operation{c: c, by: cl, cmd: c.draw(), start: w.now}
+	if !c.begin(op) {
+		c.next(cl)
+		return
+	}
+	cl.op = op
+	cl.seq++
+	w.push(w.now+w.k.timeout, event{kind: evTimeout, slot: int32(place), x: cl.seq})
+}
+
+// draw chooses what to ask for.
+func (c *clients) draw() command {
+	w, s := c.w, &c.w.clientele
+	c.values++
+	era := c.values / uint64(opsPerKey*w.k.keys)
+	cmd := command{kind: put, key: uint32(era)*uint32(w.k.keys) + uint32(s.Intn(w.k.keys)), value: c.values}
+	lists := s.Chance(0.4)
+	switch {
+	case s.Chance(w.k.reads):
+		cmd.kind = get
+		if lists {
+			cmd.expected = 1
+		}
+	case lists:
+		cmd.kind = extend
+	case s.Chance(0.3):
+		cmd.kind = swap
+		cmd.expected = w.anyRegister(cmd.key)
+	}
+	return cmd
+}
+
+// anyRegister is what some node has in a register: a good guess.
+func (w *World) anyRegister(key uint32) uint64 {
+	if n := w.nodes[w.clientele.Intn(len(w.nodes))]; n.up && n.machine != nil {
+		return n.machine.register(key)
+	}
+	return 0
+}
+
+// begin hands the operation to a node; false: nothing was queued.
+func (c *clients) begin(op *operation) bool {
+	w := c.w
+	n := w.nodes[c.leader]
+	if !n.up || w.clientele.Chance(0.1) {
+		n = w.nodes[w.clientele.Intn(len(w.nodes))]
+	}
+	if !n.up || n.group == nil {
+		return false
+	}
+	op.at, op.life = n, n.life
+	var err error
+	if op.cmd.kind == get {
+		mode := runtime.ReadLeader
+		kind := oracle.LeaderRead
+		if w.clientele.Chance(w.k.follower) {
+			mode, kind = runtime.ReadAnywhere, oracle.FollowerRead
+		}
+		c.reads++
+		op.read = c.reads
+		w.judge.Watched.ReadAsked(op.read)
+		op.hunt = c.hunt.Begin(kind)
+		err = n.group.Read(mode, op)
+	} else {
+		e := c.entry(&op.cmd)
+		w.judge.Watched.Proposed(judge.Sum(&e))
+		err = n.group.Propose(e, op)
+	}
+	if err != nil {
+		return false
+	}
+	if w.o.Trace != nil {
+		w.trace(n, "client", "process %d: %+v", op.process(), op.cmd)
+	}
+	w.poke(n)
+	return true
+}
+
+// entry is a command as it is proposed. Bodies are cut from large pieces.
+func (c *clients) entry(cmd *command) raft.Entry {
+	size := commandBytes + c.w.clientele.Intn(c.w.k.bodyBytes+1)
+	if len(c.arena) < size {
+		c.arena = make([]byte, 1<<14)
+	}
+	body := c.arena[:size:size]
+	c.arena = c.arena[size:]
+	cmd.encode(body)
+	return raft.Entry{Kind: raftpb.EntryKindCommand, Body: body, Crc32c: wal.EntryChecksum(raftpb.EntryKindCommand, body)}
+}
+
+func (op *operation) process() int64 {
+	if op.by == nil {
+		return 0
+	}
+	return op.by.process
+}
+
+// complete is the answer to a command.
+func (op *operation) complete(r result) {
+	c := op.c
+	if op.by == nil {
+		return
+	}
+	c.leader, op.served = op.at.place, true
+	c.w.judge.Watched.ClientAcked(r.index)
+	c.hunt.Acked(r.index)
+	c.w.did.writes++
+	c.write(op, oracle.Op{Status: oracle.OK, Swapped: r.swapped})
+	c.end(op)
+}
+
+// Run implements runtime.Reader.
+func (op *operation) Run(applied raft.Index) {
+	c := op.c
+	if op.by == nil {
+		return
+	}
+	w := c.w
+	op.at.judge.Watched.ReadServed(op.read, applied, false)
+	if err := c.hunt.End(op.hunt, applied); err != nil {
+		w.fail("oracle", "node %d: %v", op.at.id, err)
+	}
+	w.did.reads++
+	m := op.at.machine
+	var o oracle.Op
+	if op.cmd.expected == 1 {
+		var b []byte
+		for _, v := range m.list(op.cmd.key) {
+			b = append(strconv.AppendUint(b, v, 36), oracle.Mark...)
+		}
+		o.Result, o.Found = string(b), len(b) > 0
+	} else if v := m.register(op.cmd.key); v != 0 {
+		o.Result, o.Found = strconv.FormatUint(v, 36), true
+	}
+	o.Status = oracle.OK
+	c.write(op, o)
+	c.end(op)
+}
+
+// Fail implements runtime.Completion.
+func (op *operation) Fail(r runtime.Rejection) {
+	c := op.c
+	if op.by == nil {
+		return
+	}
+	if r.Leader > 0 {
+		c.leader = int(r.Leader) - 1
+	}
+	if op.cmd.kind == get {
+		c.w.judge.Watched.ReadDropped(op.read)
+		c.end(op)
+		return
+	}
+	if r.MayHappen {
+		c.unknown(op)
+		return
+	}
+	c.write(op, oracle.Op{Status: oracle.Fail})
+	c.end(op)
+}
+
+// unknown ends an operation of which nobody knows whether it takes effect.
+func (c *clients) unknown(op *operation) {
+	cl := op.by
+	if op.cmd.kind == get {
+		c.w.judge.Watched.ReadDropped(op.read)
+	} else {
+		c.w.did.infos++
+		c.write(op, oracle.Op{Status: oracle.Info})
+	}
+	c.end(op)
+	c.processes++
+	cl.process = c.processes
+}
+
+// end frees the client.
+func (c *clients) end(op *operation) {
+	cl := op.by
+	op.by, cl.op = nil, nil
+	if !c.w.calm {
+		c.next(cl)
+	}
+}
+
+// timeout: the client gives up.
+func (c *clients) timeout(place int, seq uint32) {
+	if cl := c.all[place]; cl.op != nil && cl.seq == seq {
+		c.unknown(cl.op)
+	}
+}
+
+// crashed: whoever waits for an answer of n sees the connection end.
+func (c *clients) crashed(n *node) {
+	for _, cl := range c.all {
+		if cl.op != nil && cl.op.at == n {
+			c.unknown(cl.op)
+		}
+	}
+}
+
+// write adds an operation to the history; o has its outcome.
+func (c *clients) write(op *operation, o oracle.Op) {
+	cmd := &op.cmd
+	o.Process, o.Start, o.End = op.by.process, op.start, c.w.now
+	prefix := "r"
+	switch cmd.kind {
+	case put:
+		o.Kind = oracle.Put
+	case swap:
+		o.Kind = oracle.CAS
+		o.ExpectAbsent = cmd.expected == 0
+		if cmd.expected != 0 {
+			o.Expect = strconv.FormatUint(cmd.expected, 36)
+		}
+	case extend:
+		o.Kind, prefix = oracle.Append, "l"
+	case get:
+		o.Kind = oracle.Get
+		if cmd.expected == 1 {
+			prefix = "l"
+		}
+	}
+	if cmd.kind != get {
+		o.Value = strconv.FormatUint(cmd.value, 36)
+	}
+	if cmd.kind == extend {
+		o.Value += oracle.Mark
+	}
+	o.Key = prefix + strconv.FormatUint(uint64(cmd.key), 10)
+	if c.w.o.Trace != nil {
+		c.w.trace(op.at, "client", "%v", &o)
+	}
+	c.history = append(c.history, o)
+}
+
+// busy reports whether something is under way: a client's last operation, or probe.
+func (c *clients) busy(probe *operation) bool {
+	if probe != nil && probe.by != nil {
+		return true
+	}
+	for _, cl := range c.all {
+		if cl.op != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// probe proposes one more command, to whoever leads, when all faults are over.
+func (c *clients) probe() *operation {
+	cl := c.all[0]
+	c.values++
+	op := &operation{c: c, by: cl, cmd: command{kind: extend, key: 0, value: c.values}, start: c.w.now}
+	for _, n := range c.w.nodes {
+		if n.up && n.group != nil && n.judge.Role() == raftpb.RoleLeader {
+			c.leader = n.place
+		}
+	}
+	if !c.begin(op) {
+		return nil
+	}
+	cl.op = op
+	cl.seq++
+	c.w.push(c.w.now+10*election, event{kind: evTimeout, slot: int32(cl.place), x: cl.seq})
+	return op
+}
+
+// readAll reads every key from a node that has everything: nothing that was
+// acknowledged may be missing.
+func (c *clients) readAll() {
+	n := c.w.nodes[0]
+	c.processes++
+	cl := &client{process: c.processes}
+	for key := range n.machine.lists {
+		op := &operation{c: c, by: cl, at: n, cmd: command{kind: get, key: uint32(key), expected: 1}, start: c.w.now}
+		c.reads++
+		op.read = c.reads
+		c.w.judge.Watched.ReadAsked(op.read)
+		op.hunt = c.hunt.Begin(oracle.LeaderRead)
+		op.Run(n.group.Applied())
+		op.by = nil
+	}
+}

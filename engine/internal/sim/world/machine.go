@@ -1,0 +1,137 @@
+package world
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim/schedule"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+)
+
+// machine is the state machine of every node: keys that hold a number, and keys that
+// hold a list of numbers. It keeps a hash of all that it did.
+type machine struct {
+	n       *node
+	regs    []uint64
+	lists   [][]uint64
+	hash    schedule.Hash
+	waiting []*operation
+	results []result
+}
+
+// result is a machine's answer.
+type result struct {
+	index   raft.Index
+	swapped bool
+}
+
+// commandKind is what a command does.
+type commandKind uint8
+
+const (
+	put commandKind = iota + 1
+	swap
+	extend
+	get // never in the log
+)
+
+// command is the body of an entry:
+//
+//	0 u64 value, unique   8 u64 expected   16 u32 key   20 u8 kind   21 filler
+type command struct {
+	kind     commandKind
+	key      uint32
+	value    uint64
+	expected uint64
+}
+
+const commandBytes = 21
+
+func (c *command) encode(b []byte) {
+	binary.LittleEndian.PutUint64(b, c.value)
+	binary.LittleEndian.PutUint64(b[8:], c.expected)
+	binary.LittleEndian.PutUint32(b[16:], c.key)
+	b[20] = byte(c.kind)
+}
+
+func (c *command) decode(b []byte) bool {
+	if len(b) < commandBytes {
+		return false
+	}
+	c.value, c.expected = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+	c.key, c.kind = binary.LittleEndian.Uint32(b[16:]), commandKind(b[20])
+	return true
+}
+
+func newMachine(n *node) *machine { return &machine{n: n} }
+
+// Apply implements runtime.Machine.
+func (m *machine) Apply(entries []raft.Entry, first raft.Index, done []runtime.Completion) error {
+	n := m.n
+	n.judge.Applied(first, entries)
+	n.w.did.applied += uint64(len(entries))
+	m.waiting, m.results = m.waiting[:0], m.results[:0]
+	for i := range entries {
+		index := first + raft.Index(i)
+		m.hash.Add(uint64(uint32(entries[i].Crc32c)) ^ uint64(entries[i].Term)<<32)
+		if entries[i].Kind != raftpb.EntryKindCommand {
+			continue
+		}
+		var c command
+		if !c.decode(entries[i].Body) {
+			return fmt.Errorf("entry %d is no command", index)
+		}
+		r := result{index, m.do(&c)}
+		if op, ok := done[i].(*operation); ok {
+			m.waiting, m.results = append(m.waiting, op), append(m.results, r)
+		}
+		if index&63 == 0 {
+			n.judge.Watched.State(index, uint64(m.hash))
+		}
+	}
+	return nil
+}
+
+// do changes the state.
+func (m *machine) do(c *command) (swapped bool) {
+	if c.kind == extend {
+		for int(c.key) >= len(m.lists) {
+			m.lists = append(m.lists, nil)
+		}
+		m.lists[c.key] = append(m.lists[c.key], c.value)
+		m.hash.Add(uint64(len(m.lists[c.key])) ^ c.value<<8)
+		return true
+	}
+	for int(c.key) >= len(m.regs) {
+		m.regs = append(m.regs, 0)
+	}
+	if c.kind == swap && m.regs[c.key] != c.expected {
+		return false
+	}
+	m.hash.Add(m.regs[c.key] ^ c.value<<8)
+	m.regs[c.key] = c.value
+	return true
+}
+
+// Complete implements runtime.Machine.
+func (m *machine) Complete() {
+	for i, op := range m.waiting {
+		op.complete(m.results[i])
+	}
+}
+
+func (m *machine) register(key uint32) uint64 {
+	if int(key) >= len(m.regs) {
+		return 0
+	}
+	return m.regs[key]
+}
+
+func (m *machine) list(key uint32) []uint64 {
+	if int(key) >= len(m.lists) {
+		return nil
+	}
+	return m.lists[key]
+}

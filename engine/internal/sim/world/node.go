@@ -1,0 +1,359 @@
+package world
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim/disk"
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim/invariant"
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim/judge"
+	"github.com/seed-814fcd60/raftwire/wal"
+)
+
+// groupID is the group that every world has.
+const groupID runtime.GroupID = 1
+
+// node is one process of the cluster and its disk. What a crash takes is made anew by
+// boot.
+type node struct {
+	w      *World
+	place  int // in World.nodes
+	id     raft.NodeID
+	judge  *judge.Node
+	disk   *disk.Disk
+	life   uint32 // raised by every crash
+	up     bool
+	event  event // that is handled now
+	booted bool  // its log has existed
+
+	host    *runtime.Host
+	manual  runtime.Manual
+	group   *runtime.Group
+	log     *wal.Log
+	machine *machine
+	failed  error // the log's
+
+	running   bool  // evRun is under way
+	timerAt   int64 // true time of the earliest evTimer under way; 0: none
+	writing   bool  // evDisk is under way
+	applying  bool  // evApply is under way
+	submitted int   // batches that the log has not answered
+	waiting   ring[func(error)]
+	told      ring[told]
+	toldAt    int64
+	timers    []*logTimer
+	turns     int // of the disk
+
+	pausedUntil int64
+	slowUntil   int64
+	hangUntil   int64
+	fullUntil   int64
+	doomedAt    int64
+	ppm         int64 // its clock is fast by so many millionths
+	clockBase   int64 // true time at which ppm began to hold
+	localBase   int64 // its clock then
+	entries     []raft.Entry
+}
+
+// told is the completion of a write on its way to the node.
+type told struct {
+	done func(error)
+	err  error
+}
+
+func (w *World) newNode(place int) *node {
+	id := raft.NodeID(place + 1)
+	n := &node{w: w, place: place, id: id, judge: w.judge.Node(id), disk: disk.New()}
+	n.disk.Before = n.beforeDisk
+	if w.k.skewPPM > 0 {
+		n.ppm = w.process.Between(-w.k.skewPPM, w.k.skewPPM)
+	}
+	return n
+}
+
+// local is the node's own clock. Now makes the node the Clock of its host.
+func (n *node) local() int64 {
+	d := n.w.now - n.clockBase
+	return n.localBase + d + d/1_000_000*n.ppm + d%1_000_000*n.ppm/1_000_000
+}
+
+// Now implements runtime.Clock.
+func (n *node) Now() raft.Time { return raft.Time(n.local()) }
+
+// globalAt is the true time at which the node's clock will show t, or a moment later.
+func (n *node) globalAt(t int64) int64 {
+	d := t - n.local()
+	if d <= 0 {
+		return n.w.now
+	}
+	return n.w.now + d*1_000_000/(1_000_000+n.ppm) + 2
+}
+
+// setClock changes the rate of the clock, which does not jump.
+func (n *node) setClock(ppm int64) {
+	n.localBase, n.clockBase, n.ppm = n.local(), n.w.now, ppm
+}
+
+// boot is a start of the process: the log is recovered and the group begun.
+func (n *node) boot() {
+	w := n.w
+	n.up, n.failed = true, nil
+	n.submitted, n.waiting, n.told, n.timers = 0, ring[func(error)]{}, ring[told]{}, n.timers[:0]
+	n.running, n.writing, n.applying, n.timerAt = false, false, false, 0
+	if !w.calm && w.k.rate[crashBoot] > 0 && n.booted && w.strikes(crashBoot, &w.process) {
+		n.doomedAt = 1 + w.process.N(30)
+	}
+	log, _, err := wal.Open("/log", n.logOptions())
+	n.doomedAt = 0
+	if err != nil {
+		n.bootFailed(err)
+		return
+	}
+	n.log = log
+	if n.failed == nil {
+		err = n.start()
+	}
+	if err = errors.Join(n.failed, err); err != nil {
+		n.bootFailed(err)
+		return
+	}
+	w.did.restarts++
+	w.trace(n, "up", "life %d, log up to %d, %+v", n.life, log.Group(groupID).LastIndex(), log.Group(groupID).HardState())
+	w.poke(n)
+}
+
+// bootFailed: a disk that fails or is full is an excuse, nothing else is.
+func (n *node) bootFailed(err error) {
+	if errors.Is(err, disk.ErrIO) || errors.Is(err, disk.ErrNoSpace) || errors.Is(err, wal.ErrNoSpace) {
+		n.w.trace(n, "no start", "%v", err)
+		n.w.crash(n)
+		return
+	}
+	n.w.fail("recovery", "node %d: %v", n.id, err)
+}
+
+func (n *node) logOptions() wal.Options {
+	k := &n.w.k
+	return wal.Options{
+		Identity: wal.Identity{Cluster: "world", Node: n.id}, FS: n.disk, Catalog: wal.FileCatalog,
+		Clock: logClock{n}, Random: random{n}, Logger: slog.New(slog.DiscardHandler), Manual: true,
+		SegmentBytes: k.segment, Spares: k.spares, MaxFrameBytes: k.frame, StallAfter: 10 * time.Second, StallFatal: -1,
+		OnFatal: n.logFailed,
+		OnDamage: func(e *wal.CorruptError) {
+			n.w.fail("I20", "node %d: the log finds damage where nothing was damaged: %v", n.id, e)
+		},
+	}
+}
+
+// logFailed: the process ends, but not at once: what it still does must be right.
+func (n *node) logFailed(err error) {
+	n.failed = err
+	n.w.trace(n, "log failed", "%v", err)
+	n.w.push(n.w.now+n.w.process.N(election), event{kind: evExit, node: int8(n.place), gen: n.life})
+}
+
+// start makes the host and its group from what the log has.
+func (n *node) start() error {
+	w, view := n.w, n.log.Group(groupID)
+	if len(view.Snapshot().Data) == 0 { // the first start: the configuration is stored before anything else
+		var b wal.Batch
+		b.Snapshot(groupID, wal.Snapshot{Data: w.config.AppendCompact(nil)})
+		if err := n.log.Write(&b); err != nil {
+			return err
+		}
+	}
+	var conf raft.Configuration
+	if _, err := conf.ParseCompact(view.Snapshot().Data, nil); err != nil {
+		return err
+	}
+	boot := int64(n.life)<<8 | int64(n.id)
+	n.host = runtime.New(runtime.Config{
+		Node: n.id, Workers: 1, MaxInboxBytes: 1 << 20, MaxEventBytes: 1 << 16, Logger: slog.New(slog.DiscardHandler),
+		Clock: n, Tap: tap{n},
+	}, store{n}, boot)
+	n.manual = n.host.Manual(wire{n})
+	n.machine = newMachine(n)
+	stored := view.HardState()
+	hard := raft.HardState{Term: stored.Term, Vote: stored.Vote, Commit: stored.Commit}
+	group, err := n.host.Start(runtime.GroupConfig{
+		ID: groupID, Raft: w.k.core(n, conf), Hard: hard, Machine: n.machine, Observer: observer{n},
+	})
+	if err != nil {
+		return err
+	}
+	n.group = group
+	return n.found(view, hard)
+}
+
+// found tells the judge what is on the disk.
+func (n *node) found(view *wal.Group, hard raft.HardState) error {
+	first, last := view.FirstIndex(), view.LastIndex()
+	n.entries = n.entries[:0]
+	for i := first; i <= last; {
+		var err error
+		if n.entries, err = view.Entries(n.entries, i, last+1, 1<<20); err != nil {
+			return err
+		}
+		i = first + raft.Index(len(n.entries))
+	}
+	n.w.did.recovered += uint64(len(n.entries))
+	if n.judge.Down() {
+		n.judge.Restarted(n.group.Node(), &judge.Disk{Hard: hard, Incarnation: n.log.Identity().Incarnation, Entries: n.entries})
+	}
+	clear(n.entries)
+	n.booted = true
+	return nil
+}
+
+// core is the configuration of a node's core.
+func (k *knobs) core(n *node, conf raft.Configuration) raft.Config {
+	c := raft.Config{
+		ID: n.id, Configuration: conf, ElectionTimeout: raft.Time(election), Heartbeat: raft.Time(k.heartbeat),
+		Seed: n.w.o.Seed<<8 ^ uint64(n.id), Boot: uint64(n.life), TailBytes: k.tail,
+		DisablePreVote: k.disablePre, DisableCheckQuorum: k.disableQuorum,
+	}
+	if k.small {
+		c.MaxAppendBytes, c.MaxInflightAppends, c.MaxInflightBytes = 1+k.bodyBytes*2, 1+k.nodes, 4096
+		c.MaxUncommittedBytes, c.MaxPendingReads = 1<<14, 4
+	}
+	return c
+}
+
+func (k *knobs) limits() invariant.Limits {
+	if !k.small {
+		return invariant.Limits{}
+	}
+	return invariant.Limits{InflightMessages: 1 + k.nodes}
+}
+
+// handle is what an event does to a node that is up.
+func (n *node) handle() {
+	switch e := n.event; e.kind {
+	case evRun:
+		n.running = false
+		n.step()
+	case evTimer:
+		if n.timerAt <= n.w.now {
+			n.timerAt = 0
+		}
+		if int64(n.manual.Next()) <= n.local() {
+			n.step()
+		} else {
+			n.after()
+		}
+	case evDisk:
+		n.write()
+	case evTold:
+		t := n.told.pop()
+		t.done(t.err)
+		n.after()
+	case evLogTimer:
+		t := n.timers[e.slot]
+		if t.gen == e.x {
+			t.fire()
+			n.busyDisk()
+		}
+	case evApply:
+		n.applying = false
+		n.manual.Apply()
+		n.after()
+	case evExit:
+		panic(powerLoss{})
+	default:
+	}
+}
+
+// step is one drain of the worker.
+func (n *node) step() {
+	n.manual.Step()
+	if end := n.group.End(); end != nil && n.failed == nil && errors.Is(end.Err, wal.ErrNoSpace) {
+		n.logFailed(end.Err)
+	} else if end != nil && n.failed == nil && end.Reason == runtime.Failed {
+		n.w.fail("group", "node %d: its group ended: %v", n.id, end)
+	}
+	n.after()
+}
+
+// after arranges for what the node has to do next.
+func (n *node) after() {
+	w := n.w
+	if n.manual.Ready() {
+		w.poke(n)
+	}
+	if !n.applying && n.manual.Jobs() > 0 {
+		n.applying = true
+		w.push(w.now+1+w.process.N(2*w.k.applyFor), event{kind: evApply, node: int8(n.place), gen: n.life})
+	}
+	if next := n.manual.Next(); next != raft.Never {
+		if at := n.globalAt(int64(next)); n.timerAt == 0 || at < n.timerAt {
+			n.timerAt = max(at, w.now+1)
+			w.push(n.timerAt, event{kind: evTimer, node: int8(n.place), gen: n.life})
+		}
+	}
+}
+
+// poke makes the worker of n look into its inbox soon.
+func (w *World) poke(n *node) {
+	if n.running || !n.up {
+		return
+	}
+	n.running = true
+	d := w.process.N(2 * w.k.serviceFor)
+	if n.slowUntil > w.now {
+		d *= 50
+	}
+	w.push(w.now+1+d, event{kind: evRun, node: int8(n.place), gen: n.life})
+}
+
+// crash ends the process now. What was not synced is there, or not.
+func (w *World) crash(n *node) {
+	n.up = false
+	n.life++
+	w.did.crashes++
+	w.trace(n, "crash", "life %d ends", n.life-1)
+	n.judge.Crashed()
+	n.host, n.manual, n.group, n.log, n.machine = nil, runtime.Manual{}, nil, nil, nil
+	n.disk.Crash(disk.Survival{Keep: w.k.survival, Pages: w.k.pages}, &w.disk)
+	w.hangUp(n)
+	w.clients.crashed(n)
+	d := 1 + w.process.N(w.k.downFor)
+	if w.calm {
+		d = 1 + w.process.N(election/10)
+	}
+	w.push(w.now+d, event{kind: evRestart, node: int8(n.place), gen: n.life})
+}
+
+// random feeds the log's identity and salts.
+type random struct{ n *node }
+
+// Read implements io.Reader.
+func (r random) Read(p []byte) (int, error) {
+	var b [8]byte
+	for i := range p {
+		if i%8 == 0 {
+			binary.LittleEndian.PutUint64(b[:], r.n.w.disk.Uint64())
+		}
+		p[i] = b[i%8]
+	}
+	return len(p), nil
+}
+
+// observer counts what happens. It implements runtime.Observer.
+type observer struct{ n *node }
+
+// Fact implements runtime.Observer.
+func (o observer) Fact(_ runtime.GroupID, f raft.Fact) {
+	w := o.n.w
+	if w.o.Trace != nil {
+		w.trace(o.n, f.Kind.String(), "%s", factText(&f))
+	}
+}
+
+func factText(f *raft.Fact) string {
+	return fmt.Sprintf("term %d index %d peer %d role %v reason %v", f.Term, f.Index, f.Peer, f.Role, f.Reason)
+}

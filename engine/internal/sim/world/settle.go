@@ -1,0 +1,107 @@
+package world
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim/oracle"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+)
+
+// patience is how long a cluster without faults may take until it serves again and all
+// its nodes are equal: messages and clocks are as slow as they were.
+const patience = 60 * election
+
+// settle ends the faults and demands that the cluster recovers; then it asks the
+// oracles.
+func (w *World) settle() {
+	if w.failure != nil {
+		return
+	}
+	w.calmDown()
+	until := w.now + patience
+	var probe *operation
+	for w.failure == nil && w.now < until {
+		if w.queue.Len() == 0 {
+			break
+		}
+		w.next()
+		if w.clients.busy(probe) {
+			continue
+		}
+		switch {
+		case probe != nil && probe.served && w.equal():
+			w.finish()
+			return
+		case probe == nil || !probe.served:
+			probe = w.clients.probe()
+		}
+	}
+	w.fail("liveness", "%d ms after the last fault: %s", patience/millisecond, w.situation(probe))
+}
+
+// equal: all nodes are up and have applied the same log to its end.
+func (w *World) equal() bool {
+	for _, n := range w.nodes {
+		if !n.up || n.group == nil {
+			return false
+		}
+		a, b := n.group.Node().Glance(), w.nodes[0].group.Node().Glance()
+		if a.Last != b.Last || a.Commit != a.Last || n.group.Applied() != a.Last {
+			return false
+		}
+	}
+	return true
+}
+
+// situation says how the nodes stand, for whoever must find out why they do not go on.
+func (w *World) situation(probe *operation) string {
+	var b strings.Builder
+	if probe == nil || !probe.served {
+		b.WriteString("no command was served; ")
+	}
+	for _, n := range w.nodes {
+		if !n.up || n.group == nil {
+			b.WriteString("a node is down; ")
+			continue
+		}
+		b.WriteString(glanceText(n))
+	}
+	return b.String()
+}
+
+// finish compares the nodes and asks the oracles.
+func (w *World) finish() {
+	leaders := 0
+	for _, n := range w.nodes {
+		g := n.group.Node().Glance()
+		if g.Role == raftpb.RoleLeader {
+			leaders++
+		}
+		n.judge.Watched.State(g.Last, uint64(n.machine.hash))
+	}
+	w.clients.readAll()
+	if err := w.judge.Err(); err != nil {
+		w.objects(err)
+	}
+	history := w.clients.history
+	if v := oracle.Lists(history); len(v) > 0 {
+		w.fail("oracle", "%v", &v[0])
+		return
+	}
+	registers := history[:0:0]
+	for i := range history {
+		if history[i].Key[0] == 'r' {
+			registers = append(registers, history[i])
+		}
+	}
+	if r := oracle.Linearizable(registers, oracle.Options{}); r.Verdict != oracle.Legal {
+		w.fail("oracle", "%s: %v", r.Verdict, r.Violation)
+	}
+}
+
+func glanceText(n *node) string {
+	g := n.group.Node().Glance()
+	return fmt.Sprintf("node %d: %v in term %d, log %d of %d, commit %d, applied %d, durable %d; ",
+		n.id, g.Role, g.Term, g.Last, g.LastTerm, g.Commit, n.group.Applied(), g.Durable)
+}

@@ -1,0 +1,298 @@
+// Package world is a simulated cluster made of the real thing: the cores, their driver
+// (engine/internal/runtime) and the log (wal) run unchanged, by hand and on one thread,
+// over a simulated disk, network and clock, with clients and whatever may go wrong. One
+// seed makes one world, bit for bit.
+//
+//	r := world.Run(sim.Options{Seed: 17})
+//	fmt.Println(r.Failure) // nil, or the first rule that was broken
+//
+// First comes a phase of faults, in which nothing wrong may happen, then all faults end
+// and the cluster must recover: one leader, new commands served, all logs and machines
+// equal. Every step of a core is judged by sim/invariant, on request by sim/model, and
+// what the clients saw by sim/oracle.
+//
+//	client --> Group.Propose --> inbox    call ... link ... ServePeer --> inbox
+//	                               |  evRun, after the service time          |
+//	                               v                                         v
+//	                             worker: core.Step --> judge, effects
+//	                               |            |             |
+//	                            wal.Submit   applier       network.Call --> link
+//	                               | evDisk     | evApply
+//	                               v            v
+//	                             disk        machine --> judge, client
+package world
+
+import (
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"github.com/seed-814fcd60/raftwire/codec"
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim"
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim/invariant"
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim/judge"
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim/schedule"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+)
+
+// World is one simulated cluster. It belongs to one goroutine.
+type World struct {
+	o     sim.Options
+	k     knobs
+	now   int64 // true time
+	queue schedule.Queue[event]
+	calm  bool // no faults any more
+
+	network, disk, process, clientele schedule.Stream
+
+	coder codec.Codec // what messages pass through, if they do
+
+	nodes []*node
+	links [][]link
+	calls []*call
+	free  []int32
+
+	judge    *judge.Group
+	config   raft.Configuration
+	clients  clients
+	troubles uint64 // that struck or would have
+	skip     []sim.Range
+	struck   [troubles]uint64
+	did      did
+	failure  *sim.Failure
+}
+
+// did counts what a run consisted of.
+type did struct {
+	crashes, restarts, frames, applied, writes, reads, infos, lost, recovered uint64
+}
+
+// eventKind says what an event is about.
+type eventKind uint8
+
+const (
+	evRequest  eventKind = iota // slot: which call
+	evAnswer                    // slot: which call
+	evRun                       // the worker of a node takes what is queued
+	evTimer                     // a core asked for it
+	evDisk                      // the log writes what was handed over
+	evTold                      // the node hears that a write is durable
+	evLogTimer                  // slot: which one
+	evApply
+	evClient  // slot: which client
+	evTimeout // slot: which client; x: of which operation
+	evFault
+	evHeal
+	evRestart
+	evExit // of a process whose disk failed
+)
+
+// event is small: it is moved about in a heap. gen tells the lives of a node apart.
+type event struct {
+	kind eventKind
+	node int8
+	gen  uint32
+	slot int32
+	x    uint32
+}
+
+// Run makes the world of a seed, lives through it and tells.
+func Run(o sim.Options) sim.Report {
+	w := newWorld(o)
+	w.live()
+	return w.report()
+}
+
+func newWorld(o sim.Options) *World {
+	w := &World{
+		o: o, k: draw(o.Seed, o.Without), skip: o.Skip,
+		network:   schedule.NewStream(o.Seed, 1),
+		disk:      schedule.NewStream(o.Seed, 2),
+		process:   schedule.NewStream(o.Seed, 3),
+		clientele: schedule.NewStream(o.Seed, 4),
+	}
+	if o.Events != 0 {
+		w.k.events = o.Events
+	}
+	for i := range w.k.nodes {
+		w.config.Incoming = append(w.config.Incoming, raftpb.Member{ID: raftpb.NodeID(i + 1), Suffrage: raftpb.SuffrageVoter})
+	}
+	w.judge = judge.New(judge.Options{
+		Invariants: invariant.Options{Origins: true, Limits: w.k.limits()}, Refine: true,
+	}, &w.config)
+	w.coder, _ = codec.ByID(uint8(1 + w.k.codec))
+	w.links = make([][]link, w.k.nodes)
+	for i := range w.links {
+		w.links[i] = make([]link, w.k.nodes)
+		w.nodes = append(w.nodes, w.newNode(i))
+	}
+	w.clients.init(w)
+	return w
+}
+
+// live is the life of a world: faults, then recovery.
+func (w *World) live() {
+	for _, n := range w.nodes {
+		w.guard(n, (*node).boot)
+	}
+	w.push(w.k.faultEvery, event{kind: evFault})
+	w.clients.start()
+	span := w.now + 2000*election
+	for w.failure == nil && w.judge.Events < w.k.events && w.now < span {
+		w.next()
+	}
+	w.settle()
+}
+
+func (w *World) push(at int64, e event) { w.queue.Push(max(at, w.now), e) }
+
+// next handles the next event.
+func (w *World) next() {
+	at, e := w.queue.Pop()
+	w.now = at
+	switch e.kind {
+	case evRequest, evAnswer:
+		w.arrives(e)
+		return
+	case evClient:
+		w.clients.act(int(e.slot))
+		return
+	case evTimeout:
+		w.clients.timeout(int(e.slot), e.x)
+		return
+	case evFault:
+		w.strikeOften()
+		return
+	case evHeal:
+		w.heal(e)
+		return
+	default:
+	}
+	n := w.nodes[e.node]
+	switch {
+	case e.kind == evRestart:
+		if !n.up && e.gen == n.life {
+			w.guard(n, (*node).boot)
+		}
+	case !n.up || e.gen != n.life:
+	case n.pausedUntil > w.now:
+		w.push(n.pausedUntil, e)
+	default:
+		n.event = e
+		w.guard(n, (*node).handle)
+	}
+}
+
+// powerLoss is what a node panics with when its power fails in the middle of
+// something. Whatever holds it together is thrown away.
+type powerLoss struct{}
+
+// guard runs a part of a node's life, which may end there.
+func (w *World) guard(n *node, f func(*node)) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case powerLoss:
+			w.crash(n)
+		default:
+			w.fail("panic", "node %d: %v at %s", n.id, r, origin(debug.Stack()))
+		}
+	}()
+	f(n)
+	if w.failure == nil {
+		if err := w.judge.Err(); err != nil {
+			w.objects(err)
+		}
+	}
+}
+
+// origin is the first function of ours below a panic.
+func origin(stack []byte) string {
+	lines := strings.Split(string(stack), "\n")
+	for i, line := range lines {
+		if !strings.HasPrefix(line, "panic(") {
+			continue
+		}
+		var ours []string
+		for _, line := range lines[i+2:] {
+			if strings.HasPrefix(line, "\t") && strings.Contains(line, ".go:") {
+				ours = append(ours, strings.Fields(line)[0])
+			}
+		}
+		return strings.Join(ours[:min(len(ours), 6)], " < ")
+	}
+	return "?"
+}
+
+// objects ends the world with what a judge has to say.
+func (w *World) objects(err error) {
+	if v := w.judge.Observer.First(); v != nil {
+		w.fail(string(v.ID), "node %d: %s (index %d, term %d)", v.Node, v.Sentence, v.Index, v.Term)
+		return
+	}
+	w.fail("model", "%v", err)
+}
+
+func (w *World) fail(check, format string, args ...any) {
+	if w.failure != nil {
+		return
+	}
+	w.failure = &sim.Failure{Check: check, Sentence: fmt.Sprintf(format, args...), At: w.now, Event: w.judge.Events}
+	if w.o.Trace != nil {
+		w.trace(nil, "VIOLATION", "%v", w.failure)
+	}
+}
+
+// trace tells whoever listens. Callers on the way of every event ask for w.o.Trace first.
+func (w *World) trace(n *node, kind, format string, args ...any) {
+	if w.o.Trace == nil {
+		return
+	}
+	line := sim.Line{At: w.now, Kind: kind, Text: fmt.Sprintf(format, args...)}
+	if n != nil {
+		line.Node = int64(n.id)
+	}
+	w.o.Trace(line)
+}
+
+// strikes decides whether a trouble comes about, now.
+func (w *World) strikes(t trouble, s *schedule.Stream) bool {
+	if w.calm || w.k.rate[t] == 0 || !s.Chance(w.k.rate[t]) {
+		return false
+	}
+	return w.counts(t)
+}
+
+// counts gives a trouble its number and leaves out those that shall not be.
+func (w *World) counts(t trouble) bool {
+	at := w.troubles
+	w.troubles++
+	for len(w.skip) > 0 && at >= w.skip[0].To {
+		w.skip = w.skip[1:]
+	}
+	if len(w.skip) > 0 && at >= w.skip[0].From {
+		return false
+	}
+	w.struck[t]++
+	return true
+}
+
+func (w *World) report() sim.Report {
+	j := w.judge
+	r := sim.Report{
+		Seed: w.o.Seed, Hash: uint64(j.Hash), Events: j.Events, Deliveries: j.Deliveries, Simulated: w.now,
+		Troubles: w.troubles, Faults: sim.Counts{}, Did: sim.Counts{}, Failure: w.failure,
+	}
+	for t, n := range w.struck {
+		r.Faults.Add(troubleNames[t], n)
+	}
+	d := &w.did
+	for name, n := range map[string]uint64{
+		"elections": j.Elections, "crashes": d.crashes, "restarts": d.restarts, "frames": d.frames, "applied": d.applied,
+		"client-writes": d.writes, "client-reads": d.reads, "client-unknown": d.infos, "messages-lost": d.lost, "entries-recovered": d.recovered,
+	} {
+		r.Did.Add(name, n)
+	}
+	return r
+}
