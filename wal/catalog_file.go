@@ -145,11 +145,16 @@ func encodeChanges(changes []CatalogChange) []byte {
 }
 
 func (c *fileCatalog) Scan(prefix []byte, fn func(key, value []byte) error) error {
-	for _, k := range slices.Sorted(maps.Keys(c.keys)) {
+	var found []string
+	for k := range c.keys {
 		if strings.HasPrefix(k, string(prefix)) {
-			if err := fn([]byte(k), c.keys[k]); err != nil {
-				return err
-			}
+			found = append(found, k)
+		}
+	}
+	slices.Sort(found)
+	for _, k := range found {
+		if err := fn([]byte(k), c.keys[k]); err != nil {
+			return err
 		}
 	}
 	return nil

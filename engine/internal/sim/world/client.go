@@ -30,6 +30,7 @@ type client struct {
 	place   int
 	process int64
 	seq     uint32
+	turn    uint32     // of its thinking: an older evClient counts no more
 	op      *operation // under way
 }
 
@@ -66,19 +67,27 @@ func (c *clients) start() {
 }
 
 // next lets a client think before it acts again.
-func (c *clients) next(cl *client) {
-	c.w.push(c.w.now+1+c.w.clientele.N(2*c.w.k.thinkFor), event{kind: evClient, slot: int32(cl.place)})
+func (c *clients) next(cl *client) { c.wake(cl, 1+c.w.clientele.N(2*c.w.k.thinkFor)) }
+
+// later is next for a client that got nothing.
+func (c *clients) later(cl *client) {
+	c.wake(cl, 5*millisecond+c.w.clientele.N(10*millisecond)+c.w.clientele.N(2*c.w.k.thinkFor))
+}
+
+func (c *clients) wake(cl *client, d int64) {
+	cl.turn++
+	c.w.push(c.w.now+d, event{kind: evClient, slot: int32(cl.place), x: cl.turn})
 }
 
 // act begins an operation.
-func (c *clients) act(place int) {
+func (c *clients) act(place int, turn uint32) {
 	w, cl := c.w, c.all[place]
-	if cl.op != nil || w.calm {
+	if cl.op != nil || w.calm || turn != cl.turn {
 		return
 	}
 	op := &operation{c: c, by: cl, cmd: c.draw(), start: w.now}
 	if !c.begin(op) {
-		c.next(cl)
+		c.later(cl)
 		return
 	}
 	cl.op = op
@@ -94,7 +103,7 @@ func (c *clients) draw() command {
 	cmd := command{kind: put, key: uint32(era)*uint32(w.k.keys) + uint32(s.Intn(w.k.keys)), value: c.values}
 	lists := s.Chance(0.4)
 	switch {
-	case s.Chance(w.k.reads):
+	case s.Chance(w.k.reads) || w.did.writes > maxWrites && !s.Chance(0.02):
 		cmd.kind = get
 		if lists {
 			cmd.expected = 1
@@ -224,17 +233,20 @@ func (op *operation) Fail(r runtime.Rejection) {
 	if r.Leader > 0 {
 		c.leader = int(r.Leader) - 1
 	}
-	if op.cmd.kind == get {
+	cl := op.by
+	switch {
+	case op.cmd.kind == get:
 		c.w.judge.Watched.ReadDropped(op.read)
 		c.end(op)
-		return
-	}
-	if r.MayHappen {
+	case r.MayHappen:
 		c.unknown(op)
-		return
+	default:
+		c.write(op, oracle.Op{Status: oracle.Fail})
+		c.end(op)
 	}
-	c.write(op, oracle.Op{Status: oracle.Fail})
-	c.end(op)
+	if !c.w.calm {
+		c.later(cl)
+	}
 }
 
 // unknown ends an operation of which nobody knows whether it takes effect.

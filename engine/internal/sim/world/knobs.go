@@ -49,6 +49,16 @@ var troubleNames = [troubles]string{
 	"campaign", "new-leader", "burst",
 }
 
+// fatal reports whether the process ends.
+func (t trouble) fatal() bool {
+	switch t {
+	case crash, crashInside, crashDisk, crashBoot, crashLoop, diskError:
+		return true
+	default:
+		return false
+	}
+}
+
 // knobs are drawn once per seed.
 type knobs struct {
 	nodes  int
@@ -87,6 +97,7 @@ type knobs struct {
 	reads     float64 // share of client operations
 	follower  float64 // share of reads that followers serve
 	applyFor  int64
+	lasting   bool // state machines keep their state on disk
 }
 
 // draw makes the knobs of a seed. Every trouble has its own numbers, so that leaving
@@ -101,11 +112,12 @@ func draw(seed uint64, without []string) knobs {
 		survival: []float64{0, 0.1, 0.5, 0.9, 1}[s.Intn(5)], pages: s.Chance(0.3),
 		segment: []int64{16 << 10, 32 << 10, 128 << 10, 512 << 10}[s.Intn(4)], spares: s.Intn(3) - 1,
 		frame: []int{4 << 10, 64 << 10, 4 << 20}[s.Intn(3)], serviceFor: int64(s.LogUniform(1e3, 2e5)),
-		faultEvery: int64(s.LogUniform(3e7, 2e9)), downFor: int64(s.LogUniform(1e6, 3e9)),
+		faultEvery: int64(s.LogUniform(1e8, 3e9)), downFor: int64(s.LogUniform(1e6, 3e9)),
 		heartbeat: election / s.Between(3, 12), disablePre: s.Chance(0.15), disableQuorum: s.Chance(0.1),
 		small: s.Chance(0.4), tail: 1 + s.Intn(1<<14),
 		clients: 1 + s.Intn(12), thinkFor: int64(s.LogUniform(2e5, 3e7)), timeout: election * s.Between(1, 8),
 		keys: 1 + s.Intn(12), bodyBytes: s.Intn(200), applyFor: int64(s.LogUniform(1e3, 1e6)),
+		lasting: s.Chance(0.6),
 	}
 	if s.Chance(0.7) {
 		k.reads = s.Float()

@@ -17,6 +17,7 @@ type machine struct {
 	regs    []uint64
 	lists   [][]uint64
 	hash    schedule.Hash
+	applied raft.Index
 	waiting []*operation
 	results []result
 }
@@ -72,6 +73,7 @@ func (m *machine) Apply(entries []raft.Entry, first raft.Index, done []runtime.C
 	n := m.n
 	n.judge.Applied(first, entries)
 	n.w.did.applied += uint64(len(entries))
+	m.applied = first + raft.Index(len(entries)) - 1
 	m.waiting, m.results = m.waiting[:0], m.results[:0]
 	for i := range entries {
 		index := first + raft.Index(i)

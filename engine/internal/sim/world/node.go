@@ -12,6 +12,7 @@ import (
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/disk"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/invariant"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/judge"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 	"github.com/seed-814fcd60/raftwire/wal"
 )
 
@@ -21,15 +22,16 @@ const groupID runtime.GroupID = 1
 // node is one process of the cluster and its disk. What a crash takes is made anew by
 // boot.
 type node struct {
-	w      *World
-	place  int // in World.nodes
-	id     raft.NodeID
-	judge  *judge.Node
-	disk   *disk.Disk
-	life   uint32 // raised by every crash
-	up     bool
-	event  event // that is handled now
-	booted bool  // its log has existed
+	w       *World
+	place   int // in World.nodes
+	id      raft.NodeID
+	judge   *judge.Node
+	disk    *disk.Disk
+	life    uint32 // raised by every crash
+	up      bool
+	event   event // that is handled now
+	booted  bool  // its log has existed
+	noStart bool  // its disk does not let it
 
 	host    *runtime.Host
 	manual  runtime.Manual
@@ -131,6 +133,7 @@ func (n *node) boot() {
 func (n *node) bootFailed(err error) {
 	if errors.Is(err, disk.ErrIO) || errors.Is(err, disk.ErrNoSpace) || errors.Is(err, wal.ErrNoSpace) {
 		n.w.trace(n, "no start", "%v", err)
+		n.noStart = true
 		n.w.crash(n)
 		return
 	}
@@ -177,37 +180,61 @@ func (n *node) start() error {
 		Clock: n, Tap: tap{n},
 	}, store{n}, boot)
 	n.manual = n.host.Manual(wire{n})
-	n.machine = newMachine(n)
+	if n.machine == nil {
+		n.machine = newMachine(n)
+	}
 	stored := view.HardState()
 	hard := raft.HardState{Term: stored.Term, Vote: stored.Vote, Commit: stored.Commit}
+	core := w.k.core(n, conf)
+	var err error
+	if core.Changes, err = n.read(view); err != nil {
+		return err
+	}
 	group, err := n.host.Start(runtime.GroupConfig{
-		ID: groupID, Raft: w.k.core(n, conf), Hard: hard, Machine: n.machine, Observer: observer{n},
+		ID: groupID, Raft: core, Hard: hard, Applied: n.machine.applied, Machine: n.machine, Observer: observer{n},
 	})
 	if err != nil {
 		return err
 	}
 	n.group = group
-	return n.found(view, hard)
-}
-
-// found tells the judge what is on the disk.
-func (n *node) found(view *wal.Group, hard raft.HardState) error {
-	first, last := view.FirstIndex(), view.LastIndex()
-	n.entries = n.entries[:0]
-	for i := first; i <= last; {
-		var err error
-		if n.entries, err = view.Entries(n.entries, i, last+1, 1<<20); err != nil {
-			return err
-		}
-		i = first + raft.Index(len(n.entries))
-	}
-	n.w.did.recovered += uint64(len(n.entries))
 	if n.judge.Down() {
-		n.judge.Restarted(n.group.Node(), &judge.Disk{Hard: hard, Incarnation: n.log.Identity().Incarnation, Entries: n.entries})
+		hard.Commit = max(hard.Commit, n.machine.applied)
+		n.judge.Restarted(group.Node(), &judge.Disk{Hard: hard, Incarnation: n.log.Identity().Incarnation, Entries: n.entries})
+		if n.machine.applied > 0 {
+			n.judge.Watched.Restored(n.machine.applied)
+		}
 	}
 	clear(n.entries)
 	n.booted = true
 	return nil
+}
+
+// read reads the whole log, for the judge and for the changes of configuration in it.
+// Half of the worlds leave finding those to the core.
+func (n *node) read(view *wal.Group) (changes []raft.Change, err error) {
+	first, last := view.FirstIndex(), view.LastIndex()
+	n.entries = n.entries[:0]
+	for i := first; i <= last; i = first + raft.Index(len(n.entries)) {
+		if n.entries, err = view.Entries(n.entries, i, last+1, 1<<20); err != nil {
+			return nil, err
+		}
+	}
+	n.w.did.recovered += uint64(len(n.entries))
+	if n.w.o.Seed&1 == 0 {
+		return nil, nil
+	}
+	changes = []raft.Change{}
+	for i := range n.entries {
+		if n.entries[i].Kind != raftpb.EntryKindConfig {
+			continue
+		}
+		var c raft.Configuration
+		if _, err := c.ParseCompact(n.entries[i].Body, nil); err != nil {
+			return nil, err
+		}
+		changes = append(changes, raft.Change{Index: first + raft.Index(i), Configuration: c})
+	}
+	return changes, nil
 }
 
 // core is the configuration of a node's core.
@@ -215,6 +242,7 @@ func (k *knobs) core(n *node, conf raft.Configuration) raft.Config {
 	c := raft.Config{
 		ID: n.id, Configuration: conf, ElectionTimeout: raft.Time(election), Heartbeat: raft.Time(k.heartbeat),
 		Seed: n.w.o.Seed<<8 ^ uint64(n.id), Boot: uint64(n.life), TailBytes: k.tail,
+		ApplyDurable: k.lasting, Marks: &n.w.marks,
 		DisablePreVote: k.disablePre, DisableCheckQuorum: k.disableQuorum,
 	}
 	if k.small {
@@ -317,11 +345,18 @@ func (w *World) crash(n *node) {
 	w.did.crashes++
 	w.trace(n, "crash", "life %d ends", n.life-1)
 	n.judge.Crashed()
-	n.host, n.manual, n.group, n.log, n.machine = nil, runtime.Manual{}, nil, nil, nil
+	n.host, n.manual, n.group, n.log = nil, runtime.Manual{}, nil, nil
+	if !w.k.lasting {
+		n.machine = nil
+	}
 	n.disk.Crash(disk.Survival{Keep: w.k.survival, Pages: w.k.pages}, &w.disk)
 	w.hangUp(n)
 	w.clients.crashed(n)
 	d := 1 + w.process.N(w.k.downFor)
+	if n.noStart {
+		d += election / 3
+	}
+	n.noStart = false
 	if w.calm {
 		d = 1 + w.process.N(election/10)
 	}

@@ -21,6 +21,7 @@ func (w *World) settle() {
 	w.calmDown()
 	until := w.now + patience
 	var probe *operation
+	var probed int64
 	for w.failure == nil && w.now < until {
 		if w.queue.Len() == 0 {
 			break
@@ -33,8 +34,8 @@ func (w *World) settle() {
 		case probe != nil && probe.served && w.equal():
 			w.finish()
 			return
-		case probe == nil || !probe.served:
-			probe = w.clients.probe()
+		case (probe == nil || !probe.served) && w.now > probed+election/10:
+			probe, probed = w.clients.probe(), w.now
 		}
 	}
 	w.fail("liveness", "%d ms after the last fault: %s", patience/millisecond, w.situation(probe))

@@ -23,7 +23,7 @@ func (w *World) strikeOften() {
 		if at -= w.k.rate[t]; at >= 0 || w.k.rate[t] == 0 {
 			continue
 		}
-		if w.counts(t) {
+		if (!t.fatal() || w.did.crashes < maxCrashes) && w.counts(t) {
 			w.strike(t, victim, other, length)
 		}
 		return
@@ -83,8 +83,10 @@ func (n *node) campaign() {
 
 // burst lets every client that thinks act at once, and sooner than usual.
 func (w *World) burst() {
-	for i := range w.clients.all {
-		w.push(w.now+1, event{kind: evClient, slot: int32(i)})
+	for _, cl := range w.clients.all {
+		if cl.op == nil {
+			w.clients.wake(cl, 1)
+		}
 	}
 }
 

@@ -60,6 +60,7 @@ type World struct {
 	skip     []sim.Range
 	struck   [troubles]uint64
 	did      did
+	marks    raft.Marks
 	failure  *sim.Failure
 }
 
@@ -156,7 +157,7 @@ func (w *World) next() {
 		w.arrives(e)
 		return
 	case evClient:
-		w.clients.act(int(e.slot))
+		w.clients.act(int(e.slot), e.x)
 		return
 	case evTimeout:
 		w.clients.timeout(int(e.slot), e.x)
@@ -256,9 +257,16 @@ func (w *World) trace(n *node, kind, format string, args ...any) {
 	w.o.Trace(line)
 }
 
+// maxCrashes bounds the crashes of one world, for a recovery takes as long as thousands
+// of events, and maxWrites the commands, for what has to be recovered is its log.
+const (
+	maxCrashes = 60
+	maxWrites  = 3000
+)
+
 // strikes decides whether a trouble comes about, now.
 func (w *World) strikes(t trouble, s *schedule.Stream) bool {
-	if w.calm || w.k.rate[t] == 0 || !s.Chance(w.k.rate[t]) {
+	if w.calm || w.k.rate[t] == 0 || !s.Chance(w.k.rate[t]) || t.fatal() && w.did.crashes >= maxCrashes {
 		return false
 	}
 	return w.counts(t)
@@ -282,7 +290,7 @@ func (w *World) report() sim.Report {
 	j := w.judge
 	r := sim.Report{
 		Seed: w.o.Seed, Hash: uint64(j.Hash), Events: j.Events, Deliveries: j.Deliveries, Simulated: w.now,
-		Troubles: w.troubles, Faults: sim.Counts{}, Did: sim.Counts{}, Failure: w.failure,
+		Troubles: w.troubles, Faults: sim.Counts{}, Did: sim.Counts{}, Marks: sim.Counts{}, Failure: w.failure,
 	}
 	for t, n := range w.struck {
 		r.Faults.Add(troubleNames[t], n)
@@ -293,6 +301,9 @@ func (w *World) report() sim.Report {
 		"client-writes": d.writes, "client-reads": d.reads, "client-unknown": d.infos, "messages-lost": d.lost, "entries-recovered": d.recovered,
 	} {
 		r.Did.Add(name, n)
+	}
+	for m, n := range w.marks {
+		r.Marks.Add(raft.Mark(m).String(), n)
 	}
 	return r
 }
