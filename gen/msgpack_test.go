@@ -3,6 +3,7 @@ package gen_test
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"reflect"
@@ -168,6 +169,21 @@ func TestMsgpackGlueBounded(t *testing.T) {
 		if err := v5.Unmarshal(b, &m); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+// TestMsgpackGlueValidates writes a union through the glue only when it has exactly one field, as the codec does.
+func TestMsgpackGlueValidates(t *testing.T) {
+	for _, m := range []codec.Message{
+		new(everything.Choice),
+		&everything.Choices{Choices: []everything.Choice{{Number: codec.Some[int32](1), Text: codec.Some("x")}}},
+	} {
+		if b, err := v5.Marshal(m); !errors.Is(err, codec.BadUnion) || len(b) > 0 {
+			t.Errorf("%+v: %x, %v", m, b, err)
+		}
+	}
+	if _, err := v5.Marshal(&everything.Choice{Text: codec.Some("x")}); err != nil {
+		t.Error(err)
 	}
 }
 

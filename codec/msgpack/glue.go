@@ -16,8 +16,13 @@ type (
 	V5Decoder = v5.Decoder
 )
 
-// EncodeV5 writes m with e.
+// EncodeV5 writes m with e. It fails, and writes nothing, when m holds a union that has not exactly one field.
 func EncodeV5(e *V5Encoder, m codec.Message) error {
+	if v, ok := m.(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return err
+		}
+	}
 	_, err := e.Writer().Write(m.AppendMsgpack(nil))
 	return err
 }

@@ -36,6 +36,11 @@ func kinds() []kind {
 	return []kind{
 		pair[raftpb.Payload, theirs.Payload]("Payload"),
 		pair[raftpb.Entry, theirs.Entry]("Entry"),
+		pair[raftpb.SessionChange, theirs.SessionChange]("SessionChange"),
+		pair[raftpb.SessionLimits, theirs.SessionLimits]("SessionLimits"),
+		pair[raftpb.SessionState, theirs.SessionState]("SessionState"),
+		pair[raftpb.SessionRecord, theirs.SessionRecord]("SessionRecord"),
+		pair[raftpb.SessionTable, theirs.SessionTable]("SessionTable"),
 		pair[raftpb.Member, theirs.Member]("Member"),
 		pair[raftpb.Configuration, theirs.Configuration]("Configuration"),
 		pair[raftpb.VoteRequest, theirs.VoteRequest]("VoteRequest"),
