@@ -1,0 +1,62 @@
+//go:build mutants
+
+package bare
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim/invariant"
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim/model"
+)
+
+// Verdict says what became of a seeded bug of the core.
+type Verdict struct {
+	ID      string  `json:"id"`   // of the test plan's table: "M07"
+	Name    string  `json:"name"` // of the switch: "commit-for-last"
+	Killed  bool    `json:"killed"`
+	By      string  `json:"by"`      // the invariant, or what else noticed
+	Seeds   uint64  `json:"seeds"`   // worlds until then
+	Seconds float64 `json:"seconds"` // on one processor
+	Detail  string  `json:"detail,omitempty"`
+}
+
+// Mutants returns the names of the seeded bugs, whose numbers are their positions.
+func Mutants() []string { return raft.Mutants() }
+
+// Hunt runs worlds with mutant number which until one of them is broken, at most
+// so many. Every second one is judged by the model too.
+func Hunt(which int, first, most uint64) Verdict {
+	id, name, _ := strings.Cut(raft.Mutants()[which], "-")
+	v := Verdict{ID: id, Name: name}
+	start := time.Now()
+	for ; v.Seeds < most && !v.Killed; v.Seeds++ {
+		w := New(Options{Seed: first + v.Seeds, Mutant: which, Model: v.Seeds%2 == 1})
+		w.Run()
+		if err := w.Err(); err != nil {
+			v.Killed, v.By, v.Detail = true, judgeOf(err), err.Error()
+		}
+	}
+	v.Seconds = time.Since(start).Seconds()
+	return v
+}
+
+// judgeOf names who objected.
+func judgeOf(err error) string {
+	var violation *invariant.Violation
+	var rejection *model.Rejection
+	var broken *raft.BrokenError
+	switch {
+	case errors.As(err, &violation):
+		return string(violation.ID)
+	case errors.As(err, &rejection):
+		return "model " + rejection.Rule
+	case errors.As(err, &broken):
+		return "core"
+	}
+	_, text, _ := strings.Cut(err.Error(), "us: ")
+	by, _, _ := strings.Cut(text, ":")
+	return by
+}
