@@ -45,7 +45,7 @@ func (w *World) client() {
 	if s.node == nil || s.pausedUntil > w.now {
 		return
 	}
-	if w.clients.Chance(w.knobs.Reads) {
+	if !s.witness && w.clients.Chance(w.knobs.Reads) {
 		w.read(s)
 		return
 	}
@@ -69,8 +69,8 @@ func (w *World) compose(s *server) {
 		c.serial, c.open, c.asked = c.serial+1, true, w.now
 	}
 	body := w.body(8 + w.clients.Intn(w.knobs.BodyBytes+1))
-	binary.LittleEndian.PutUint64(body, uint64(i)<<48|uint64(c.serial))
-	w.batch = append(w.batch, raft.Entry{Kind: raftpb.EntryKindCommand, Body: body})
+	binary.LittleEndian.PutUint64(body, uint64(i)<<40|uint64(c.serial))
+	w.batch = append(w.batch, raft.Entry{Kind: raftpb.EntryKindCommand, Body: body, Crc32c: sumOf(body)})
 	s.claims = append(s.claims, accepted{client: int32(i), serial: c.serial})
 }
 

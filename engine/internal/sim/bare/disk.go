@@ -9,10 +9,11 @@ import (
 
 // disk is what survives a crash: hard state and log. It is the core's raft.Log.
 type disk struct {
-	hard    raft.HardState
-	base    raft.Index // the log begins behind it
-	under   raft.Term  // the term of base
-	entries []raft.Entry
+	hard     raft.HardState
+	base     raft.Index // the log begins behind it
+	under    raft.Term  // the term of base
+	entries  []raft.Entry
+	snapshot *image // the newest that a restart finds
 }
 
 var errOutside = errors.New("bare: disk: outside of the log")
@@ -55,6 +56,9 @@ func (d *disk) take(wr *write) {
 	if wr.changed {
 		d.hard = wr.hard
 	}
+	if wr.install != nil {
+		d.install(wr.install)
+	}
 	if wr.truncate > 0 {
 		d.entries = d.entries[:wr.truncate-d.base-1]
 	}
@@ -67,6 +71,7 @@ type write struct {
 	id, epoch uint64
 	hard      raft.HardState
 	changed   bool // hard counts
+	install   *image
 	truncate  raft.Index
 	entries   []raft.Entry
 	gated     []int32 // parcels
@@ -119,6 +124,9 @@ func (w *World) hand(s *server, now *raft.Glance) {
 	if out.HardState != nil {
 		wr.hard, wr.changed = *out.HardState, true
 	}
+	if out.Install != nil {
+		wr.install = s.installed
+	}
 	w.sawWrite(s, now)
 	if s.queue.len() == 1 {
 		w.sync(s)
@@ -155,6 +163,10 @@ func (w *World) persist(s *server) {
 		s.disk.take(wr)
 		id, epoch = wr.id, wr.epoch
 		s.done = id
+		if wr.install != nil {
+			s.mayRestore = true
+			s.seen.SnapshotDurable(wr.install.is.Index)
+		}
 		w.sawDurable(s, id)
 		for _, slot := range wr.gated {
 			w.send(s, slot)
@@ -164,6 +176,8 @@ func (w *World) persist(s *server) {
 	if s.queue.len() > 0 {
 		w.sync(s)
 	}
+	w.compact(s)
+	w.wakeMachine(s)
 	w.Counts.Writes++
 	if w.options.Trace != nil {
 		w.tracef("disk %d: write %d, epoch %d, last %d", s.id, id, epoch, s.disk.LastIndex())

@@ -24,6 +24,7 @@ func (w *World) fault() {
 	if s.node != nil && s.pausedUntil <= w.now && w.process.Chance(w.knobs.Campaign) {
 		w.step(s, &raft.Event{Kind: raft.EventCampaign})
 	}
+	w.admin()
 	if w.process.Chance(w.knobs.Cuts) {
 		w.partition()
 	}

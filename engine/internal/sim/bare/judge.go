@@ -9,13 +9,14 @@ import (
 // writeID names a write for the observer: it rises over restarts.
 func writeID(s *server, id uint64) uint64 { return uint64(s.boot)<<40 | id }
 
-// sumOf stands for the body of an entry: equal bodies, equal sums.
-func sumOf(body []byte) uint64 {
+// sumOf stands for the body of an entry, also for who does not have it: equal bodies,
+// equal sums.
+func sumOf(body []byte) int64 {
 	var sum uint64
 	for k := 0; k < len(body) && k < 8; k++ {
 		sum |= uint64(body[k]) << (8 * k)
 	}
-	return sum ^ uint64(len(body))<<56
+	return int64(sum ^ uint64(len(body))<<48)
 }
 
 // observed turns entries into what the observer wants to know of them.
@@ -23,7 +24,11 @@ func (w *World) observed(entries []raft.Entry) []invariant.Entry {
 	w.entries = w.entries[:0]
 	for i := range entries {
 		e := &entries[i]
-		w.entries = append(w.entries, invariant.Entry{Term: e.Term, Kind: e.Kind, Sum: sumOf(e.Body)})
+		o := invariant.Entry{Term: e.Term, Kind: e.Kind, Sum: uint64(e.Crc32c)}
+		if e.Kind == raftpb.EntryKindConfig {
+			o.Config = w.configuration(e).watched
+		}
+		w.entries = append(w.entries, o)
 	}
 	return w.entries
 }
@@ -34,6 +39,9 @@ func (w *World) sawWrite(s *server, now *raft.Glance) {
 	w.write = invariant.Write{
 		ID: writeID(s, out.WriteID), Term: now.Term, Vote: now.Vote,
 		TruncateFrom: out.TruncateFrom, From: out.AppendFrom, Entries: w.observed(out.Append),
+	}
+	if out.Install != nil {
+		w.write.Snapshot = invariant.Mark{Index: out.Install.Index, Term: out.Install.Term}
 	}
 	s.seen.Wrote(&w.write)
 }
@@ -47,6 +55,10 @@ func (w *World) observe(s *server, now *raft.Glance) {
 	view := invariant.View{
 		Role: now.Role, Term: now.Term, Vote: now.Vote, Commit: now.Commit, Applied: now.Applied,
 		First: now.First, Last: now.Last, LastTerm: now.LastTerm, Durable: now.Durable, Config: now.ConfigIndex,
+		Snapshot: s.snapshotAt(), Restoring: s.restoring != nil,
+	}
+	if s.installed != nil {
+		view.Snapshot = max(view.Snapshot, s.installed.is.Index)
 	}
 	s.seen.Observe(&view)
 	w.hash.Add(uint64(now.Term)<<40 ^ uint64(now.Commit)<<20 ^ uint64(now.Last) ^ uint64(now.Role)<<60 ^ uint64(now.Durable)<<10)
@@ -159,6 +171,13 @@ func claimOf(p *parcel) (invariant.Claim, bool) {
 		default:
 			return c, false
 		}
+	case raft.MessageSnapshotAnswer:
+		if m.SnapshotStatus != raftpb.SnapshotStatusInstalled || m.Matched == 0 {
+			return c, false
+		}
+		c.Kind, c.Index = invariant.Ack, m.Matched
+	case raft.MessageTimeoutNow:
+		c.Kind = invariant.TimeOut
 	case raft.MessageBeatAck:
 		if m.Round == 0 {
 			return c, false

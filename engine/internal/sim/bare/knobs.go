@@ -53,6 +53,14 @@ type Knobs struct {
 	FaultEvery Time
 	Cuts       float64
 	Campaign   float64 // somebody is told to campaign
+	Changes    float64 // of the members
+	Transfers  float64
+	Priorities bool
+
+	// Snapshots.
+	SnapshotEach raft.Index // entries between two; 0: none
+	KeepEntries  raft.Index // that stay behind a snapshot, at most
+	StreamBreak  float64
 
 	// Clients.
 	Clients    int
@@ -85,6 +93,10 @@ func drawKnobs(r *schedule.Stream) Knobs {
 		FaultEvery: Time(r.LogUniform(5e7, 2e9)), Cuts: maybe(0.1, 0.9), Campaign: maybe(0.01, 0.1),
 		Clients: 1 + r.Intn(16), ClientEach: Time(r.LogUniform(1e6, 2e8)), Batch: 1 + r.Intn(4), BodyBytes: r.Intn(80),
 		Reads: maybe(0.05, 0.7), Retry: maybe(0.1, 0.9), ApplyDelay: Time(r.LogUniform(1e4, 5e7)), ApplyBytes: 1 + r.Intn(4000),
+	}
+	k.Changes, k.Transfers, k.Priorities = maybe(0.05, 0.8), maybe(0.05, 0.5), r.Intn(4) == 0
+	if r.Intn(3) > 0 {
+		k.SnapshotEach, k.KeepEntries, k.StreamBreak = raft.Index(r.LogUniform(3, 300)), raft.Index(r.Intn(40)), maybe(0.05, 0.5)
 	}
 	if r.Intn(2) == 0 {
 		k.SkewPPM = r.Between(100, 100_000)
@@ -121,6 +133,7 @@ func (k *Knobs) drawCore(r *schedule.Stream) {
 		c.MaxInflightBytes = 200 + r.Intn(2000)
 		c.MaxUncommittedBytes = 500 + r.Intn(8000)
 		c.MaxPendingReads = 1 + r.Intn(8)
+		c.MaxPinnedEntries = 1 + r.Intn(60)
 	}
 	c.TailBytes = 1 + r.Intn(16_000)
 	c.DisablePreVote = r.Intn(5) == 0

@@ -5,17 +5,27 @@ import (
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/schedule"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 )
 
 // machine is a state machine with sessions: its state is a hash of the commands it
 // executed and, for each client, the last one and its result.
 type machine struct {
-	applied  raft.Index
-	handed   raft.Index // committed entries up to here are to be applied
-	under    bool       // an apply event is on its way
-	state    schedule.Hash
-	sessions [maxClients]session
-	buf      []raft.Entry
+	state
+	handed  raft.Index // committed entries up to here are to be applied
+	under   bool       // an apply event is on its way
+	writing *image     // a snapshot on its way to the disk
+	buf     []raft.Entry
+}
+
+// state is what a snapshot holds, and the configuration that goes with it.
+type state struct {
+	applied   raft.Index
+	term      raft.Term // of the entry there
+	hash      schedule.Hash
+	sessions  [maxClients]session
+	conf      raft.Configuration
+	confIndex raft.Index
 }
 
 type session struct {
@@ -34,14 +44,18 @@ func (m *machine) execute(i raft.Index, client int, serial int64) (result uint64
 	if serial <= t.serial {
 		return t.result, false
 	}
-	m.state.Add(uint64(client)<<48 ^ uint64(serial))
-	*t = session{serial, uint64(m.state) ^ uint64(i)}
+	m.hash.Add(uint64(client)<<48 ^ uint64(serial))
+	*t = session{serial, uint64(m.hash) ^ uint64(i)}
 	return t.result, true
 }
 
 // wakeMachine plans the next application of entries.
 func (w *World) wakeMachine(s *server) {
-	if s.machine.under || s.machine.applied >= s.machine.handed {
+	waits := s.machine.applied < s.machine.handed
+	if s.restoring != nil {
+		waits = s.mayRestore
+	}
+	if s.machine.under || !waits {
 		return
 	}
 	s.machine.under = true
@@ -52,6 +66,12 @@ func (w *World) wakeMachine(s *server) {
 func (w *World) apply(s *server) {
 	m := &s.machine
 	m.under = false
+	if s.restoring != nil {
+		if s.mayRestore {
+			w.restore(s)
+		}
+		return
+	}
 	if m.applied >= m.handed {
 		return
 	}
@@ -65,22 +85,33 @@ func (w *World) apply(s *server) {
 	for k := range entries {
 		w.applyOne(s, &entries[k])
 	}
-	s.seen.State(m.applied, uint64(m.state))
+	s.seen.State(m.applied, uint64(m.hash))
 	w.serveReads(s)
 	w.Counts.Applies++
 	w.step(s, &raft.Event{Kind: raft.EventApplied, Applied: m.applied})
 	if s.node != nil {
 		w.wakeMachine(s)
+		w.takeSnapshot(s)
 	}
 }
 
 func (w *World) applyOne(s *server, e *raft.Entry) {
 	m := &s.machine
 	m.applied++
+	m.term = e.Term
+	switch {
+	case e.Kind == raftpb.EntryKindConfig:
+		m.conf, m.confIndex = raft.Configuration{}, m.applied
+		if _, err := m.conf.ParseCompact(e.Body, nil); err != nil {
+			w.failf("node %d: entry %d: %w", s.id, m.applied, err)
+		}
+	case isCommand(e) && sumOf(e.Body) != e.Crc32c:
+		w.failf("I20: node %d applies an entry %d whose body is not the one proposed", s.id, m.applied)
+	}
 	client, serial := -1, int64(0)
 	if isCommand(e) && len(e.Body) >= 8 {
 		v := binary.LittleEndian.Uint64(e.Body)
-		client, serial = int(v>>48), int64(v&(1<<48-1))
+		client, serial = int(v>>40&0xff), int64(v&(1<<40-1))
 		if result, fresh := m.execute(m.applied, client, serial); fresh || m.sessions[client].serial == serial {
 			s.seen.Effect(int64(client), serial, m.applied, result, fresh)
 		}

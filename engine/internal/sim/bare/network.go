@@ -12,6 +12,7 @@ type parcel struct {
 	entries []raft.Entry
 	write   uint64 // that it waited for, as the observer knows it; 0: none
 	boot    uint32 // of its sender
+	image   *image // of the last message of a stream
 	copies  int32
 }
 
@@ -28,7 +29,7 @@ const callSlots = 512
 // answered requests are those that must be answered exactly once.
 func isRequest(kind raft.MessageKind) bool {
 	switch kind {
-	case raft.MessageVote, raft.MessageAppend, raft.MessageBeat, raft.MessageReadIndex, raft.MessageTimeoutNow:
+	case raft.MessageVote, raft.MessageAppend, raft.MessageBeat, raft.MessageReadIndex, raft.MessageTimeoutNow, raft.MessageSnapshot:
 		return true
 	default:
 		return false
@@ -48,7 +49,7 @@ func (w *World) pack(s *server, m *raft.Message) int32 {
 	p.entries = append(p.entries[:0], m.Entries...)
 	p.message = *m
 	p.message.Entries = p.entries
-	p.write, p.boot, p.copies = 0, s.boot, 1
+	p.write, p.boot, p.copies, p.image = 0, s.boot, 1, nil
 	return slot
 }
 
@@ -158,6 +159,12 @@ func (w *World) deliver(s *server, slot int32) {
 		in.Message = &nonsense
 	} else {
 		w.sawDelivered(s, from, p)
+		switch {
+		case m.Kind == raft.MessageSnapshot && m.Done:
+			s.received = p.image
+		case m.Kind == raft.MessageSnapshotAnswer:
+			w.streamAnswered(s, m)
+		}
 	}
 	if isRequest(in.Message.Kind) {
 		w.calls++

@@ -38,6 +38,15 @@ type server struct {
 	unreachable uint64            // members, by id, to whom something was lost
 	reading     []reading
 	claims      []accepted
+	orders      []order
+
+	witness    bool
+	sending    []stream
+	received   *image // complete, and on the disk beside the log
+	installed  *image // of the write that installs it
+	restoring  *image // what the state machine is to become
+	mayRestore bool
+	compactTo  raft.Index
 }
 
 // clock is a node's own: since base it has run by ppm too fast.
@@ -80,12 +89,9 @@ func (w *World) start(s *server) {
 	s.boot++
 	cfg := w.knobs.Core
 	cfg.ID, cfg.Seed, cfg.Boot = s.id, w.options.Seed<<8|uint64(s.id), uint64(s.boot)
-	for i := range w.knobs.Nodes {
-		cfg.Configuration.Incoming = append(cfg.Configuration.Incoming, raft.Member{ID: raft.NodeID(i + 1), Suffrage: raftpb.SuffrageVoter})
-	}
-	if w.knobs.Volatile {
-		s.machine.forget()
-	}
+	cfg.Witness, cfg.Marks = s.witness, &w.Counts.Marks
+	s.wakeUp(w)
+	cfg.Configuration, cfg.ConfigurationIndex = s.founding(w)
 	node, err := raft.New(cfg, &s.disk, s.disk.hard, s.machine.applied, s.clock.at(w.now))
 	if err != nil {
 		w.failf("start of node %d: %w", s.id, err)
@@ -95,10 +101,11 @@ func (w *World) start(s *server) {
 	s.node, s.lazy, s.done, s.sent = node, false, 0, 0
 	s.out.Reset()
 	s.queue.clear()
-	s.machine.handed, s.machine.under = s.machine.applied, false
+	s.machine.handed, s.machine.under, s.machine.writing = s.machine.applied, false, nil
 	s.armed, s.wanted = raft.Never, raft.Never
 	s.calls, s.forgotten, s.unreachable = [callSlots]uint64{}, w.calls, 0
-	s.votes, s.claims = s.votes[:0], s.claims[:0]
+	s.votes, s.claims, s.orders = s.votes[:0], s.claims[:0], s.orders[:0]
+	s.sending, s.received, s.installed, s.restoring, s.compactTo = s.sending[:0], nil, nil, nil, 0
 	if s.boot > 1 {
 		w.sawRestart(s)
 	}
@@ -107,6 +114,34 @@ func (w *World) start(s *server) {
 		w.tracef("start %d, boot %d: %+v, last %d, applied %d", s.id, s.boot, s.disk.hard, s.disk.LastIndex(), s.machine.applied)
 	}
 	w.step(s, &raft.Event{Kind: raft.EventTimer})
+}
+
+// wakeUp brings the state machine to where a restart finds it.
+func (s *server) wakeUp(w *World) {
+	m, im := &s.machine, s.disk.snapshot
+	if w.knobs.Volatile {
+		m.forget()
+	}
+	if im != nil && m.applied < im.is.Index {
+		m.state = im.state
+	}
+	if s.witness {
+		m.applied = s.disk.base
+	}
+	if m.applied == 0 && int(s.id) <= w.knobs.Nodes {
+		m.conf, m.confIndex = w.initial(), 0
+	}
+}
+
+// founding is the configuration that the store knows without its log.
+func (s *server) founding(w *World) (c raft.Configuration, at raft.Index) {
+	if im := s.disk.snapshot; im != nil {
+		return im.is.Configuration, im.is.ConfigurationIndex
+	}
+	if int(s.id) <= w.knobs.Nodes {
+		return w.initial(), 0
+	}
+	return c, 0
 }
 
 // crash stops a server. Of the writes under way the first few may be on its disk;
@@ -170,7 +205,7 @@ func (w *World) step(s *server, in *raft.Event) {
 // change of role, a leader's commit, and a read that is confirmed.
 func (w *World) mayWait(s *server) bool {
 	now := s.node.Glance()
-	if now.Role != s.was.Role || len(s.out.Reads) > 0 || now.Role == raftpb.RoleLeader && now.Commit != s.was.Commit {
+	if now.Role != s.was.Role || len(s.out.Reads) > 0 || s.out.Install != nil || now.Role == raftpb.RoleLeader && now.Commit != s.was.Commit {
 		return false
 	}
 	for i := s.sent; i < len(s.out.SendNow); i++ {
@@ -186,7 +221,10 @@ func (w *World) carryOut(s *server) {
 	out := &s.out
 	s.lazy, s.sent = false, 0
 	now := s.node.Glance()
-	w.count(out)
+	w.count(s)
+	if out.Install != nil {
+		w.installs(s, out.Install)
+	}
 	inside := w.knobs.CrashInside > 0 && !w.calm && w.process.Chance(w.knobs.CrashInside)
 	if out.WriteID != 0 {
 		w.hand(s, &now)
@@ -212,8 +250,11 @@ func (w *World) carryOut(s *server) {
 	}
 	if !out.Commit.Empty() {
 		s.machine.handed = out.Commit.Hi - 1
-		w.wakeMachine(s)
 	}
+	w.wakeMachine(s)
+	s.compactTo = max(s.compactTo, out.CompactTo)
+	w.ordered(s, out)
+	w.streams(s, out.Snapshots)
 	for i := range out.Reads {
 		w.granted(s, out.Reads[i])
 	}
@@ -225,9 +266,13 @@ func (w *World) carryOut(s *server) {
 	}
 }
 
-func (w *World) count(out *raft.Effects) {
-	for i := range out.Facts {
-		w.Counts.Facts[out.Facts[i].Kind]++
+func (w *World) count(s *server) {
+	for i := range s.out.Facts {
+		f := &s.out.Facts[i]
+		w.Counts.Facts[f.Kind]++
+		if f.Kind == raft.FactInvalidMessage && w.knobs.Mangle == 0 {
+			w.failf("node %d refuses a %v of node %d as nonsense", s.id, f.Message, f.Peer)
+		}
 	}
 }
 

@@ -59,21 +59,28 @@ func (w *World) settle() {
 	}
 	w.advance(w.now + 2*Election)
 	w.checkCalls()
+	for _, s := range w.servers {
+		if len(s.orders) > 0 && s.orders[0].at < w.now-15*Election {
+			w.failf("node %d never answered order %d: %s", s.id, s.orders[0].id, w.statuses())
+		}
+	}
 }
 
 // proposeOne proposes a command of nobody's.
 func (w *World) proposeOne(s *server) bool {
-	w.batch = append(w.batch[:0], raft.Entry{Kind: commandKind, Body: w.body(4)})
+	body := w.body(4)
+	w.batch = append(w.batch[:0], raft.Entry{Kind: commandKind, Body: body, Crc32c: sumOf(body)})
 	return !w.propose(s, len(s.claims)).Empty()
 }
 
-// steady is the leader that everybody follows; nil if there is none.
+// steady is the leader that all members of its configuration follow; nil if there is
+// none.
 func (w *World) steady() *server {
 	leader := w.leader()
 	if leader == nil {
 		return nil
 	}
-	for _, s := range w.servers {
+	for _, s := range w.members(leader) {
 		if s.node == nil {
 			return nil
 		}
@@ -84,14 +91,23 @@ func (w *World) steady() *server {
 	return leader
 }
 
+// members are those of the configuration that a leader has in force.
+func (w *World) members(leader *server) []*server {
+	w.among = w.among[:0]
+	for i := range leader.node.Members() {
+		w.among = append(w.among, w.servers[leader.node.Member(i).ID-1])
+	}
+	return w.among
+}
+
 // converged: all have the same log, have committed and applied it, and no read waits.
 func (w *World) converged() bool {
 	leader := w.steady()
 	if leader == nil {
 		return false
 	}
-	for _, s := range w.servers {
-		if s.was.Commit != leader.was.Last || s.machine.applied != leader.was.Last || len(s.reading) > 0 {
+	for _, s := range w.members(leader) {
+		if s.was.Commit != leader.was.Last || s.machine.applied != leader.was.Last && !s.witness || len(s.reading) > 0 {
 			return false
 		}
 	}
@@ -118,8 +134,17 @@ func (w *World) statuses() string {
 			continue
 		}
 		st := s.node.Status()
-		fmt.Fprintf(&text, "\n  %d: %v term %d vote %d leader %d last %d durable %d commit %d applied %d, %d writes under way, wants %d at %d, %d reads, %+v",
-			s.id, st.Role, st.Term, st.Vote, st.Leader, st.Last, st.Durable, st.Commit, s.machine.applied, s.queue.len(), s.wanted, s.clock.at(w.now), len(s.reading), st.Members)
+		fmt.Fprintf(&text, "\n  %d: %v term %d vote %d leader %d last %d durable %d commit %d applied %d, %d writes under way, wants %d at %d, %d reads, orders %v",
+			s.id, st.Role, st.Term, st.Vote, st.Leader, st.Last, st.Durable, st.Commit, s.machine.applied, s.queue.len(), s.wanted, s.clock.at(w.now), len(s.reading), s.orders)
+		for _, m := range st.Configuration.Incoming {
+			fmt.Fprintf(&text, " %d%.1v", m.ID, m.Suffrage)
+		}
+		for _, m := range st.Configuration.Outgoing {
+			fmt.Fprintf(&text, " -%d%.1v", m.ID, m.Suffrage)
+		}
+		if s.leading() {
+			fmt.Fprintf(&text, " %+v", st.Members)
+		}
 	}
 	return text.String()
 }

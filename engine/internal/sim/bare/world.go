@@ -47,6 +47,8 @@ const (
 	eventDisk                      // the oldest writes complete
 	eventApply                     // the state machine takes some entries
 	eventCarryOut                  // effects that were put off
+	eventSnapshot                  // an image is written
+	eventStream                    // slot: to whom; the next piece of an image leaves
 	eventDoom                      // a new leader's end
 	eventRestart
 	eventClient
@@ -66,7 +68,9 @@ type event struct {
 type Counts struct {
 	Events, Deliveries, Timers, Writes, Applies, Client uint64
 	Crashes, Commits, Acked, Reads, Leaders, Checked    uint64
+	Snapshots, Installs, Changes, Transfers             uint64
 	Facts                                               [factKinds]uint64
+	Marks                                               raft.Marks
 }
 
 // factKinds is room for all kinds of facts that the core knows.
@@ -92,7 +96,9 @@ type World struct {
 	links   [maxNodes][maxNodes]link
 	parcels []*parcel
 	free    []int32
+	among   []*server
 	calls   uint64
+	orders  uint64
 	reads   uint64
 
 	clientele []client
@@ -103,6 +109,7 @@ type World struct {
 	group    *invariant.Group
 	model    *model.Model
 	write    invariant.Write
+	configs  map[uint64]known
 	entries  []invariant.Entry
 	watch    func(*server, *raft.Effects) // a story looks on
 
@@ -119,6 +126,7 @@ func New(o Options) *World {
 		process:  schedule.NewStream(o.Seed, 3),
 		clients:  schedule.NewStream(o.Seed, 4),
 		observer: invariant.New(invariant.Options{}),
+		configs:  map[uint64]known{},
 	}
 	if o.Knobs != nil {
 		w.knobs = *o.Knobs
@@ -221,6 +229,10 @@ func (w *World) next() {
 		w.persist(s)
 	case e.kind == eventApply:
 		w.apply(s)
+	case e.kind == eventSnapshot:
+		w.snapshotDone(s)
+	case e.kind == eventStream:
+		w.chunk(s, raft.NodeID(e.slot))
 	case e.kind == eventDoom && !w.calm:
 		w.doomed(s)
 	case e.kind == eventCarryOut && s.lazy:
@@ -256,10 +268,14 @@ func (c *Counts) Add(o *Counts) {
 		{&c.Events, &o.Events}, {&c.Deliveries, &o.Deliveries}, {&c.Timers, &o.Timers}, {&c.Writes, &o.Writes},
 		{&c.Applies, &o.Applies}, {&c.Client, &o.Client}, {&c.Crashes, &o.Crashes}, {&c.Commits, &o.Commits},
 		{&c.Acked, &o.Acked}, {&c.Reads, &o.Reads}, {&c.Leaders, &o.Leaders}, {&c.Checked, &o.Checked},
+		{&c.Snapshots, &o.Snapshots}, {&c.Installs, &o.Installs}, {&c.Changes, &o.Changes}, {&c.Transfers, &o.Transfers},
 	} {
 		*pair.to += *pair.from
 	}
 	for k := range c.Facts {
 		c.Facts[k] += o.Facts[k]
+	}
+	for k := range c.Marks {
+		c.Marks[k] += o.Marks[k]
 	}
 }

@@ -33,6 +33,7 @@ type heard struct {
 	asked  uint64       // when the newest round was sent that it answered
 	match  raftpb.Index // what the leader made of it
 	losses int          // of the follower's disk, before
+	config raftpb.Index // in force when match was told
 }
 
 // round: the leader sent it first at that step.
@@ -166,6 +167,12 @@ func (n *Node) Progressed(peer *Node, p Progress) {
 	}
 	if h.losses != peer.losses {
 		h.losses, h.match = peer.losses, 0
+	}
+	if in := n.config().index; h.config != in {
+		if p.Match == 0 {
+			h.match = 0 // it was no member for a while, and what it had acknowledged was forgotten
+		}
+		h.config = in
 	}
 	at, ok := n.log.at(g, p.Match)
 	switch {
