@@ -229,6 +229,9 @@ func (n *Node) finish(out *Effects) {
 	}
 	if n.role == raftpb.RoleLeader && n.transfer.target != 0 {
 		n.driveTransfer(out)
+		if n.role == raftpb.RoleLeader && n.transfer.target == 0 {
+			n.driveChange(out) // who was to leave, and waited for this to end, takes nothing more
+		}
 	}
 	if n.compactTo > n.log.base+1 {
 		n.compact(out)

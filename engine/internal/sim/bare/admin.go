@@ -1,6 +1,8 @@
 package bare
 
 import (
+	"slices"
+
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/invariant"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/model"
@@ -134,7 +136,14 @@ func (w *World) someStep(conf *raft.Configuration) raftpb.Change {
 			c.Kind = raftpb.ChangeKindAddVoter
 		}
 	}
+	if !adds && c.Member.ID > 0 && w.servers[c.Member.ID-1].witness && !lists(conf, c.Member.ID) {
+		c.Kind = raftpb.ChangeKindRemove // it was made for a witness, also if a step before adds it
+	}
 	return c
+}
+
+func lists(conf *raft.Configuration, id raft.NodeID) bool {
+	return slices.ContainsFunc(conf.Incoming, func(m raft.Member) bool { return m.ID == id })
 }
 
 // wholeChange gives a new configuration in one piece.
@@ -161,11 +170,7 @@ func (w *World) wholeChange(conf *raft.Configuration) []raftpb.Change {
 // witness stays one for ever.
 func (w *World) outsider(conf *raft.Configuration, witness bool) raft.NodeID {
 	for _, s := range w.servers {
-		member := false
-		for i := range conf.Incoming {
-			member = member || conf.Incoming[i].ID == s.id
-		}
-		if !member && s.witness == witness && w.process.Intn(2) == 0 {
+		if !lists(conf, s.id) && s.witness == witness && w.process.Intn(2) == 0 {
 			return s.id
 		}
 	}

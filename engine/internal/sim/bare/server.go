@@ -202,10 +202,10 @@ func (w *World) step(s *server, in *raft.Event) {
 }
 
 // mayWait: what can be judged only by itself is carried out at once. That is a
-// change of role, a leader's commit, and a read that is confirmed.
+// change of role or configuration, a leader's commit, and a read that is confirmed.
 func (w *World) mayWait(s *server) bool {
 	now := s.node.Glance()
-	if now.Role != s.was.Role || len(s.out.Reads) > 0 || s.out.Install != nil || now.Role == raftpb.RoleLeader && now.Commit != s.was.Commit {
+	if now.Role != s.was.Role || now.ConfigIndex != s.was.ConfigIndex || len(s.out.Reads) > 0 || s.out.Install != nil || now.Role == raftpb.RoleLeader && now.Commit != s.was.Commit {
 		return false
 	}
 	for i := s.sent; i < len(s.out.SendNow); i++ {
@@ -270,6 +270,9 @@ func (w *World) count(s *server) {
 	for i := range s.out.Facts {
 		f := &s.out.Facts[i]
 		w.Counts.Facts[f.Kind]++
+		if w.options.Trace != nil {
+			w.tracef("     %d: %v term %d index %d peer %d role %v %v", s.id, f.Kind, f.Term, f.Index, f.Peer, f.Role, f.Refusal)
+		}
 		if f.Kind == raft.FactInvalidMessage && w.knobs.Mangle == 0 {
 			w.failf("node %d refuses a %v of node %d as nonsense", s.id, f.Message, f.Peer)
 		}

@@ -245,6 +245,7 @@ type Node struct {
 	log         chain
 	configs     []configAt // in force, by rising index; the last one counts
 	inForce     int32      // the one when the step began
+	before      int32      // the same after Observe, when inForce is that of the next step
 	created     raftpb.Term
 	changes     []change // configurations that the step added
 	truncated   bool     // since the last Observe

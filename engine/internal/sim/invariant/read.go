@@ -39,7 +39,9 @@ func (n *Node) ReadConfirmed(id uint64, i raftpb.Index) {
 			confirmed |= 1 << m.slot
 		}
 	}
-	if c := g.configs[n.config().config]; n.role != raftpb.RoleLeader || !c.quorum(confirmed) {
+	// A step that confirms a read may end with another configuration in force.
+	c, was := g.configs[n.inForce], g.configs[n.before]
+	if n.role != raftpb.RoleLeader || !c.quorum(confirmed) && !was.quorum(confirmed) {
 		n.report(I13, i, n.term, "it confirms a read by %b of voters %b, outgoing %b: no quorum answered a round sent after the read came", confirmed, c.voters, c.outgoing)
 	}
 	if at, ok := n.log.at(g, n.commit); !ok || at.term != n.term {

@@ -64,6 +64,7 @@ func (n *Node) Restarted(d *Image) {
 	n.disk.log = log
 	n.log = chain{log.base, log.behind, append(n.log.links[:0], log.links...)}
 	n.inForce = n.config().config
+	n.before = n.inForce
 }
 
 // recovered turns the image into a chain, every entry of which must be one that was

@@ -53,7 +53,7 @@ func (n *Node) Observe(v *View) {
 	n.started = true
 	n.role, n.term, n.vote = v.Role, v.Term, v.Vote
 	n.commit, n.applied, n.snapshot, n.durable = v.Commit, v.Applied, v.Snapshot, v.Durable
-	n.inForce, n.truncated = n.config().config, false
+	n.before, n.inForce, n.truncated = n.inForce, n.config().config, false
 }
 
 // checkTerm: I7 and I12.
@@ -98,7 +98,7 @@ func (n *Node) checkElected(v *View) {
 	}
 	self := uint64(1) << n.slot
 	switch {
-	case (c.voters|c.outgoing)&self == 0 && c.learners&self != 0:
+	case (c.voters|c.outgoing)&self == 0 && c.learners&self != 0 && !n.votedBefore(v.Commit):
 		n.report(I11, 0, v.Term, "it leads term %d and is a learner", v.Term)
 	case c.witnesses&self != 0:
 		n.report(I11, 0, v.Term, "it leads term %d and is a witness", v.Term)
@@ -108,6 +108,17 @@ func (n *Node) checkElected(v *View) {
 	if i := g.committedBefore(v.Term); !n.log.holds(g, i, g.committed[i]) {
 		n.report(I4, i, v.Term, "it leads term %d without the entries up to %d that were committed before", v.Term, i)
 	}
+}
+
+// votedBefore reports whether a configuration that may still come back, because what
+// replaced it is not known to be committed, has the node as a voter.
+func (n *Node) votedBefore(commit raftpb.Index) bool {
+	for k := len(n.configs) - 1; k > 0 && n.configs[k].index > commit; k-- {
+		if n.group.configs[n.configs[k-1].config].voter(n.slot) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkLog: what the node says of its log is what became of its writes (I3), its

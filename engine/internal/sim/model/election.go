@@ -32,7 +32,7 @@ func (m *Model) campaign(n *node, s *Step) *Rejection {
 		return reject("3.4", "it leads term %d: a leader does not campaign", n.term)
 	case s.Term != n.term+1:
 		return reject("3.4", "its candidacy begins term %d, it is in term %d: a candidacy begins the next term", s.Term, n.term)
-	case c.learners&self != 0 && (c.voters|c.outgoing)&self == 0:
+	case c.learners&self != 0 && (c.voters|c.outgoing)&self == 0 && !m.votedBefore(n, n.log):
 		return reject("4.2.1", "its configuration has it as a learner: it does not campaign")
 	}
 	n.raise(s.Term)
@@ -41,6 +41,14 @@ func (m *Model) campaign(n *node, s *Step) *Rejection {
 	m.asked[ballot{s.Term, n.id}] = n.log
 	m.maxTerm = max(m.maxTerm, s.Term)
 	return nil
+}
+
+// votedBefore: the entry that made the node a learner is not known to be committed.
+// Until it is, the others may not be able to elect anybody else (4.2.2).
+func (m *Model) votedBefore(n *node, log id) bool {
+	before := m.entries[m.entries[log].configAt].parent
+	c := m.config(before)
+	return m.configAt(log) > n.commit && ((c.voters|c.outgoing)&(1<<n.slot) != 0 || m.votedBefore(n, before))
 }
 
 func (m *Model) grant(n *node, s *Step) *Rejection {
