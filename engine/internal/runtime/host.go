@@ -43,6 +43,7 @@ type Host struct {
 	stop    chan struct{}
 	running sync.WaitGroup
 
+	mutation
 	background background
 	writes     places // of images
 	sends      places

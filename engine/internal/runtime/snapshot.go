@@ -261,6 +261,9 @@ func (a *applier) take(g *Group, m *snapshot.Meta) {
 	var chain [8]byte
 	binary.LittleEndian.PutUint64(chain[:], g.chain.Load())
 	facts := append([]snapshot.KeyValue{{Key: []byte(chainKey), Value: chain[:]}}, state.Facts()...)
+	if h.mutated(mutCompactEarly) {
+		_ = g.w.inbox.do(func() { g.w.dropLog(g, *m, g.snaps.policy.Keep) })
+	}
 	h.background.run(func() {
 		got, err := h.write(g.snaps.store, *m, facts, state)
 		h.taken(g, got, err)

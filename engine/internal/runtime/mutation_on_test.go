@@ -1,0 +1,5 @@
+//go:build mutants
+
+package runtime
+
+func setMutant(h *Host, m mutant) { h.mutation = mutation{active: m} }
