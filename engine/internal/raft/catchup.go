@@ -59,8 +59,11 @@ func (n *Node) startCatchUp(out *Effects) bool {
 		return false
 	}
 	c.waiting = true
+	n.mark(MarkCatchUpStarted)
 	if first, some := withLearners(&n.conf, &c.target); some {
 		n.appendConfiguration(&first, out)
+	} else {
+		n.mark(MarkCatchUpKnown)
 	}
 	return true
 }
@@ -77,20 +80,24 @@ func (n *Node) watchCatchUp(out *Effects) {
 			r.match, r.moved = p.match, n.now
 		}
 		if p.state == raftpb.ProgressStateSnapshot {
+			n.mark(MarkCatchUpSnapshot)
 			r.moved = max(r.moved, p.contact) // a snapshot moves nothing until it is installed
 		}
 		switch {
 		case p.match >= r.end && n.near(p, c.catchUp):
 			continue
 		case p.match >= r.end:
+			n.mark(MarkCatchUpAgain)
 			r.end = n.log.last
 		case n.now-r.moved >= c.catchUp.Patience:
+			n.mark(MarkCatchUpGivenUp)
 			n.endChange(RefusalLagging, out)
 			return
 		}
 		ready = false
 	}
 	if ready {
+		n.mark(MarkCatchUpDone)
 		n.enterTarget(out)
 	}
 }

@@ -62,6 +62,7 @@ func (n *Node) onChange(r *ChangeRequest, request uint64, out *Effects) {
 		n.answerChange(ChangeAnswer{RequestID: request, Index: conf.Index, Refused: why}, out)
 		return
 	case sameConfiguration(&target, &n.conf):
+		n.mark(MarkChangeForNothing)
 		n.answerChange(ChangeAnswer{RequestID: request, Index: conf.Index, Configuration: n.conf}, out)
 		return
 	}
@@ -79,8 +80,12 @@ func (n *Node) plan(r *ChangeRequest) (Configuration, Refusal) {
 		return Configuration{}, why
 	}
 	target, why := applySteps(&n.conf, r.Steps)
-	if why == RefusalNone {
-		why = n.survives(&target, true)
+	if why != RefusalNone {
+		n.mark(MarkChangeImpossible)
+		return target, why
+	}
+	if why = n.survives(&target, true); why != RefusalNone {
+		n.mark(MarkChangeLosesQuorum)
 	}
 	return target, why
 }
@@ -93,14 +98,19 @@ func (n *Node) mayChange(r *ChangeRequest) Refusal {
 	unfinished := n.change.active || len(n.conf.Outgoing) > 0 || conf.Index > n.log.commit
 	switch {
 	case n.role != raftpb.RoleLeader:
+		n.mark(MarkChangeElsewhere)
 		return RefusalNotLeader
 	case n.transfer.target != 0:
+		n.mark(MarkChangeWhileTransferring)
 		return RefusalTransferring
 	case n.log.commit < n.termStart && !n.mutated(mutChangeTooEarly):
+		n.mark(MarkChangeTooEarly)
 		return RefusalTooEarly
 	case unfinished && !n.mutated(mutSecondChange):
+		n.mark(MarkChangeInProgress)
 		return RefusalChangeInProgress
 	case r.Compare && r.Expected != conf.Index:
+		n.mark(MarkChangeCompared)
 		return RefusalOtherConfiguration
 	}
 	return RefusalNone
@@ -115,13 +125,17 @@ func (n *Node) inForce() *Change { return &n.changes[len(n.changes)-1] }
 func (n *Node) enterTarget(out *Effects) {
 	c := &n.change
 	if why := n.survives(&c.target, c.catchUp.Skip); why != RefusalNone {
+		n.mark(MarkCatchUpUnsafe)
 		n.endChange(why, out)
 		return
 	}
 	c.waiting, c.rounds = false, nil
 	next := c.target
 	if votersDiffer(&n.conf, &next) > 1 && !n.mutated(mutJointSkipped) {
+		n.mark(MarkChangeJoint)
 		next.Outgoing, next.AutoLeave = n.conf.Incoming, true
+	} else {
+		n.mark(MarkChangeSimple)
 	}
 	n.appendConfiguration(&next, out)
 }
@@ -135,7 +149,11 @@ func (n *Node) appendConfiguration(c *Configuration, out *Effects) {
 	entry := [1]Entry{{Term: n.term, Kind: raftpb.EntryKindConfig, Body: body, Crc32c: int64(sum)}}
 	n.appendEntries(entry[:], out)
 	n.sendToAll(out)
+	waiting := n.reads.out
 	n.confirmReads(out) // fewer may have to be asked now, and those left may have answered
+	if n.reads.out < waiting {
+		n.mark(MarkReadsConfirmedByChange)
+	}
 }
 
 // driveChange takes the next step once the last one is committed. It runs at the
@@ -149,12 +167,18 @@ func (n *Node) driveChange(out *Effects) {
 	}
 	switch {
 	case joint:
+		if c.active {
+			n.mark(MarkJointLeft)
+		} else {
+			n.mark(MarkJointInherited)
+		}
 		next := n.conf
 		next.Outgoing, next.AutoLeave = nil, false
 		n.appendConfiguration(&next, out)
 	case c.waiting:
 		n.watchCatchUp(out)
 	case c.active:
+		n.mark(MarkChangeDone)
 		n.endChange(RefusalNone, out)
 	}
 	if !joint && !c.active && n.transfer.target == 0 && !n.electable() {

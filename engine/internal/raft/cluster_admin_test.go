@@ -62,7 +62,7 @@ func (c *cluster) operate(s *server) {
 }
 
 func (c *cluster) drawChange(s *server) *ChangeRequest {
-	r := &ChangeRequest{CatchUp: CatchUp{Skip: c.rnd.IntN(3) > 0, Patience: simElection}}
+	r := &ChangeRequest{CatchUp: CatchUp{Skip: c.rnd.IntN(3) > 0, Patience: 1 + Time(c.rnd.Int64N(int64(simElection)))}}
 	if c.rnd.IntN(2) == 0 {
 		r.CatchUp.LagEntries = 1 + Index(c.rnd.IntN(5))
 	}

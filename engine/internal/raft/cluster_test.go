@@ -28,6 +28,7 @@ type cluster struct {
 	facts  [factKinds]int
 	// How operators' requests ended.
 	refusals [refusals]int
+	marks    Marks
 	mutant   mutant
 	trace    *strings.Builder
 	failed   string
@@ -143,7 +144,7 @@ func (c *cluster) start(s *server) {
 	s.boot++
 	cfg := c.knobs.cfg
 	cfg.ID, cfg.Seed, cfg.Boot = s.id, c.seed<<8|uint64(s.id), s.boot
-	cfg.Witness = s.witness
+	cfg.Witness, cfg.Marks = s.witness, &c.marks
 	if int(s.id) <= c.knobs.nodes {
 		cfg.Configuration = c.firstConfiguration()
 	}

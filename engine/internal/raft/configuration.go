@@ -102,6 +102,7 @@ func (n *Node) undoChanges(index Index, out *Effects) {
 		return
 	}
 	n.changes = n.changes[:k]
+	n.mark(MarkConfigurationUndone)
 	if n.mutated(mutChangeStays) {
 		return
 	}

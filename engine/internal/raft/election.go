@@ -16,6 +16,9 @@ const maxTerm Term = 1 << 62
 // campaign starts an election: first a pre-vote, which asks whether a real one
 // could be won and disturbs nobody, then the real one.
 func (n *Node) campaign(out *Effects) {
+	if !n.voters.has(n.self) {
+		n.mark(MarkRemovedMayLead)
+	}
 	if n.role == raftpb.RolePrecandidate || n.role == raftpb.RoleCandidate {
 		n.mark(MarkCampaignRepeated)
 	}

@@ -416,6 +416,7 @@ func (n *Node) becomeFollower(term Term, leader NodeID, out *Effects) {
 		n.stopStreams(out)
 		n.endReads(out)
 		if n.change.active {
+			n.mark(MarkChangeOfDeposed)
 			n.endChange(RefusalLeadershipLost, out)
 		}
 	}

@@ -73,6 +73,7 @@ func (n *Node) yield(out *Effects) {
 		}
 	}
 	if best >= 0 {
+		n.mark(MarkYield)
 		n.startTransfer(transfer{target: n.members[best].id}, out)
 	}
 }
@@ -82,6 +83,9 @@ func (n *Node) judgePriority(t *transfer, why Refusal) {
 	if why == RefusalNone {
 		n.yieldWait = 0
 		return
+	}
+	if !t.asked && !t.leaving {
+		n.mark(MarkYieldAgain)
 	}
 	e := n.cfg.ElectionTimeout
 	n.yieldWait = min(max(2*n.yieldWait, 2*e), 64*e)

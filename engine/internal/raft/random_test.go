@@ -41,51 +41,77 @@ func TestRandomWorlds(t *testing.T) {
 	if testing.Short() {
 		seeds /= 10
 	}
-	var next, events atomic.Uint64
-	var mu sync.Mutex
-	var facts [factKinds]int
-	var ends [refusals]int
-	reads, commits := 0, 0
+	var next atomic.Uint64
+	var sum totals
 	var wait sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wait.Go(func() {
 			for seed := next.Add(1); seed <= seeds && !t.Failed(); seed = next.Add(1) {
 				c := world(seed, 0, nil)
-				events.Add(uint64(c.events))
 				if c.failed != "" {
 					t.Error(c.failed)
 				}
-				mu.Lock()
-				for i := range facts {
-					facts[i] += c.facts[i]
-				}
-				for i := range ends {
-					ends[i] += c.refusals[i]
-				}
-				reads += c.watch.granted
-				commits += int(c.watch.highest)
-				mu.Unlock()
+				sum.add(c)
 			}
 		})
 	}
 	wait.Wait()
-	t.Logf("%d worlds, %d events, %d commits, %d reads, facts %v", seeds, events.Load(), commits, reads, facts)
-	t.Logf("operators' requests ended with %v", ends)
-	if t.Failed() || testing.Short() {
-		return
+	t.Logf("%d worlds, %d events, %d commits, %d reads, facts %v", seeds, sum.events, sum.commits, sum.reads, sum.facts)
+	t.Logf("operators' requests ended with %v", sum.ends)
+	if !t.Failed() && !testing.Short() {
+		sum.demand(t, int(seeds))
 	}
-	// A run in which nothing happened proves nothing.
+}
+
+// totals is what happened in all worlds together.
+type totals struct {
+	mu                     sync.Mutex
+	events, reads, commits int
+	facts                  [factKinds]int
+	ends                   [refusals]int
+	marks                  Marks
+}
+
+func (s *totals) add(c *cluster) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.facts {
+		s.facts[i] += c.facts[i]
+	}
+	for i := range s.ends {
+		s.ends[i] += c.refusals[i]
+	}
+	for i := range s.marks {
+		s.marks[i] += c.marks[i]
+	}
+	s.events += c.events
+	s.reads += c.watch.granted
+	s.commits += int(c.watch.highest)
+}
+
+// demand: a run in which nothing happened proves nothing.
+func (s *totals) demand(t *testing.T, seeds int) {
 	for k := FactRole; k <= FactTransferEnded; k++ {
 		switch k {
 		case FactInvalidMessage, FactUnknownMember, FactSnapshotNeeded:
 		default:
-			if facts[k] == 0 {
+			if s.facts[k] == 0 {
 				t.Errorf("%s never happened", k)
 			}
 		}
 	}
-	if reads < int(seeds) || commits < 10*int(seeds) {
-		t.Errorf("%d worlds with %d commits and %d reads", seeds, commits, reads)
+	for m := MarkChangeElsewhere; m <= MarkWitnessRead; m++ {
+		switch m {
+		case MarkCatchUpSnapshot, MarkCatchUpUnsafe, MarkTimeoutNowUnelectable, MarkTransferRefused,
+			MarkTransferTargetRemoved, MarkRemovedSilent: // scripts show these
+		default:
+			if s.marks[m] == 0 {
+				t.Errorf("the branch %s was never taken", m)
+			}
+		}
+	}
+	if s.reads < seeds || s.commits < 10*seeds {
+		t.Errorf("%d worlds with %d commits and %d reads", seeds, s.commits, s.reads)
 	}
 }
 

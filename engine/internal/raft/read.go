@@ -56,6 +56,7 @@ func (n *Node) onRead(id uint64, out *Effects) {
 			n.refuseRead(id, RefusalBusy, out)
 		}
 	case n.cfg.Witness:
+		n.mark(MarkWitnessRead)
 		n.refuseRead(id, RefusalWitness, out) // there is nothing to read from
 	case n.leader == 0:
 		n.mark(MarkReadWithoutLeader)

@@ -57,6 +57,7 @@ func (n *Node) mayPropose(proposals []Entry) Refusal {
 	case n.role != raftpb.RoleLeader:
 		return RefusalNotLeader
 	case n.transfer.target != 0 && !n.mutated(mutProposeInTransfer):
+		n.mark(MarkTransferProposal)
 		return RefusalTransferring
 	case len(proposals) == 0:
 		return RefusalNotProposable
@@ -349,6 +350,7 @@ func (n *Node) leaderTimer(out *Effects) {
 		n.handOver(out)
 	}
 	if n.transfer.sent {
+		n.mark(MarkTransferRepeated)
 		n.sendTimeoutNow(out)
 	}
 	n.yield(out)

@@ -38,19 +38,25 @@ func (n *Node) onTransfer(target NodeID, request uint64, out *Effects) {
 	why := RefusalNone
 	switch {
 	case n.role != raftpb.RoleLeader:
+		n.mark(MarkTransferElsewhere)
 		why = RefusalNotLeader
 	case n.transfer.target != 0:
+		n.mark(MarkTransferTwice)
 		why = RefusalTransferring
 	case target == n.cfg.ID:
+		n.mark(MarkTransferToItself)
 		out.Transfers = append(out.Transfers, TransferAnswer{RequestID: request, Leader: n.cfg.ID, Term: n.term})
 		return
 	case target == 0:
+		n.mark(MarkTransferChosen)
 		if target = n.successor(); target == 0 {
+			n.mark(MarkTransferNobody)
 			why = RefusalNobodyLeads
 		}
 	case n.position(target) < 0:
 		why = RefusalUnknownMember
 	case !n.mayLead(n.position(target)):
+		n.mark(MarkTransferTarget)
 		why = RefusalTarget
 	}
 	if why != RefusalNone {
@@ -111,16 +117,21 @@ func (n *Node) driveTransfer(out *Effects) {
 	i := n.position(t.target)
 	switch {
 	case i < 0 || !n.mayLead(i):
+		n.mark(MarkTransferTargetRemoved)
 		n.endTransfer(RefusalTargetRemoved, out)
 	case n.now >= t.deadline && !n.mutated(mutTransferNeverEnds):
 		if t.sent {
+			n.mark(MarkTransferTimeout)
 			n.endTransfer(RefusalTimeout, out)
 		} else {
+			n.mark(MarkTransferLagging)
 			n.endTransfer(RefusalLagging, out)
 		}
 	case !t.sent && n.members[i].match == n.log.last:
 		t.sent = true
 		n.sendTimeoutNow(out)
+	case !t.sent:
+		n.mark(MarkTransferWaits)
 	}
 }
 
@@ -140,8 +151,12 @@ func (n *Node) onTimeoutNow(m *Message, out *Effects) {
 	if n.follow(m, out) {
 		if n.mayCampaign(true) {
 			n.campaignForReal(true, out)
+		} else {
+			n.mark(MarkTimeoutNowUnelectable)
 		}
 		answer.Granted = n.role == raftpb.RoleCandidate
+	} else {
+		n.mark(MarkTimeoutNowStale)
 	}
 	answer.Term = n.term
 	n.answer(answer, 0, out)
@@ -151,6 +166,7 @@ func (n *Node) onTimeoutNow(m *Message, out *Effects) {
 // higher term.
 func (n *Node) onTimeoutNowAnswer(m *Message, out *Effects) {
 	if n.transfer.target == m.From && !m.Granted {
+		n.mark(MarkTransferRefused)
 		n.endTransfer(RefusalTarget, out)
 	}
 }
@@ -161,8 +177,10 @@ func (n *Node) leaderKnown(out *Effects) {
 	switch {
 	case t.target == 0 || n.leader == 0:
 	case n.leader == t.target:
+		n.mark(MarkTransferDone)
 		n.endTransfer(RefusalNone, out)
 	default:
+		n.mark(MarkTransferOtherLeader)
 		n.endTransfer(RefusalOtherLeader, out)
 	}
 }
@@ -170,6 +188,7 @@ func (n *Node) leaderKnown(out *Effects) {
 // expireTransfer gives up a transfer on a node that leads no more.
 func (n *Node) expireTransfer(out *Effects) {
 	if n.transfer.target != 0 && n.now >= n.transfer.deadline {
+		n.mark(MarkTransferExpired)
 		n.endTransfer(RefusalTimeout, out)
 	}
 }
@@ -193,9 +212,11 @@ func (n *Node) endTransfer(why Refusal, out *Effects) {
 // let lead (section 4.2.2): by a hand-over, or by silence if there is nobody.
 func (n *Node) leave(out *Effects) {
 	if to := n.successor(); to != 0 {
+		n.mark(MarkRemovedLeaves)
 		n.startTransfer(transfer{target: to, leaving: true}, out)
 		n.driveTransfer(out)
 		return
 	}
+	n.mark(MarkRemovedSilent)
 	n.becomeFollower(n.term, 0, out)
 }

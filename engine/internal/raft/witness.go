@@ -42,10 +42,14 @@ func (n *Node) witnessEnd() Index {
 
 // sendableTo is the last position that p may be sent.
 func (n *Node) sendableTo(p *progress) Index {
-	if p.suffrage == raftpb.SuffrageWitness {
-		return n.witnessEnd()
+	if p.suffrage != raftpb.SuffrageWitness {
+		return n.log.last
 	}
-	return n.log.last
+	end := n.witnessEnd()
+	if p.next <= n.log.last && p.next > end {
+		n.mark(MarkWitnessHeldBack)
+	}
+	return end
 }
 
 // feedWitnesses sends witnesses what has become durable.
