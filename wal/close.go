@@ -33,11 +33,20 @@ func (l *Log) Close() error {
 	close(l.stop)
 	l.done.Wait()
 	if err == nil {
-		_, err = l.saveMeta()
+		if _, err = l.saveMeta(); err == nil {
+			l.closeFooters()
+		}
 	}
 	err = errors.Join(err, l.release())
 	close(l.released)
 	return err
+}
+
+// closeFooters says so when it fails, and no more: the next Open reads the segments.
+func (l *Log) closeFooters() {
+	if err := l.lastFooters(); err != nil {
+		l.o.Logger.Warn("wal: footers are missing; the next start takes longer", "dir", l.dir, "err", err)
+	}
 }
 
 // closeClean writes the frame that says that nothing is behind it.

@@ -184,10 +184,24 @@ func (d *footerReader) signed() int64 {
 // the segment is read and checked on the way, so damage is found while replicas
 // still have the entries. The newest closed segment waits: with groups that are
 // compacted often, many segments never need a footer.
-func (l *Log) footerStep() (bool, error) {
+func (l *Log) footerStep() (bool, error) { return l.footOne(2) }
+
+// lastFooters makes the footers that footerStep has left, for the next Open to read
+// little. Close calls it when nothing else runs any more.
+func (l *Log) lastFooters() error {
+	l.alone = true
+	for {
+		if worked, err := l.footOne(1); err != nil || !worked {
+			return err
+		}
+	}
+}
+
+// footOne writes the footer of the oldest segment without one, but for the newest ones.
+func (l *Log) footOne(newest int) (bool, error) {
 	l.segs.mu.RLock()
 	var seg *segment
-	for _, s := range l.segs.list[:max(0, len(l.segs.list)-2)] {
+	for _, s := range l.segs.list[:max(0, len(l.segs.list)-newest)] {
 		if !s.footed {
 			seg = s
 			s.refs.Add(1)
@@ -221,7 +235,7 @@ func (l *Log) readFooted(seg *segment) (footer, error) {
 	}
 	w := footerWriter{hard: map[raftpb.GroupID]hardRecord{}}
 	for end := seg.end.Load(); s.lsn < end; {
-		if l.stopping() {
+		if l.stopping() && !l.alone {
 			return footer{}, ErrClosed
 		}
 		at := s.offset()

@@ -64,6 +64,7 @@ type Log struct {
 	counts      counters
 	pin         *Group // has entries in the oldest segment, when last asked
 	restated    Batch  // owned by the housekeeper
+	alone       bool   // Close is the only one left
 	noSpace     bool   // the next segment could not be made
 	haveNext    bool   // the segment after the active one is ready
 	limitLSN    uint64 // where the active segment is full

@@ -143,6 +143,7 @@ func (l *Log) openScan(f *segFile) (*scanner, error) {
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
+	_ = r.Prefetch(0, s.size) // a hint
 	return s, nil
 }
 

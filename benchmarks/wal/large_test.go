@@ -1,9 +1,13 @@
 package wal_test
 
 import (
+	"errors"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
@@ -48,7 +52,58 @@ func fillLarge(b *testing.B, dir string) {
 	}
 }
 
-// BenchmarkLarge opens a log of 1 GiB and reads it; the page cache is warm.
+// forget drops the log's files from the page cache.
+func forget(b *testing.B, dir string) {
+	b.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		const dontNeed = 4
+		err = f.Sync() // only clean pages are dropped
+		if _, _, no := syscall.Syscall6(syscall.SYS_FADVISE64, f.Fd(), 0, 0, dontNeed, 0, 0); no != 0 {
+			err = errors.Join(err, no)
+		}
+		return errors.Join(err, f.Close())
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// bareReads is what reading one entry of a large record needs of the kernel: two
+// preads, of its record's table and of its body, here at random places.
+func bareReads(b *testing.B, dir string) {
+	names, err := filepath.Glob(filepath.Join(dir, "seg", "*"))
+	if err != nil || len(names) == 0 {
+		b.Fatal(names, err)
+	}
+	f, err := os.Open(names[0])
+	if err != nil {
+		b.Fatal(err)
+	}
+	table, body := make([]byte, 40+8*largeBatch), make([]byte, largeBody)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for b.Loop() {
+		at := rng.Int64N(60 << 20)
+		if _, err := f.ReadAt(table, at); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := f.ReadAt(body, at+rng.Int64N(256<<10)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkLarge opens a log of 1 GiB and reads it; the page cache is warm, but where
+// the name says cold.
 func BenchmarkLarge(b *testing.B) {
 	dir := filepath.Join(b.TempDir(), "wal")
 	fillLarge(b, dir)
@@ -61,10 +116,20 @@ func BenchmarkLarge(b *testing.B) {
 		}
 		return l
 	}
-	for name, verify := range map[string]bool{"open": false, "open-verified": true} {
-		b.Run(name, func(b *testing.B) {
+	for _, x := range []struct {
+		name         string
+		verify, cold bool
+	}{
+		{"open", false, false}, {"open-verified", true, false}, {"open-cold", false, true}, {"open-verified-cold", true, true},
+	} {
+		b.Run(x.name, func(b *testing.B) {
 			for b.Loop() {
-				l := openLarge(b, verify)
+				if x.cold {
+					b.StopTimer()
+					forget(b, dir)
+					b.StartTimer()
+				}
+				l := openLarge(b, x.verify)
 				b.StopTimer()
 				if err := l.Close(); err != nil {
 					b.Fatal(err)
@@ -87,6 +152,7 @@ func BenchmarkLarge(b *testing.B) {
 			}
 		}
 	})
+	b.Run("entry-bare-reads", func(b *testing.B) { bareReads(b, dir) })
 	b.Run("sequential", func(b *testing.B) {
 		b.SetBytes(largeEntries * largeBody)
 		for b.Loop() {

@@ -72,7 +72,10 @@ func run(args []string) error {
 		all = append(all, ct)
 	}
 	printGoals(all)
-	return nil
+	if c.only != "" {
+		return nil
+	}
+	return c.measureGroups()
 }
 
 // shape is one kind of append.

@@ -92,6 +92,7 @@ func (e *etcdStore) close() error { return e.w.Close() }
 type pebbleStore struct {
 	db    *pebble.DB
 	value []byte
+	lives uint64 // of appenders
 }
 
 func openPebble(dir string) (store, error) {
