@@ -105,7 +105,7 @@ type knobs struct {
 func draw(seed uint64, without []string) knobs {
 	s := schedule.NewStream(seed, 100)
 	k := knobs{
-		nodes: 3, events: uint64(s.LogUniform(8_000, 120_000)),
+		nodes: 3, events: uint64(s.LogUniform(12_000, 120_000)),
 		minDelay: int64(s.LogUniform(1e4, 2e6)), moreDelay: int64(s.LogUniform(1e4, 2e7)),
 		fifo: s.Chance(0.5), coded: s.Chance(0.25), codec: s.Intn(3),
 		diskDelay: int64(s.LogUniform(2e4, 1e7)), toldDelay: int64(s.LogUniform(1e3, 1e6)),
