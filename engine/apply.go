@@ -23,9 +23,10 @@ import (
 //	batches   [c c s1]       |   |  [c c]      a batch ends before a session opens or closes,
 //	table          apply  again  opened         and where results might fill the table
 type machine struct {
-	sm       StateMachine
-	disk     DiskStateMachine // sm, if it keeps its own state
-	policy   ApplyPolicy
+	sm     StateMachine
+	disk   DiskStateMachine // sm, if it keeps its own state
+	policy ApplyPolicy
+	mutation
 	sessions *session.Table
 
 	next     int // entries before it have been taken

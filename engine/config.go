@@ -123,6 +123,7 @@ type Config struct {
 	Network func(transport.Config) (transport.Network, error)
 
 	fs wal.FS // tests: instead of the machine's
+	mutation
 }
 
 const maxFrameBytes = raftpb.MaxFrameBytes

@@ -132,13 +132,15 @@ func (d *vaultDisk) all() []string {
 }
 
 // vaults is a cluster of machines on disks that outlive their hosts.
-func vaults(t *testing.T, nodes int) (*cluster, []*vaultDisk) {
+func vaults(t *testing.T, nodes int) (*cluster, []*vaultDisk) { return vaultsOf(t, nodes, nil) }
+
+func vaultsOf(t *testing.T, nodes int, adjust func(*engine.Config)) (*cluster, []*vaultDisk) {
 	disks := make([]*vaultDisk, nodes+1)
 	for i := range disks {
 		disks[i] = newVaultDisk()
 	}
 	next := 0
-	c := newClusterOf(t, 0, nil, func() engine.StateMachine { return vault{disks[next]} })
+	c := newClusterOf(t, 0, adjust, func() engine.StateMachine { return vault{disks[next]} })
 	for id := engine.NodeID(1); id <= engine.NodeID(nodes); id++ {
 		c.addrs[id] = freeAddress(t)
 	}

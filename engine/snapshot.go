@@ -230,6 +230,7 @@ func (h *Host) recoverGroup(c *GroupConfig, stored raftpb.Configuration) (recove
 	if out.machine, out.applied, err = newMachine(c); err != nil {
 		return out, err
 	}
+	out.machine.mutation = h.cfg.mutation
 	out.applied, out.chain, err = found.Restore(out.machine, out.applied)
 	return out, err
 }
@@ -252,7 +253,11 @@ func (m *machine) Capture(index Index) (runtime.Capture, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &capture{state: s, facts: []snapshot.KeyValue{{Key: []byte(sessionsKey), Value: m.sessions.Append(nil)}}}, nil
+	out := &capture{state: s}
+	if !m.forgetsSessions() {
+		out.facts = []snapshot.KeyValue{{Key: []byte(sessionsKey), Value: m.sessions.Append(nil)}}
+	}
+	return out, nil
 }
 
 // cover tells a machine on disk that its state covers the log up to last: behind the

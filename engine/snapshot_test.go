@@ -2,8 +2,10 @@ package engine_test
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -176,5 +178,172 @@ func TestADamagedSnapshotIsNotPassedOver(t *testing.T) {
 	_, err = h.Start(t.Context(), engine.GroupConfig{ID: groupID, Members: c.members(), Machine: &ledger{}})
 	if err == nil || !strings.Contains(err.Error(), "damaged") {
 		t.Errorf("start: %v", err)
+	}
+}
+
+// sessionSurvives proposes in a session, lets the log of that go, on a member that takes
+// part and on one that gets a snapshot, and says what a retry on each of them finds.
+func sessionSurvives(t *testing.T, change func(*engine.Config)) error {
+	c := newCluster(t, 3, func(cfg *engine.Config) {
+		often(50, 5)(cfg)
+		change(cfg)
+	})
+	first := c.leader()
+	s, err := c.group(first).Session(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := first%3 + 1
+	c.stop(away)
+	once, err := proposeIn(t, caller(t, c.addrs[first]), s.ID(), 1, 1, "once")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.proposeMany("more", 120)
+	c.eventually("the log to be dropped", func() bool { return c.status(first).First > 60 })
+	c.start(away)
+	c.eventually("the snapshot to be installed", func() bool { return c.status(away).First > 60 })
+	c.equal()
+	lines := len(c.lines(first))
+	retry := func(where string, id engine.NodeID) error {
+		again, err := proposeIn(t, caller(t, c.addrs[id]), s.ID(), 1, 1, "once")
+		if err != nil {
+			return fmt.Errorf("%s: %w", where, err)
+		}
+		if again.Index != once.Index || len(c.lines(id)) != lines {
+			return fmt.Errorf("%s: applied again, at %d after %d", where, again.Index, once.Index)
+		}
+		return nil
+	}
+	if err := c.group(first).Transfer(t.Context(), away); err != nil {
+		t.Fatal(err)
+	}
+	c.eventually("the member that got a snapshot to lead", func() bool { return c.leader() == away })
+	if err := retry("after the snapshot was installed", away); err != nil {
+		return err
+	}
+	for id := range c.addrs {
+		c.stop(id)
+	}
+	for id := range c.addrs {
+		c.start(id)
+	}
+	return retry("after a restart", c.leader())
+}
+
+// Sessions are part of a snapshot: what was applied in one before it is not applied again.
+func TestASnapshotRemembersSessions(t *testing.T) {
+	if err := sessionSurvives(t, func(*engine.Config) {}); err != nil {
+		t.Error(err)
+	}
+}
+
+// binder is a machine whose snapshots are files.
+type binder struct {
+	ledger
+	files    map[string]string
+	restored bool
+}
+
+type binderSnapshot struct {
+	engine.Snapshot
+	lines []string
+}
+
+func (b *binder) Snapshot() (engine.Snapshot, error) {
+	return binderSnapshot{engine.BytesSnapshot([]byte("index")), slices.Clone(b.lines)}, nil
+}
+
+func (s binderSnapshot) Files() ([]engine.SnapshotFile, error) {
+	var files []engine.SnapshotFile
+	for i, line := range s.lines {
+		files = append(files, engine.SnapshotFile{
+			Name: fmt.Sprint("page ", i),
+			Open: func() (io.ReadCloser, error) {
+				return io.NopCloser(strings.NewReader(strings.Repeat(line, 50_000))), nil
+			},
+		})
+	}
+	return files, nil
+}
+
+func (b *binder) Restore(r io.Reader) error {
+	got, err := io.ReadAll(r)
+	if err != nil || string(got) != "index" {
+		return fmt.Errorf("binder: %q, %w", got, err)
+	}
+	b.files = map[string]string{}
+	return nil
+}
+
+func (b *binder) RestoreFile(name string, r io.Reader) error {
+	got, err := io.ReadAll(r)
+	b.files[name] = string(got)
+	return err
+}
+
+func (b *binder) RestoreEnd() error {
+	for i := range len(b.files) {
+		page := b.files[fmt.Sprint("page ", i)]
+		b.lines = append(b.lines, page[:len(page)/50_000])
+	}
+	b.restored = true
+	return nil
+}
+
+// Files of a machine are part of its snapshots.
+func TestFilesArePartOfASnapshot(t *testing.T) {
+	var last *binder
+	c := newClusterOf(t, 1, nil, func() engine.StateMachine {
+		last = &binder{}
+		return last
+	})
+	for i := range 7 {
+		c.propose(fmt.Sprint("line ", i))
+	}
+	s, err := c.group(1).Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Bytes < 7*6*50_000 {
+		t.Errorf("the snapshot has %d bytes", s.Bytes)
+	}
+	c.stop(1)
+	c.start(1)
+	c.leader()
+	if !last.restored || len(last.lines) != 7 || last.lines[6] != "line 6" {
+		t.Errorf("restored %t, %q", last.restored, last.lines)
+	}
+}
+
+// A machine on disk that was left behind gets a snapshot, with what the engine keeps in
+// it, and goes on from there after a restart.
+func TestAMachineOnDiskInstallsASnapshot(t *testing.T) {
+	c, disks := vaultsOf(t, 3, often(50, 5))
+	first := c.leader()
+	away := first%3 + 1
+	c.propose("before")
+	c.stop(away)
+	var want []string
+	for i := range 120 {
+		want = append(want, fmt.Sprint("line ", i))
+		c.propose(want[i])
+	}
+	c.eventually("the log to be dropped", func() bool { return c.status(first).First > 60 })
+	c.startVault(away, disks)
+	installed := func() bool {
+		return c.status(away).First > 60 && c.status(away).Applied >= c.status(first).Commit
+	}
+	c.eventually("the snapshot to be installed", installed)
+	c.stop(away)
+	c.startVault(away, disks)
+	c.propose("after")
+	want = append([]string{"before"}, append(want, "after")...)
+	c.eventually("the member to follow", func() bool { return slices.Equal(disks[away].all(), want) })
+	if n := c.hosts[away].Metrics().Snapshots.Installed; n != 0 {
+		t.Errorf("%d snapshots were installed after the restart", n)
+	}
+	if len(disks[away].twice) != 0 {
+		t.Errorf("applied twice: %v", disks[away].twice)
 	}
 }

@@ -1,0 +1,6 @@
+//go:build mutants
+
+package engine
+
+// ForgetSessions switches M27 on.
+func (c *Config) ForgetSessions() { c.noSessions = true }
