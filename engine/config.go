@@ -80,6 +80,14 @@ type Config struct {
 	// At most a third of ElectionTimeout. Default: a tenth of it.
 	HeartbeatInterval time.Duration
 
+	// ClockBound switches leases on (see Lease): it is the most by which the clocks of two
+	// members may drift apart within half an ElectionTimeout, pauses of a whole machine
+	// included. A lease lasts half an ElectionTimeout less this. If clocks do not keep it,
+	// Lease reads may be stale; nothing else depends on it. A host that starts gives no vote for
+	// half an ElectionTimeout. Below half of ElectionTimeout; the same on all hosts.
+	// Default 0: no leases.
+	ClockBound time.Duration
+
 	// MaxCommandBytes bounds a command. Default and maximum: MaxFrameBytes - 64 KiB.
 	MaxCommandBytes int
 	// MaxInboxBytes bounds what waits for one worker: proposals and reads, and as
@@ -186,6 +194,8 @@ func (c *Config) validate() error {
 	check(c.ElectionTimeout >= 10*time.Millisecond, "ElectionTimeout: %v, want at least 10ms", c.ElectionTimeout)
 	check(c.HeartbeatInterval > 0 && c.HeartbeatInterval <= c.ElectionTimeout/3,
 		"HeartbeatInterval: %v, want at most a third of ElectionTimeout %v", c.HeartbeatInterval, c.ElectionTimeout)
+	check(0 <= c.ClockBound && c.ClockBound < c.ElectionTimeout/2, "ClockBound: %v, want less than half of ElectionTimeout %v",
+		c.ClockBound, c.ElectionTimeout)
 	check(c.MaxCommandBytes > 0 && c.MaxCommandBytes <= maxFrameBytes-64<<10,
 		"MaxCommandBytes: %d, want 1 to %d", c.MaxCommandBytes, maxFrameBytes-64<<10)
 	check(1<<20 <= c.MaxInboxBytes && c.MaxInboxBytes <= 1<<30, "MaxInboxBytes: %d, want 1 MiB to 1 GiB", c.MaxInboxBytes)

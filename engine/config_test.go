@@ -13,14 +13,14 @@ import (
 func TestConfigNamesAllItsFaultsAtOnce(t *testing.T) {
 	_, err := engine.Open(t.Context(), engine.Config{
 		Codec: "morse", ElectionTimeout: time.Millisecond, HeartbeatInterval: time.Hour, MaxCommandBytes: -1, Workers: 1000,
-		MaxSessions: -1, SessionWindow: 1 << 20, MaxSessionTableBytes: 1, MaxSessionResultBytes: -1,
+		ClockBound: time.Hour, MaxSessions: -1, SessionWindow: 1 << 20, MaxSessionTableBytes: 1, MaxSessionResultBytes: -1,
 	})
 	if err == nil {
 		t.Fatal("accepted")
 	}
 	for _, field := range []string{
 		"Cluster", "Node", "Dir", "Listen", "Codec", "ElectionTimeout", "HeartbeatInterval", "MaxCommandBytes", "Workers",
-		"MaxSessions", "SessionWindow", "MaxSessionTableBytes", "MaxSessionResultBytes",
+		"ClockBound", "MaxSessions", "SessionWindow", "MaxSessionTableBytes", "MaxSessionResultBytes",
 	} {
 		if !strings.Contains(err.Error(), field+":") {
 			t.Errorf("the error does not name %s: %v", field, err)

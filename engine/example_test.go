@@ -173,6 +173,18 @@ func ExampleGroup_Read() {
 	// Output: 7 <nil>
 }
 
+func ExampleGroup_ReadWithin() {
+	sum := &adder{}
+	_, group, closeAll := open(sum)
+	defer closeAll()
+	written := propose(group, "7")
+	var seen int
+	bound := engine.ReadBound{MinIndex: written.Index} // on any member: wait for that write
+	err := group.ReadWithin(context.Background(), engine.Stale, bound, func() error { seen = sum.sum; return nil })
+	fmt.Println(seen, err)
+	// Output: 7 <nil>
+}
+
 func ExampleGroup_Status() {
 	_, group, closeAll := open(&adder{})
 	defer closeAll()

@@ -19,6 +19,7 @@ type Group struct {
 	machine   *machine
 	images    *snapshot.Group
 	addresses atomic.Pointer[map[NodeID]string]
+	fresh     atomic.Pointer[freshness]
 }
 
 // ID returns the group's id.

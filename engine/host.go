@@ -240,6 +240,7 @@ func (h *Host) coreConfig(id GroupID, conf raftpb.Configuration) raft.Config {
 		Configuration:       conf,
 		ElectionTimeout:     raft.Time(h.cfg.ElectionTimeout),
 		Heartbeat:           raft.Time(h.cfg.HeartbeatInterval),
+		ClockBound:          raft.Time(h.cfg.ClockBound),
 		Seed:                seed(h.cfg.Node, id, h.log.Identity().Incarnation),
 		Boot:                uint64(unique()),
 		MaxUncommittedBytes: h.cfg.MaxUncommittedBytes,

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/codec"
-	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
-	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 	"github.com/seed-814fcd60/raftwire/transport"
 )
@@ -87,6 +85,13 @@ func (a *answer) claim() bool {
 		a.timer.Stop()
 	}
 	return true
+}
+
+// over reports whether the call is answered.
+func (a *answer) over() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.given
 }
 
 func (a *answer) reply(m codec.Message) {
@@ -179,55 +184,6 @@ func (h *Host) servePropose(c *transport.Call, req *raftpb.ProposeRequest) {
 		return &raftpb.ProposeResponse{Group: g.id, Index: r.Index, Term: r.Term, Result: r.Data}
 	})
 }
-
-func (h *Host) serveRead(c *transport.Call, req *raftpb.ReadRequest) {
-	g := h.groupOf(c, req.Group)
-	if g == nil {
-		return
-	}
-	mode := Linearizable // a lease read is answered by a round: slower, never weaker
-	switch req.Consistency {
-	case raftpb.ConsistencyFollower:
-		mode = Follower
-	case raftpb.ConsistencyStale:
-		mode = Stale
-	}
-	if req.MinIndex.Set || req.MaxStaleMs.Set {
-		c.Fail(&raftpb.Rejected{Group: req.Group, Code: raftpb.RejectCodeNotAllowed, Reason: "minIndex and maxStaleMs are not served by this version"})
-		return
-	}
-	q := &remoteQuery{group: g, query: req.Query, answer: &answer{call: c, group: g.id}}
-	timeoutMs := req.TimeoutMs
-	if err := g.read(mode, q); err != nil {
-		q.answer.fail(err)
-		return
-	}
-	q.answer.limit(timeoutMs, &raftpb.Unavailable{Group: g.id, Reason: "timed out"})
-}
-
-// remoteQuery is a read of a client on the network.
-type remoteQuery struct {
-	group  *Group
-	query  []byte
-	answer *answer
-}
-
-// Run implements runtime.Reader.
-func (q *remoteQuery) Run(applied raft.Index) {
-	result, err := q.group.machine.sm.Query(q.query)
-	if err != nil {
-		q.answer.fail(&raftpb.Rejected{Group: q.group.id, Code: raftpb.RejectCodeBadArgument, Reason: err.Error()})
-		return
-	}
-	if len(result) > maxResultBytes {
-		q.answer.fail(&raftpb.Rejected{Group: q.group.id, Code: raftpb.RejectCodeTooLarge, Reason: errLongResult.Error()})
-		return
-	}
-	q.answer.reply(&raftpb.ReadResponse{Group: q.group.id, Index: applied, Result: result})
-}
-
-// Fail implements runtime.Completion.
-func (q *remoteQuery) Fail(r runtime.Rejection) { q.answer.fail(q.group.rejected(r)) }
 
 // serveStatus answers from a goroutine of its own: Status waits for the worker.
 func (h *Host) serveStatus(c *transport.Call, req *raftpb.StatusRequest) {

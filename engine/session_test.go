@@ -142,6 +142,17 @@ func caller(t *testing.T, addr string) *transport.Client {
 	return client
 }
 
+// memoryCaller is a caller in a network in memory.
+func memoryCaller(t *testing.T, w *transport.Memory, addr string) *transport.Client {
+	t.Helper()
+	client, err := transport.Dial(t.Context(), addr, transport.ClientConfig{Dial: w.Dial})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
 // wireSession is a session opened over the wire, on a cluster of one.
 func wireSession(t *testing.T, adjust func(*engine.Config)) (*cluster, *transport.Client, int64) {
 	t.Helper()

@@ -277,7 +277,7 @@ struct TimeoutNowResponse { 1: GroupID group, 2: Term term, 3: bool accepted }
 
 /** A follower asks the leader for an index from which it may serve a read. */
 struct ReadIndexRequest { 1: GroupID group, 2: NodeID origin, 3: i64 context }
-/** Reads are served once this index is applied. */
+/** Reads are served once this index is applied; 0: too many wait, ask again later. */
 struct ReadIndexResponse { 1: GroupID group, 2: Term term, 3: Index index, 4: i64 context }
 
 /** Why a connection is closed. */

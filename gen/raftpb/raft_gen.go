@@ -1058,7 +1058,7 @@ func (m *ReadIndexRequest) Reset() {
 	*m = ReadIndexRequest{}
 }
 
-// Reads are served once this index is applied.
+// Reads are served once this index is applied; 0: too many wait, ask again later.
 type ReadIndexResponse struct {
 	Group   GroupID // 1
 	Term    Term    // 2

@@ -109,6 +109,7 @@ func (a *applier) apply(j *job) {
 	g := j.group
 	if j.run != nil {
 		a.unpark(g)
+		a.leave(g)
 		j.run()
 	}
 	if j.resume {
@@ -129,8 +130,7 @@ func (a *applier) apply(j *job) {
 			a.park(j, retry.After)
 			return
 		}
-		if err != nil && g.failed == nil {
-			g.failed = err
+		if err != nil {
 			a.w.inbox.notify(notice{group: g, err: err}, false)
 		}
 		a.w.inbox.notify(notice{group: g, applied: g.Applied(), bytes: j.bytes}, !j.wake)
@@ -141,22 +141,14 @@ func (a *applier) apply(j *job) {
 	if j.capture != nil {
 		a.take(g, j.capture)
 	}
-	for _, r := range j.reads {
-		if g.failed != nil {
-			r.run.Fail(Rejection{Reason: Failed, Err: g.failed})
-			continue
-		}
-		r.run.Run(g.Applied())
-	}
+	a.readLate(g)
+	a.read(g, j.reads)
 	a.put(j)
 }
 
 func (a *applier) applyEntries(j *job) error {
 	g := j.group
-	err := g.failed
-	if err == nil {
-		err = g.machine.Apply(j.entries, j.first, j.done)
-	}
+	err := g.advance(j)
 	var retry *RetryError
 	if errors.As(err, &retry) {
 		return err
@@ -169,13 +161,30 @@ func (a *applier) applyEntries(j *job) error {
 		}
 		return err
 	}
+	g.machine.Complete() // who sees a result finds it applied
+	return nil
+}
+
+// advance applies the entries of j while nobody reads.
+func (g *Group) advance(j *job) error {
+	g.state.Lock()
+	defer g.state.Unlock()
+	if g.failed != nil {
+		return g.failed
+	}
+	if err := g.machine.Apply(j.entries, j.first, j.done); err != nil {
+		var retry *RetryError
+		if !errors.As(err, &retry) {
+			g.failed = err
+		}
+		return err
+	}
 	chain := g.chain.Load()
 	for i := range j.entries {
 		chain = chainHash(chain, &j.entries[i])
 	}
 	g.chain.Store(chain)
 	g.applied.Store(uint64(j.first) + uint64(len(j.entries)) - 1)
-	g.machine.Complete() // who sees a result finds it applied
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 // of its lines: the write is staged before anything that promises it is queued
 // behind it, and what leaves at once promises nothing.
 func (w *worker) execute(g *Group, out *raft.Effects) {
+	g.lease.Store(int64(out.LeaseUntil)) // before a message leaves that ends it
 	for _, f := range out.Facts {
 		g.observe.Fact(g.id, f)
 	}
@@ -182,6 +183,8 @@ func (w *worker) grant(g *Group, r raft.ReadGrant) {
 			continue
 		}
 		switch {
+		case r.Refused && r.Why == raft.RefusalBusy:
+			failAll(b.reads, Rejection{Reason: Busy, Leader: g.Leader()})
 		case r.Refused && r.Why == raft.RefusalBusy:
 			failAll(b.reads, Rejection{Reason: Busy, Leader: g.Leader()})
 		case r.Refused:

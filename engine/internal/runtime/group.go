@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"sync"
 	"sync/atomic"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
@@ -18,6 +19,11 @@ type Group struct {
 	machine Machine // the applier's
 	failed  error   // the applier's: the machine's fault, after which nothing is applied or read
 	parked  []job   // the applier's: jobs that wait for another attempt
+	late    []read  // the applier's: they wait for an index to be applied
+
+	state   sync.RWMutex // the applier writes the machine, failed and gone; readers on other goroutines read
+	gone    bool         // the machine is left alone
+	lease   atomic.Int64 // until when reads need no round, on the host's clock; 0: they do
 	observe Observer
 
 	hardState raft.HardState // the newest; may be ahead of the log by a commit
@@ -110,8 +116,9 @@ const (
 )
 
 // Read queues a read; r runs or fails exactly once unless an error is returned.
-func (g *Group) Read(mode ReadMode, r Reader) error {
-	return g.w.inbox.read(read{group: g, run: r, local: mode == ReadLocal, any: mode == ReadAnywhere})
+// With least, it waits until so much is applied.
+func (g *Group) Read(mode ReadMode, least raft.Index, r Reader) error {
+	return g.w.inbox.read(read{group: g, run: r, least: least, local: mode == ReadLocal, any: mode == ReadAnywhere})
 }
 
 // View is the state of a group at one moment.

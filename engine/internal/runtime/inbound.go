@@ -124,7 +124,7 @@ func (a appendCall) answer(w *worker, m *raft.Message) {
 
 func (a readIndexCall) answer(_ *worker, m *raft.Message) {
 	group := a.c.Request.(*raftpb.ReadIndexRequest).Group
-	if m.ReadIndex == 0 {
+	if m.ReadIndex == 0 && !m.Busy {
 		a.c.Fail(&raftpb.NotLeader{Group: group, Term: m.Term})
 		return
 	}

@@ -31,6 +31,7 @@ type proposal struct {
 type read struct {
 	group *Group
 	local bool // no read index: whatever is applied
+	least raft.Index
 	any   bool // a follower may serve it
 	run   Reader
 }
@@ -40,6 +41,8 @@ type Reader interface {
 	Completion
 	// Run executes the read at a moment when exactly applied is applied.
 	Run(applied raft.Index)
+	// Gone reports whether nobody waits for the read any more.
+	Gone() bool
 }
 
 // inbound is a message from another node, or an answer to one of ours.

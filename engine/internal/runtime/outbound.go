@@ -128,7 +128,7 @@ func (g *Group) onReadIndex(from raft.NodeID, context int64) func(codec.Message,
 		m := raft.Message{Kind: raft.MessageReadIndexAnswer, From: from, To: g.self, Context: context}
 		var notLeader *raftpb.NotLeader
 		if v, ok := resp.(*raftpb.ReadIndexResponse); ok && err == nil {
-			m.Term, m.ReadIndex = v.Term, v.Index
+			m.Term, m.ReadIndex, m.Busy = v.Term, v.Index, v.Index == 0
 		} else if errors.As(err, &notLeader) {
 			m.Term = notLeader.Term
 		}

@@ -253,7 +253,9 @@ func (a *applier) take(g *Group, m *snapshot.Meta) {
 		h.taken(g, *m, errors.New("the machine has failed"))
 		return
 	}
+	g.state.Lock()
 	state, err := g.snaps.machine.Capture(m.Index)
+	g.state.Unlock()
 	if err != nil {
 		h.taken(g, *m, fmt.Errorf("state machine: snapshot at %d: %w", m.Index, err))
 		return
@@ -382,6 +384,8 @@ func (w *worker) install(g *Group, s *raft.Snapshot) {
 
 // restore replaces the machine's state by that of an image, on the applier.
 func (a *applier) restore(g *Group, image *snapshot.Image) {
+	g.state.Lock()
+	defer g.state.Unlock()
 	index := image.Meta().Index
 	err := g.failed
 	if err == nil && index > g.Applied() {

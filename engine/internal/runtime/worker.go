@@ -350,6 +350,7 @@ func (w *worker) retire(g *Group, r Rejection) {
 	g.dead, g.end = true, r
 	g.role = roleView{}
 	g.leader.Store(0)
+	g.lease.Store(0)
 	w.host.forget(g)
 	w.groups = slices.DeleteFunc(w.groups, func(other *Group) bool { return other == g })
 	w.timers.remove(g)
@@ -361,6 +362,7 @@ func (w *worker) retire(g *Group, r Rejection) {
 		g.gated.pop()
 	}
 	g.dropRequests()
+	w.applier.push(job{group: g, run: func() {}}) // nobody reads its machine any more
 	g.calls.dropAll(errors.New("runtime: group stopped"))
 	w.endSnapshots(g)
 }

@@ -7491,7 +7491,7 @@ func (p *ReadIndexRequest) String() string {
   return fmt.Sprintf("ReadIndexRequest(%+v)", *p)
 }
 
-// Reads are served once this index is applied.
+// Reads are served once this index is applied; 0: too many wait, ask again later.
 // 
 // Attributes:
 //  - Group

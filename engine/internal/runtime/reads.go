@@ -1,0 +1,90 @@
+package runtime
+
+import (
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+)
+
+// Ways to a read, from the cheapest:
+//
+//	caller's goroutine   ReadHere: what is applied; with a lease nothing acknowledged is missing
+//	applier              ReadLocal: the same, behind what is queued there
+//	worker, a round      ReadLeader, ReadAnywhere: a read index, then the applier
+//
+// A read that wants a least index waits on the applier until that is applied.
+
+// maxLateReads bounds the reads of a group that wait for an index.
+const maxLateReads = 1 << 14
+
+// Leased reports whether this node leads and holds a lease now: that what is applied here
+// lacks nothing that was acknowledged. Safe for concurrent use.
+func (g *Group) Leased() bool {
+	until := g.lease.Load()
+	return until != 0 && int64(g.w.host.clock.Now()) < until
+}
+
+// ReadHere runs f on the caller's goroutine, when exactly applied is applied; other calls
+// may run at the same time, and an Apply under way is waited for. It reports false,
+// without having run f, when the group has ended, or with least when that is not
+// applied yet.
+func (g *Group) ReadHere(least raft.Index, f func(applied raft.Index)) bool {
+	g.state.RLock()
+	defer g.state.RUnlock()
+	if g.gone || g.failed != nil || g.Applied() < least {
+		return false
+	}
+	f(g.Applied())
+	return true
+}
+
+// leave says that nobody may touch the machine of a group any more.
+func (a *applier) leave(g *Group) {
+	g.state.Lock()
+	g.gone = true
+	g.state.Unlock()
+	end := Rejection{Reason: Stopped}
+	for _, r := range g.late {
+		r.run.Fail(end)
+	}
+	g.late = nil
+}
+
+// read runs reads, or lets them wait for the index they want.
+func (a *applier) read(g *Group, reads []read) {
+	for _, r := range reads {
+		switch {
+		case g.failed != nil:
+			r.run.Fail(Rejection{Reason: Failed, Err: g.failed})
+		case r.least <= g.Applied():
+			r.run.Run(g.Applied())
+		case len(g.late) < maxLateReads || g.dropGone():
+			g.late = append(g.late, r)
+		default:
+			r.run.Fail(Rejection{Reason: Busy})
+		}
+	}
+}
+
+// dropGone lets go of reads that nobody waits for any more, and reports whether there
+// were any.
+func (g *Group) dropGone() bool {
+	kept := g.late[:0]
+	for _, r := range g.late {
+		if !r.run.Gone() {
+			kept = append(kept, r)
+		}
+	}
+	n := len(g.late)
+	clear(g.late[len(kept):])
+	g.late = kept
+	return len(kept) < n
+}
+
+// readLate runs the reads that waited for what is applied now.
+func (a *applier) readLate(g *Group) {
+	if len(g.late) == 0 {
+		return
+	}
+	late := g.late
+	g.late = nil
+	a.read(g, late)
+}
