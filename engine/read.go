@@ -68,7 +68,7 @@ func (g *Group) ReadWithin(ctx context.Context, c Consistency, b ReadBound, fn f
 		}
 	}
 	q := &query{group: g, fn: fn, done: make(chan error, 1), way: way}
-	if err := g.group.Read(way.mode, way.least, q); err != nil {
+	if err := g.group.ReadAfter(way.mode, way.least, q); err != nil {
 		return refused(err)
 	}
 	select {
@@ -166,7 +166,7 @@ func (q *query) Run(applied raft.Index) {
 	}
 }
 
-// Gone implements runtime.Reader.
+// Gone implements runtime.Abandoned.
 func (q *query) Gone() bool { return q.claimed.Load() }
 
 // Fail implements runtime.Completion.

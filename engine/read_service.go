@@ -33,7 +33,7 @@ func (h *Host) serveRead(c *transport.Call, req *raftpb.ReadRequest) {
 	}
 	q := &remoteQuery{group: g, query: req.Query, answer: &answer{call: c, group: g.id}, way: g.way(mode, bound)}
 	timeoutMs := req.TimeoutMs
-	if err := g.group.Read(q.way.mode, q.way.least, q); err != nil {
+	if err := g.group.ReadAfter(q.way.mode, q.way.least, q); err != nil {
 		q.answer.fail(refused(err))
 		return
 	}
@@ -55,7 +55,7 @@ func (q *remoteQuery) Run(applied raft.Index) {
 	result, err := q.group.machine.sm.Query(q.query)
 	if q.way.leased && !q.group.group.Leased() {
 		q.way.leased = false // it ended meanwhile: another may lead
-		if err := q.group.group.Read(runtime.ReadLeader, q.way.least, q); err != nil {
+		if err := q.group.group.ReadAfter(runtime.ReadLeader, q.way.least, q); err != nil {
 			q.answer.fail(refused(err))
 		}
 		return
@@ -70,7 +70,7 @@ func (q *remoteQuery) Run(applied raft.Index) {
 	}
 }
 
-// Gone implements runtime.Reader.
+// Gone implements runtime.Abandoned.
 func (q *remoteQuery) Gone() bool { return q.answer.over() }
 
 // Fail implements runtime.Completion.

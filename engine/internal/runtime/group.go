@@ -116,8 +116,10 @@ const (
 )
 
 // Read queues a read; r runs or fails exactly once unless an error is returned.
-// With least, it waits until so much is applied.
-func (g *Group) Read(mode ReadMode, least raft.Index, r Reader) error {
+func (g *Group) Read(mode ReadMode, r Reader) error { return g.ReadAfter(mode, 0, r) }
+
+// ReadAfter is a read that waits until least is applied.
+func (g *Group) ReadAfter(mode ReadMode, least raft.Index, r Reader) error {
 	return g.w.inbox.read(read{group: g, run: r, least: least, local: mode == ReadLocal, any: mode == ReadAnywhere})
 }
 

@@ -41,9 +41,11 @@ type Reader interface {
 	Completion
 	// Run executes the read at a moment when exactly applied is applied.
 	Run(applied raft.Index)
-	// Gone reports whether nobody waits for the read any more.
-	Gone() bool
 }
+
+// Abandoned is a Reader that knows whether nobody waits for it any more: it makes room
+// for others.
+type Abandoned interface{ Gone() bool }
 
 // inbound is a message from another node, or an answer to one of ours.
 type inbound struct {

@@ -69,7 +69,7 @@ func (a *applier) read(g *Group, reads []read) {
 func (g *Group) dropGone() bool {
 	kept := g.late[:0]
 	for _, r := range g.late {
-		if !r.run.Gone() {
+		if q, ok := r.run.(Abandoned); !ok || !q.Gone() {
 			kept = append(kept, r)
 		}
 	}
