@@ -105,8 +105,8 @@ const (
 	Halt ApplyPolicy = iota
 	// Retry calls Apply again with the same batch, after a pause that doubles from
 	// 10 ms to 1 s, until it succeeds or the group is stopped. Meanwhile the group
-	// applies nothing and serves no reads; other groups go on. Apply must have changed
-	// nothing when it returns an error.
+	// applies nothing, and reads that need what is to be applied wait; other groups go
+	// on. Apply must have changed nothing when it returns an error.
 	Retry
 	// Skip applies the commands of a batch that failed one at a time, and leaves out
 	// those that fail alone; their proposers get an ApplyError. Apply must have changed

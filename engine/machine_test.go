@@ -283,7 +283,7 @@ func TestStoppingEndsTheRetries(t *testing.T) {
 		ends <- err
 	}()
 	c.eventually("a failure", func() bool { st, err := g.Status(); return err == nil && st.ApplyFault != nil })
-	go func() { reads <- g.Read(t.Context(), engine.Stale, func() error { return nil }) }()
+	go func() { reads <- g.Read(t.Context(), engine.Linearizable, func() error { return nil }) }()
 	if err := g.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
