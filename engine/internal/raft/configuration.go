@@ -33,8 +33,10 @@ func (n *Node) position(id NodeID) int {
 // reading it.
 func (n *Node) loadChanges() error {
 	n.changes = changes{{Index: n.cfg.ConfigurationIndex, Configuration: n.cfg.Configuration}}
+	for _, c := range n.cfg.Changes {
+		n.loadChange(c)
+	}
 	if n.cfg.Changes != nil {
-		n.changes = append(n.changes, n.cfg.Changes...)
 		return nil
 	}
 	var buf []Entry
@@ -50,10 +52,18 @@ func (n *Node) loadChanges() error {
 			if err != nil {
 				return broken("entry %d: %v", lo+Index(i), err)
 			}
-			n.changes = append(n.changes, Change{lo + Index(i), c})
+			n.loadChange(Change{lo + Index(i), c})
 		}
 	}
 	return nil
+}
+
+// loadChange takes c unless it is older than the snapshot's configuration: a log may
+// begin below its snapshot.
+func (n *Node) loadChange(c Change) {
+	if c.Index > n.cfg.ConfigurationIndex {
+		n.changes = append(n.changes, c)
+	}
 }
 
 // parseConfiguration reads the body of a CONFIG entry.
@@ -157,7 +167,7 @@ func (n *Node) mayBeMember(id NodeID) bool {
 }
 
 // setConfiguration puts c in force: members by rising id, with what is known of
-// those who stay. Who votes in one half and learns in the other votes.
+// those who stay. A member with another incarnation is a new one. Who votes in one half and learns in the other votes.
 func (n *Node) setConfiguration(c Configuration) {
 	old := n.members
 	n.conf = c
@@ -170,9 +180,9 @@ func (n *Node) setConfiguration(c Configuration) {
 				}
 				continue
 			}
-			p := progress{id: m.ID, state: raftpb.ProgressStateProbe, next: n.log.last + 1, contact: n.now}
+			p := progress{id: m.ID, incarnation: m.Incarnation, state: raftpb.ProgressStateProbe, next: n.log.last + 1, contact: n.now}
 			for i := range old {
-				if old[i].id == m.ID {
+				if old[i].id == m.ID && old[i].incarnation == m.Incarnation {
 					p = old[i]
 				}
 			}

@@ -14,7 +14,7 @@ func FuzzStep(f *testing.F) {
 	f.Add([]byte("\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10"))
 	f.Add([]byte{8, 9, 0, 1, 1, 0, 0, 1, 2, 3, 10, 0, 2, 0, 0, 1, 1, 1, 9, 9})
 	f.Fuzz(func(t *testing.T, input []byte) {
-		z := &fuzzed{t: t, in: input, log: newMemoryLog(), open: map[uint64]bool{}, ends: map[uint64]Index{}, votes: map[Term]NodeID{}}
+		z := &fuzzed{t: t, in: input, log: newMemoryLog(), open: map[uint64]bool{}, asked: map[uint64]bool{}, ends: map[uint64]Index{}, votes: map[Term]NodeID{}}
 		cfg := goodConfig()
 		cfg.MaxUncommittedBytes, cfg.TailBytes, cfg.MaxPendingReads = 2000, 500, 4
 		n, err := New(cfg, z.log, HardState{}, 0, 0)
@@ -35,6 +35,9 @@ func FuzzStep(f *testing.F) {
 		for len(z.writes) > 0 {
 			z.persist()
 		}
+		if len(z.asked) > 0 {
+			t.Fatalf("operators were never answered: %v", z.asked)
+		}
 		for call, open := range z.open {
 			if open {
 				t.Fatalf("call %d was never answered", call)
@@ -52,6 +55,7 @@ type fuzzed struct {
 	log    *memoryLog
 	writes []diskWrite
 	open   map[uint64]bool
+	asked  map[uint64]bool  // of operators
 	ends   map[uint64]Index // what an append covers, by call
 	votes  map[Term]NodeID
 	calls  uint64
@@ -126,10 +130,42 @@ func (z *fuzzed) event() {
 	case 5:
 		z.step(Event{Kind: EventUnreachable, Peer: NodeID(z.small())})
 	case 6:
-		z.step(Event{Kind: EventCampaign})
+		z.operate()
 	default:
+		if z.next()%8 == 0 {
+			z.message(MessageTimeoutNow + MessageKind(kind%2))
+			return
+		}
 		z.message(MessageKind(1 + kind%8))
 	}
+}
+
+// operate is what an operator may do: campaign, transfer, change.
+func (z *fuzzed) operate() {
+	z.calls++
+	switch b := z.next(); b % 4 {
+	case 0:
+		z.step(Event{Kind: EventCampaign})
+	case 1:
+		z.asked[z.calls] = true
+		z.step(Event{Kind: EventTransfer, Peer: NodeID(z.small()), RequestID: z.calls})
+	default:
+		r := &ChangeRequest{Compare: b&64 != 0, Expected: Index(z.small()), CatchUp: CatchUp{Skip: b&128 != 0, Patience: 1000}}
+		for range z.next() % 4 {
+			m := Member{ID: NodeID(z.small()), Suffrage: raftpb.Suffrage(z.next() % 5), Incarnation: z.small()}
+			r.Steps = append(r.Steps, raftpb.Change{Kind: raftpb.ChangeKind(z.next() % 10), Member: m})
+		}
+		z.asked[z.calls] = true
+		z.step(Event{Kind: EventChange, Change: r, RequestID: z.calls})
+	}
+}
+
+// operatorAnswered: a request has one answer.
+func (z *fuzzed) operatorAnswered(id uint64) {
+	if !z.asked[id] {
+		z.t.Fatalf("request %d is answered twice, or was none", id)
+	}
+	delete(z.asked, id)
 }
 
 func (z *fuzzed) message(kind MessageKind) {
@@ -161,7 +197,7 @@ func (z *fuzzed) message(kind MessageKind) {
 	case MessageReadIndex, MessageReadIndexAnswer:
 		m.Context, m.ReadIndex = z.small(), Index(z.small())
 	}
-	if kind == MessageVote || kind == MessageAppend || kind == MessageBeat || kind == MessageReadIndex {
+	if kind == MessageVote || kind == MessageAppend || kind == MessageBeat || kind == MessageReadIndex || kind == MessageTimeoutNow {
 		z.open[m.Call], z.ends[m.Call] = true, m.PrevIndex+Index(len(m.Entries))
 	}
 	z.step(Event{Kind: EventMessage, Message: &m})
@@ -215,6 +251,12 @@ func (z *fuzzed) step(in Event) {
 		w := diskWrite{id: out.WriteID, epoch: out.Epoch, truncate: out.TruncateFrom, from: out.AppendFrom}
 		w.entries = append(w.entries, out.Append...)
 		z.writes = append(z.writes, w)
+	}
+	for _, a := range out.Changes {
+		z.operatorAnswered(a.RequestID)
+	}
+	for _, a := range out.Transfers {
+		z.operatorAnswered(a.RequestID)
 	}
 	for i := range out.SendNow {
 		z.answered(&out.SendNow[i])

@@ -19,9 +19,10 @@ import "github.com/seed-814fcd60/raftwire/gen/raftpb"
 //
 // match < next always. match moves up only, within a leadership.
 type progress struct {
-	id       NodeID
-	suffrage raftpb.Suffrage
-	priority int32
+	id          NodeID
+	suffrage    raftpb.Suffrage
+	priority    int32
+	incarnation int64 // another one is another store: nothing is known of it
 
 	state  raftpb.ProgressState
 	match  Index // durable there and equal to ours up to here
