@@ -99,6 +99,9 @@ func (w *World) applyOne(s *server, e *raft.Entry) {
 	m := &s.machine
 	m.applied++
 	m.term = e.Term
+	if w.applied != nil {
+		w.applied(m.applied, e)
+	}
 	switch {
 	case e.Kind == raftpb.EntryKindConfig:
 		m.conf, m.confIndex = raft.Configuration{}, m.applied

@@ -112,6 +112,7 @@ type World struct {
 	configs  map[uint64]known
 	entries  []invariant.Entry
 	watch    func(*server, *raft.Effects) // a story looks on
+	applied  func(raft.Index, *raft.Entry)
 
 	Counts Counts
 	err    error
