@@ -84,7 +84,7 @@ func (n *Node) plan(r *ChangeRequest) (Configuration, Refusal) {
 		n.mark(MarkChangeImpossible)
 		return target, why
 	}
-	if why = n.survives(&target, true); why != RefusalNone {
+	if why = n.survives(&target); why != RefusalNone {
 		n.mark(MarkChangeLosesQuorum)
 	}
 	return target, why
@@ -124,7 +124,7 @@ func (n *Node) inForce() *Change { return &n.changes[len(n.changes)-1] }
 // majority of the one meets any majority of the other.
 func (n *Node) enterTarget(out *Effects) {
 	c := &n.change
-	if why := n.survives(&c.target, c.catchUp.Skip); why != RefusalNone {
+	if why := n.survives(&c.target); why != RefusalNone {
 		n.mark(MarkCatchUpUnsafe)
 		n.endChange(why, out)
 		return
@@ -214,9 +214,6 @@ func (n *Node) PlanChange(r *ChangeRequest) ([]Configuration, Refusal) {
 	if !r.CatchUp.Skip {
 		if first, some := withLearners(&now, &target); some {
 			path, now = append(path, first), first
-			if sameConfiguration(&first, &target) {
-				return path, RefusalNone
-			}
 		}
 	}
 	if votersDiffer(&now, &target) > 1 {

@@ -115,7 +115,6 @@ const (
 	MarkReadsConfirmedByChange  // a change left nobody to wait for with a read
 	MarkRemovedMayLead          // a node that is being removed may still campaign
 	MarkRemovedLeaves           // a leader that was removed handed over
-	MarkRemovedSilent           // a leader that was removed had nobody to hand over to
 
 	// Transfers.
 
@@ -345,7 +344,6 @@ var markNames = [MarkCount]string{
 	MarkReadsConfirmedByChange:  "reads-confirmed-by-change",
 	MarkRemovedMayLead:          "removed-may-lead",
 	MarkRemovedLeaves:           "removed-leaves",
-	MarkRemovedSilent:           "removed-silent",
 	MarkTransferElsewhere:       "transfer-elsewhere",
 	MarkTransferTwice:           "transfer-twice",
 	MarkTransferToItself:        "transfer-to-itself",

@@ -191,32 +191,22 @@ func withLearners(from, to *Configuration) (Configuration, bool) {
 
 // survives refuses a configuration whose majority is not alive: it could commit
 // nothing, not even its own repair. Alive is who was heard within the election
-// time-out; with newcomers, who is not a member yet counts as alive too.
-func (n *Node) survives(to *Configuration, newcomers bool) Refusal {
-	voters, alive, leaders := 0, 0, 0
+// time-out, and who is not a member yet. Witnesses are no majority, so among those
+// alive is somebody who can lead.
+func (n *Node) survives(to *Configuration) Refusal {
+	voters, alive := 0, 0
 	for i := range to.Incoming {
 		m := &to.Incoming[i]
 		if !votes(m) {
 			continue
 		}
 		voters++
-		at := n.position(m.ID)
-		if at < 0 && !newcomers && m.Suffrage != raftpb.SuffrageWitness {
-			continue
-		}
-		if at >= 0 && at != n.self && n.now-n.members[at].contact >= n.cfg.ElectionTimeout {
-			continue
-		}
-		alive++
-		if m.Suffrage == raftpb.SuffrageVoter {
-			leaders++
+		if at := n.position(m.ID); at < 0 || at == n.self || n.now-n.members[at].contact < n.cfg.ElectionTimeout {
+			alive++
 		}
 	}
-	switch {
-	case alive <= voters/2:
+	if alive <= voters/2 {
 		return RefusalQuorum
-	case leaders == 0:
-		return RefusalNobodyLeads
 	}
 	return RefusalNone
 }

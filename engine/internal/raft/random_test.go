@@ -103,7 +103,7 @@ func (s *totals) demand(t *testing.T, seeds int) {
 	for m := MarkChangeElsewhere; m <= MarkWitnessRead; m++ {
 		switch m {
 		case MarkCatchUpSnapshot, MarkCatchUpUnsafe, MarkTimeoutNowUnelectable, MarkTransferRefused,
-			MarkTransferTargetRemoved, MarkRemovedSilent: // scripts show these
+			MarkTransferTargetRemoved: // scripts show these
 		default:
 			if s.marks[m] == 0 {
 				t.Errorf("the branch %s was never taken", m)

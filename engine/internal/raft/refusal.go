@@ -20,7 +20,7 @@ const (
 	RefusalUnknownMember              // no such member
 	RefusalAlreadyMember              // it is a member of another kind
 	RefusalTooManyMembers             // both halves together would pass MaxMembers
-	RefusalNobodyLeads                // no voter that holds state would be left, or none that is alive
+	RefusalNobodyLeads                // no voter that holds state would be left, or nobody to hand over to is alive
 	RefusalQuorum                     // too few of the new voters are alive: the quorum would be lost
 	RefusalWitness                    // a witness stays one, and witnesses alone never decide
 	RefusalIncarnation                // a voter's store cannot be exchanged while it votes

@@ -49,7 +49,8 @@ func (n *Node) onTransfer(target NodeID, request uint64, out *Effects) {
 		return
 	case target == 0:
 		n.mark(MarkTransferChosen)
-		if target = n.successor(); target == 0 {
+		target = n.successor()
+		if i := n.position(target); i < 0 || n.now-n.members[i].contact >= n.cfg.ElectionTimeout {
 			n.mark(MarkTransferNobody)
 			why = RefusalNobodyLeads
 		}
@@ -78,8 +79,9 @@ func (n *Node) mayLead(i int) bool {
 	return n.voters.incoming&(1<<i) != 0 && n.members[i].suffrage == raftpb.SuffrageVoter
 }
 
-// successor is whom to hand over to if nobody is named: of those that spoke lately
-// one that lacks little, and of these the one of the highest priority; 0: nobody.
+// successor is whom to hand over to if nobody is named: one that spoke lately and
+// lacks little, of these the one of the highest priority; if there is none, whoever
+// lacks least; 0: nobody else may lead.
 func (n *Node) successor() NodeID {
 	best, bound := -1, CatchUp{}.withDefaults(0)
 	good := func(p *progress) bool {
@@ -97,7 +99,7 @@ func (n *Node) successor() NodeID {
 		return a.match > b.match
 	}
 	for i := range n.members {
-		if i == n.self || !n.mayLead(i) || n.now-n.members[i].contact >= n.cfg.ElectionTimeout {
+		if i == n.self || !n.mayLead(i) {
 			continue
 		}
 		if best < 0 || better(i, best) {
@@ -208,15 +210,11 @@ func (n *Node) endTransfer(why Refusal, out *Effects) {
 	}
 }
 
-// leave ends the leadership of a node that the committed configuration does not
-// let lead (section 4.2.2): by a hand-over, or by silence if there is nobody.
+// leave hands over for a node that the committed configuration does not let lead
+// (section 4.2.2). There is always somebody: a configuration has a voter that holds
+// state, and this node is none.
 func (n *Node) leave(out *Effects) {
-	if to := n.successor(); to != 0 {
-		n.mark(MarkRemovedLeaves)
-		n.startTransfer(transfer{target: to, leaving: true}, out)
-		n.driveTransfer(out)
-		return
-	}
-	n.mark(MarkRemovedSilent)
-	n.becomeFollower(n.term, 0, out)
+	n.mark(MarkRemovedLeaves)
+	n.startTransfer(transfer{target: n.successor(), leaving: true}, out)
+	n.driveTransfer(out)
 }
