@@ -325,7 +325,7 @@ func (h *hands) campaign(id raft.NodeID) {
 func (h *hands) propose(id raft.NodeID, text string) {
 	h.t.Helper()
 	e := raft.Entry{Kind: raftpb.EntryKindCommand, Body: []byte(text)}
-	e.Crc32c = int64(wal.EntryChecksum(e.Kind, e.Body))
+	e.Crc32c = wal.EntryChecksum(e.Kind, e.Body)
 	if err := h.members[id-1].group.Propose(e, nobody{}); err != nil {
 		h.t.Fatal(err)
 	}

@@ -15,8 +15,10 @@ import (
 // somebody does not wait for one.
 func TestPlacesOfSnapshots(t *testing.T) {
 	p := places{free: 2}
-	if !p.take() || !p.take() || p.take() {
-		t.Fatal("there are not two places")
+	for i, want := range []bool{true, true, false} {
+		if got := p.take(); got != want {
+			t.Fatalf("place %d given: %t", i, got)
+		}
 	}
 	p.force()
 	p.release()
