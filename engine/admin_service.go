@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-814fcd60/raftwire/codec"
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/engine/internal/snapshot"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 	"github.com/seed-814fcd60/raftwire/transport"
 )
@@ -13,6 +14,7 @@ import (
 func adminMethods() []*codec.Method {
 	return []*codec.Method{
 		raftpb.RaftAdminChangeMembership, raftpb.RaftAdminPlanChange, raftpb.RaftAdminTransferLeadership,
+		raftpb.RaftAdminSnapshot, raftpb.RaftAdminWhy,
 	}
 }
 
@@ -52,10 +54,56 @@ func (h *Host) serveAdmin(c *transport.Call) bool {
 		}
 	case *raftpb.TransferRequest:
 		h.serveTransfer(c, req)
+	case *raftpb.SnapshotRequest:
+		h.serveSnapshot(c, req)
+	case *raftpb.WhyRequest:
+		h.serveWhy(c, req)
 	default:
 		return false
 	}
 	return true
+}
+
+// serveSnapshot has a snapshot taken; the log before it goes as always, or all of it.
+func (h *Host) serveSnapshot(c *transport.Call, req *raftpb.SnapshotRequest) {
+	g := h.groupOf(c, req.Group)
+	if g == nil {
+		return
+	}
+	compact := req.Compact
+	err := g.group.Snapshot(func(m snapshot.Meta, err error) {
+		if err != nil {
+			c.Fail(&raftpb.Unavailable{Group: g.id, Reason: err.Error()})
+			return
+		}
+		if compact {
+			g.group.Relieve()
+		}
+		c.Reply(&raftpb.SnapshotResponse{Group: g.id, Meta: m})
+	})
+	if err != nil {
+		c.Fail(&raftpb.Unavailable{Group: g.id, Reason: refused(err).Error()})
+	}
+}
+
+// serveWhy answers from a goroutine of its own: it waits for the worker.
+func (h *Host) serveWhy(c *transport.Call, req *raftpb.WhyRequest) {
+	g := h.groupOf(c, req.Group)
+	if g == nil {
+		return
+	}
+	go func() {
+		w, err := g.Why()
+		if err != nil {
+			c.Fail(&raftpb.NoSuchGroup{Group: g.id})
+			return
+		}
+		r := &raftpb.WhyResponse{Group: g.id, Sentence: w.Sentence}
+		if w.Culprit != 0 {
+			r.Culprit = codec.Some(w.Culprit)
+		}
+		c.Reply(r)
+	}()
 }
 
 // notAllowed is the refusal of an admin call, as an exception where the method has one.

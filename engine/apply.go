@@ -39,6 +39,7 @@ type machine struct {
 	meta     []KeyValue // of the batch under way, once it was asked for
 	metaDone bool
 
+	count   *counters
 	pause   time.Duration // before the next attempt at a batch
 	fault   atomic.Pointer[ApplyFault]
 	payload raftpb.Payload
@@ -153,6 +154,11 @@ func (m *machine) judge(index Index, term Term, done runtime.Completion) {
 		o.err = &SerialError{Session: id, Serial: serial, First: v.First, Last: v.Last}
 	}
 	if done != nil {
+		if v.Outcome == session.Expired || v.Outcome == session.Outside {
+			m.count.sessionRefusals.Add(1)
+		} else {
+			m.count.sessionAnswers.Add(1)
+		}
 		m.outcomes = append(m.outcomes, o)
 	}
 }
@@ -171,6 +177,9 @@ func (m *machine) change(e *raft.Entry, index Index, done runtime.Completion) er
 			limits = *c.Limits
 		}
 		m.sessions.Open(index, limits)
+		if done != nil {
+			m.count.sessionsOpened.Add(1)
+		}
 	case raftpb.SessionChangeKindClose:
 		if !m.sessions.Close(c.Session.Value) {
 			o.err = ErrSessionExpired
@@ -254,6 +263,7 @@ func (m *machine) failed(b Batch, results []Result, cause error) error {
 }
 
 func (m *machine) report(b Batch, cause error) {
+	m.count.applyFaults.Add(1)
 	f := &ApplyFault{Count: 1, Err: cause, Index: b.Last}
 	if len(b.Commands) > 0 {
 		f.Index = b.Commands[0].Index

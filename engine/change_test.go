@@ -241,6 +241,16 @@ func TestTheAdminServiceIsForOperators(t *testing.T) {
 	if err := client.Call(t.Context(), raftpb.RaftAdminTransferLeadership, &raftpb.TransferRequest{Group: groupID}, &moved); err != nil || moved.Term == 0 {
 		t.Errorf("transfer: %+v, %v", moved, err)
 	}
+	var why raftpb.WhyResponse
+	if err := client.Call(t.Context(), raftpb.RaftAdminWhy, &raftpb.WhyRequest{Group: groupID}, &why); err != nil || why.Sentence == "" {
+		t.Errorf("why: %+v, %v", why, err)
+	}
+	c.propose("something to keep")
+	var taken raftpb.SnapshotResponse
+	c.eventually("a snapshot", func() bool {
+		err := client.Call(t.Context(), raftpb.RaftAdminSnapshot, &raftpb.SnapshotRequest{Group: groupID}, &taken)
+		return err == nil && taken.Meta.Index > 0
+	})
 	allowed = false
 	wantRejected(t, caller(t, c.addrs[3]).Call(t.Context(), raftpb.RaftAdminTransferLeadership, &raftpb.TransferRequest{Group: groupID}, &moved), raftpb.RejectCodeNotAllowed)
 	c.leader()

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/seed-814fcd60/raftwire/engine"
 )
@@ -195,6 +196,15 @@ func ExampleGroup_Status() {
 	}
 	fmt.Println(s.Role, s.Leader, s.Last == s.Commit, len(s.Members))
 	// Output: LEADER 1 true 1
+}
+
+func ExampleGroup_Why() {
+	_, group, closeAll := open(&adder{})
+	defer closeAll()
+	propose(group, "1")
+	why, err := group.Why()
+	fmt.Println(strings.Split(why.Sentence, ":")[0], why.Culprit, err)
+	// Output: Nothing waits 0 <nil>
 }
 
 func ExampleGroup_Stop() {

@@ -46,6 +46,7 @@ type Status struct {
 	Leader  NodeID
 	First   Index // of the log
 	Last    Index
+	Durable Index // this member's own disk has so much
 	Commit  Index
 	Applied Index
 	// Snapshot is the index of the newest snapshot on this member, 0 if there is none.
@@ -71,6 +72,9 @@ type PeerStatus struct {
 	Next        Index         // sent next
 	Lag         Index         // entries behind the leader's log
 	LastContact time.Duration // since its last answer
+	Suffrage    Suffrage
+	// Inflight is what was sent to it and not answered, in messages and bytes.
+	InflightAppends, InflightBytes int
 }
 
 // Status returns the state of the group. It waits for the group's worker.
@@ -81,7 +85,7 @@ func (g *Group) Status() (Status, error) {
 	}
 	out := Status{
 		Group: g.id, Node: g.host.cfg.Node, Role: s.Role, Term: s.Term, Vote: s.Vote, Leader: s.Leader,
-		First: s.First, Last: s.Last, Commit: s.Commit, Applied: g.Applied(), ApplyFault: g.machine.fault.Load(),
+		First: s.First, Last: s.Last, Durable: s.Durable, Commit: s.Commit, Applied: g.Applied(), ApplyFault: g.machine.fault.Load(),
 		Snapshot: g.newestSnapshot(),
 	}
 	out.Configuration = configurationOf(&s.Configuration, s.ConfigurationIndex)
@@ -97,7 +101,8 @@ func (g *Group) Status() (Status, error) {
 		if m.ID != out.Node {
 			out.Peers = append(out.Peers, PeerStatus{
 				ID: m.ID, State: m.State, Match: m.Match, Next: m.Next,
-				Lag: s.Last - m.Match, LastContact: time.Duration(s.Now - m.Contact),
+				Lag: s.Last - m.Match, LastContact: time.Duration(s.Now - m.Contact), Suffrage: m.Suffrage,
+				InflightAppends: m.InflightAppends, InflightBytes: m.InflightBytes,
 			})
 		}
 	}

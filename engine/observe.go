@@ -16,9 +16,28 @@ import (
 type Metrics struct {
 	Elections   uint64 // campaigns this host began, pre-votes not counted
 	Leaderships uint64 // terms in which this host became leader of a group
+	Transfers   uint64 // hand-overs that ended with the other one leading
+	Changes     uint64 // changes of membership that this host carried through as leader
+	Reads       ReadMetrics
+	Sessions    SessionMetrics
+	ApplyFaults uint64 // errors of state machines
 	Log         wal.Metrics
 	Network     transport.Metrics
 	Snapshots   SnapshotMetrics
+}
+
+// ReadMetrics counts reads by how they were served.
+type ReadMetrics struct {
+	ByRound uint64 // with a read index from the leader
+	ByLease uint64
+	Local   uint64 // stale
+}
+
+// SessionMetrics counts what sessions did, on the members that answered for it.
+type SessionMetrics struct {
+	Opened   uint64
+	Answered uint64 // retries that got what the first attempt returned
+	Refused  uint64 // commands of sessions that are gone, or with a serial outside of the window
 }
 
 // SnapshotMetrics counts what became of snapshots on a host.
@@ -38,14 +57,25 @@ func (h *Host) Metrics() Metrics {
 	return Metrics{
 		Elections:   h.counters.elections.Load(),
 		Leaderships: h.counters.leaderships.Load(),
-		Log:         h.log.Metrics(),
-		Network:     h.network.Metrics(),
-		Snapshots:   SnapshotMetrics(h.rt.SnapshotCounts()),
+		Transfers:   h.counters.transfers.Load(),
+		Changes:     h.counters.changes.Load(),
+		ApplyFaults: h.counters.applyFaults.Load(),
+		Reads: ReadMetrics{
+			ByRound: h.counters.roundReads.Load(), ByLease: h.counters.leaseReads.Load(), Local: h.counters.localReads.Load(),
+		},
+		Sessions: SessionMetrics{
+			Opened: h.counters.sessionsOpened.Load(), Answered: h.counters.sessionAnswers.Load(), Refused: h.counters.sessionRefusals.Load(),
+		},
+		Log:       h.log.Metrics(),
+		Network:   h.network.Metrics(),
+		Snapshots: SnapshotMetrics(h.rt.SnapshotCounts()),
 	}
 }
 
 type counters struct {
-	elections, leaderships atomic.Uint64
+	elections, leaderships, transfers, changes, applyFaults atomic.Uint64
+	roundReads, leaseReads, localReads                      atomic.Uint64
+	sessionsOpened, sessionAnswers, sessionRefusals         atomic.Uint64
 }
 
 // observer counts and logs what happens in the cores.
@@ -63,6 +93,18 @@ func (o observer) Fact(group GroupID, f raft.Fact) {
 			o.h.counters.leaderships.Add(1)
 		}
 		log.Info("role changed", "node", node, "group", group, "role", f.Role.String(), "term", f.Term, "index", f.Index)
+	case raft.FactTransferEnded:
+		if f.Refusal == raft.RefusalNone {
+			o.h.counters.transfers.Add(1)
+		}
+		log.Info("hand-over ended", "node", node, "group", group, "peer", f.Peer, "term", f.Term, "reason", f.Refusal.String())
+	case raft.FactChangeEnded:
+		if f.Refusal == raft.RefusalNone {
+			o.h.counters.changes.Add(1)
+		}
+		log.Info("change of membership ended", "node", node, "group", group, "index", f.Index, "term", f.Term, "reason", f.Refusal.String())
+	case raft.FactConfiguration:
+		log.Info("configuration in force", "node", node, "group", group, "index", f.Index, "term", f.Term)
 	case raft.FactInvalidMessage:
 		log.Warn("impossible message refused", "node", node, "group", group, "peer", f.Peer, "term", f.Term)
 	}

@@ -64,7 +64,7 @@ func (g *Group) ReadWithin(ctx context.Context, c Consistency, b ReadBound, fn f
 			return err
 		}
 		if way.leased {
-			way.mode = runtime.ReadLeader
+			way.mode, way.leased = runtime.ReadLeader, false
 		}
 	}
 	q := &query{group: g, fn: fn, done: make(chan error, 1), way: way}
@@ -145,7 +145,22 @@ func (g *Group) readHere(w readWay, fn func() error) (done bool, err error) {
 	if w.leased && !g.group.Leased() {
 		return false, nil // it ended meanwhile: another may lead
 	}
+	if ran {
+		g.countRead(w)
+	}
 	return ran, err
+}
+
+func (g *Group) countRead(w readWay) {
+	n := &g.host.counters
+	switch {
+	case w.leased:
+		n.leaseReads.Add(1)
+	case w.mode == runtime.ReadLocal:
+		n.localReads.Add(1)
+	default:
+		n.roundReads.Add(1)
+	}
 }
 
 // query is a read that waits. Who claims it decides its end: the engine by
@@ -162,6 +177,7 @@ type query struct {
 func (q *query) Run(applied raft.Index) {
 	if q.claimed.CompareAndSwap(false, true) {
 		q.group.learn(q.way, applied)
+		q.group.countRead(q.way)
 		q.done <- q.fn()
 	}
 }

@@ -60,6 +60,7 @@ func (q *remoteQuery) Run(applied raft.Index) {
 		}
 		return
 	}
+	q.group.countRead(q.way)
 	switch {
 	case err != nil:
 		q.answer.fail(&raftpb.Rejected{Group: q.group.id, Code: raftpb.RejectCodeBadArgument, Reason: err.Error()})

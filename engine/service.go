@@ -232,6 +232,15 @@ func (h *Host) statusCounters() []raftpb.Counter {
 		{Name: "wire_bytes_in", Value: int64(m.Network.BytesIn)},
 		{Name: "elections", Value: int64(m.Elections)},
 		{Name: "leaderships", Value: int64(m.Leaderships)},
+		{Name: "transfers", Value: int64(m.Transfers)},
+		{Name: "changes", Value: int64(m.Changes)},
+		{Name: "reads_by_round", Value: int64(m.Reads.ByRound)},
+		{Name: "reads_by_lease", Value: int64(m.Reads.ByLease)},
+		{Name: "reads_local", Value: int64(m.Reads.Local)},
+		{Name: "sessions_opened", Value: int64(m.Sessions.Opened)},
+		{Name: "session_answers", Value: int64(m.Sessions.Answered)},
+		{Name: "session_refusals", Value: int64(m.Sessions.Refused)},
+		{Name: "apply_faults", Value: int64(m.ApplyFaults)},
 		{Name: "mallocs", Value: int64(mallocs[0].Value.Uint64())},
 	}
 }

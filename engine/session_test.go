@@ -224,6 +224,9 @@ func TestSessionsOverTheWire(t *testing.T) {
 	_, err = proposeIn(t, client, session, 6, 2, "gone")
 	wantRejected(t, err, raftpb.RejectCodeSessionExpired)
 	wantRejected(t, client.Call(t.Context(), raftpb.RaftClientCloseSession, req, &raftpb.CloseSessionResponse{}), raftpb.RejectCodeSessionExpired)
+	if m := c.hosts[1].Metrics().Sessions; m.Answered != 1 || m.Refused != 3 {
+		t.Errorf("%+v, want one answer and three refusals since the restart", m)
+	}
 	bad := &raftpb.ProposeRequest{Group: groupID, Session: codec.Some(session)}
 	wantRejected(t, client.Call(t.Context(), raftpb.RaftClientPropose, bad, &raftpb.ProposeResponse{}), raftpb.RejectCodeBadArgument)
 }

@@ -227,7 +227,7 @@ func (h *Host) recoverGroup(c *GroupConfig, stored raftpb.Configuration) (recove
 		m := found.Image.Meta()
 		out.conf, out.configIndex, out.configAt = m.Config, m.ConfigIndex, m.Index
 	}
-	if out.machine, out.applied, err = newMachine(c); err != nil {
+	if out.machine, out.applied, err = newMachine(c, &h.counters); err != nil {
 		return out, err
 	}
 	out.machine.mutation = h.cfg.mutation
