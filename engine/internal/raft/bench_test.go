@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
@@ -147,13 +148,45 @@ func (b *bench) stale() {
 	b.message(Message{Kind: MessageAppend, From: 3, Term: 1})
 }
 
+// withWitness is proposeRound with a witness, which is sent entries without bodies
+// once the leader's write completed.
+func (b *bench) withWitness() {
+	b.out.Reset()
+	b.step(Event{Kind: EventPropose, Proposals: b.batch})
+	b.persist()
+	if len(b.out.SendNow) != 1 || len(b.out.SendNow[0].Entries) != len(b.batch) || b.out.SendNow[0].Entries[0].Body != nil {
+		b.tb.Fatalf("%+v", b.out)
+	}
+	b.answers()
+	b.apply()
+}
+
+// handOver is a transfer that the target refuses.
+func (b *bench) handOver() {
+	b.out.Reset()
+	b.step(Event{Kind: EventTransfer, Peer: 2, RequestID: 1})
+	b.message(Message{Kind: MessageTimeoutNowAnswer, From: 2, Term: 1})
+	if len(b.out.Transfers) != 1 {
+		b.tb.Fatalf("%+v", b.out)
+	}
+}
+
 // rounds names what is measured: how a node gets there, and what it does.
 func rounds(tb testing.TB) map[string]func() {
 	follower, leader, later := newBench(tb, 64), newBench(tb, 64), newBench(tb, 1)
 	leader.lead()
 	later.message(Message{Kind: MessageBeat, From: 2, Term: 2})
 	later.persist()
+	watched, handing := newBench(tb, 64), newBench(tb, 64)
+	c := watched.node.conf
+	c.Incoming = slices.Clone(c.Incoming)
+	c.Incoming[2].Suffrage = raftpb.SuffrageWitness
+	watched.node.setConfiguration(c)
+	watched.lead()
+	handing.lead()
 	return map[string]func(){
+		"witness":    watched.withWitness,
+		"hand over":  handing.handOver,
 		"propose 64": leader.proposeRound,
 		"append 64":  follower.appendRound,
 		"beat":       func() { follower.beat() },
@@ -177,7 +210,7 @@ func TestStepsAllocateNothing(t *testing.T) {
 }
 
 func BenchmarkStep(b *testing.B) {
-	for _, name := range []string{"propose 64", "append 64", "beat", "beats", "read", "stale"} {
+	for _, name := range []string{"propose 64", "append 64", "beat", "beats", "read", "stale", "witness", "hand over"} {
 		b.Run(name, func(b *testing.B) {
 			round := rounds(b)[name]
 			for range 300 {

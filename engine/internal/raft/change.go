@@ -19,8 +19,9 @@ import (
 
 // ChangeRequest asks for another configuration: all steps together, or nothing.
 type ChangeRequest struct {
-	// Steps are applied in order to the members in force. UPDATE_ADDRESS also sets
-	// the priority, if the step has one. Steps of kind REPLACE_ALL stand alone: each
+	// Steps are applied in order to the members in force. Adding a learner as a voter
+	// promotes it. UPDATE_ADDRESS also sets the priority, if the step has one; what a
+	// step does not say of a member stays. Steps of kind REPLACE_ALL stand alone: each
 	// gives one member of the whole new configuration.
 	Steps []raftpb.Change
 	// Compare refuses the change unless the configuration in force is that of the

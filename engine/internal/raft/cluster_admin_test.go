@@ -257,3 +257,23 @@ func (c *cluster) checkElected(s *server, term Term) {
 		c.failf("I11: %d leads term %d without the votes of a quorum", s.id, term)
 	}
 }
+
+// checkWitness demands that a witness is sent commands without bodies, and only what
+// somebody who could lead has on its disk.
+func (c *cluster) checkWitness(s *server, m *Message) {
+	for i := range m.Entries {
+		if e := &m.Entries[i]; e.Kind == raftpb.EntryKindCommand && !e.StrippedBytes.Set {
+			c.failf("leader %d sends body %d to witness %d", s.id, m.PrevIndex+Index(i)+1, m.To)
+		}
+	}
+	end := int(m.PrevIndex) + len(m.Entries)
+	if len(m.Entries) == 0 || end >= len(s.shadow) {
+		return
+	}
+	held := slices.ContainsFunc(c.nodes, func(o *server) bool {
+		return !o.witness && end < len(o.disk.chain) && o.disk.chain[end] == s.shadow[end]
+	})
+	if !held {
+		c.failf("leader %d sends witness %d entry %d, which is on no voter's disk", s.id, m.To, end)
+	}
+}

@@ -355,6 +355,9 @@ func (c *cluster) send(s *server, m Message) {
 		}
 		s.calls[m.Call] = answered
 	}
+	if c.server(m.To).witness {
+		c.checkWitness(s, &m)
+	}
 	m.Entries = append([]Entry(nil), m.Entries...)
 	copies := 1
 	if !c.calm {

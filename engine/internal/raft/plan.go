@@ -69,10 +69,8 @@ func applyStep(c *Configuration, s *raftpb.Change) Refusal {
 	case raftpb.ChangeKindDemote:
 		old.Suffrage = raftpb.SuffrageLearner
 	case raftpb.ChangeKindUpdateAddress:
-		old.Address = m.Address
-		if m.Priority.Set {
-			old.Priority = m.Priority
-		}
+		merge(&m, old)
+		old.Address, old.Priority = m.Address, m.Priority
 	default:
 		return RefusalBadStep
 	}
@@ -89,8 +87,19 @@ func add(c *Configuration, i int, m Member) Refusal {
 	if old := c.Incoming[i].Suffrage; old != m.Suffrage && old != raftpb.SuffrageLearner {
 		return RefusalAlreadyMember
 	}
+	merge(&m, &c.Incoming[i])
 	c.Incoming[i] = m
 	return RefusalNone
+}
+
+// merge keeps of a member what a step does not say.
+func merge(m, old *Member) {
+	if m.Address == "" {
+		m.Address = old.Address
+	}
+	if !m.Priority.Set {
+		m.Priority = old.Priority
+	}
 }
 
 // checkTarget judges the way from one configuration to another.

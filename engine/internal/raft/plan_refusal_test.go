@@ -40,6 +40,26 @@ func TestStepsThatSayNothing(t *testing.T) {
 	}
 }
 
+// TestStepsKeepWhatTheyDoNotSay: an operator who changes one thing of a member loses
+// no other.
+func TestStepsKeepWhatTheyDoNotSay(t *testing.T) {
+	from := voters(1, 2)
+	from.Incoming[1].Address, from.Incoming[1].Priority.Set, from.Incoming[1].Priority.Value = "here", true, 7
+	to, why := applySteps(&from, []raftpb.Change{
+		{Kind: raftpb.ChangeKindAddVoter, Member: Member{ID: 2}},
+		{Kind: raftpb.ChangeKindUpdateAddress, Member: Member{ID: 2}},
+	})
+	if why != RefusalNone || !sameConfiguration(&from, &to) {
+		t.Errorf("%v: %+v", why, to)
+	}
+	update := Member{ID: 2, Address: "there"}
+	update.Priority.Set = true
+	to, why = applySteps(&from, []raftpb.Change{{Kind: raftpb.ChangeKindUpdateAddress, Member: update}})
+	if m := to.Incoming[1]; why != RefusalNone || m.Address != "there" || m.Priority.Value != 0 || !m.Priority.Set {
+		t.Errorf("%v: %+v", why, m)
+	}
+}
+
 // TestEventWithoutChange: the driver owes a change.
 func TestEventWithoutChange(t *testing.T) {
 	n, err := New(goodConfig(), newMemoryLog(), HardState{}, 0, 0)
