@@ -39,6 +39,7 @@ type Disk struct {
 	root   *node
 	locked map[string]bool
 	names  []*node // directories with names that are not synced
+	moves  []move  // renames that are not synced, the oldest first
 	wrote  []*node // files with sectors that are not synced, in the order in which they were written
 
 	Writes, Syncs int // so far
@@ -150,6 +151,70 @@ func (d *Disk) change(dir *node) {
 	}
 }
 
+// move is a rename. A file system with a journal does it as a whole or not at all, and
+// in the order of the renames: a file never has both names after a crash, or none.
+type move struct {
+	from, to     *node
+	old, current string
+	n            *node
+}
+
+// settle makes a rename durable.
+func (m *move) settle() {
+	if m.from.kept != nil {
+		delete(m.from.kept, m.old)
+	}
+	if m.to.kept != nil {
+		m.to.kept[m.current] = m.n
+	}
+}
+
+// undo takes a rename back.
+func (m *move) undo() {
+	m.from.revert(m.old)
+	m.to.revert(m.current)
+}
+
+// revert makes a name what it was as of the last sync.
+func (n *node) revert(name string) {
+	if n.kept == nil {
+		return
+	}
+	if was := n.kept[name]; was != nil {
+		n.children[name] = was
+	} else {
+		delete(n.children, name)
+	}
+}
+
+// syncNames makes the names in dir durable, and the renames that led to them.
+func (d *Disk) syncNames(dir *node) {
+	last := -1
+	for i := range d.moves {
+		if d.moves[i].from == dir || d.moves[i].to == dir {
+			last = i
+		}
+	}
+	for i := range last + 1 {
+		d.moves[i].settle()
+	}
+	d.moves = slices.Delete(d.moves, 0, last+1)
+	dir.kept = nil
+	d.names = slices.DeleteFunc(d.names, func(n *node) bool { return n == dir })
+}
+
+// crashMoves lets some of the renames happen, the older ones first.
+func (d *Disk) crashMoves(how Survival, s *schedule.Stream) {
+	k := 0
+	for ; k < len(d.moves) && s.Chance(how.Keep); k++ {
+		d.moves[k].settle()
+	}
+	for i := len(d.moves) - 1; i >= k; i-- {
+		d.moves[i].undo()
+	}
+	d.moves = d.moves[:0]
+}
+
 // put writes p at off.
 func (n *node) put(p []byte, off int64) {
 	end := int(off) + len(p)
@@ -218,6 +283,7 @@ type Survival struct {
 // disk. Open files are to be forgotten; nothing is locked any more.
 func (d *Disk) Crash(how Survival, s *schedule.Stream) {
 	clear(d.locked)
+	d.crashMoves(how, s)
 	for _, dir := range d.names {
 		dir.crashNames(how, s)
 	}

@@ -138,6 +138,44 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestRenameIsWhole: whatever a crash leaves of renames from folder to folder, a file has
+// one name, and a sync of either folder settles it.
+func TestRenameIsWhole(t *testing.T) {
+	s := schedule.NewStream(4, 0)
+	var seen [2]map[string]int
+	for round := range 400 {
+		d := disk.New()
+		_, _ = d.MkdirAll("a", 0o700), d.MkdirAll("b", 0o700)
+		f, _ := d.Create("a/1", "test")
+		_, _ = f.Write([]byte("x"))
+		_ = f.Sync()
+		for _, name := range []string{"/", "a", "b"} {
+			dir, _ := d.OpenDir(name)
+			_ = dir.Sync()
+		}
+		_ = d.Rename("a/1", "b/2")
+		if synced := round & 1; synced == 1 {
+			dir, _ := d.OpenDir([]string{"a", "b"}[round>>1&1])
+			_ = dir.Sync()
+		}
+		_ = d.Rename("b/2", "a/3")
+		d.Crash(disk.Survival{Keep: 0.5}, &s)
+		a, _ := d.List("a")
+		b, _ := d.List("b")
+		names := append(a, b...)
+		if len(names) != 1 {
+			t.Fatalf("round %d: the file has the names %v", round, names)
+		}
+		if seen[round&1] == nil {
+			seen[round&1] = map[string]int{}
+		}
+		seen[round&1][names[0]]++
+	}
+	if len(seen[0]) != 3 || len(seen[1]) != 2 || seen[1]["1"] > 0 {
+		t.Errorf("outcomes %v", seen)
+	}
+}
+
 // TestFaults: what Before refuses is not done.
 func TestFaults(t *testing.T) {
 	d := disk.New()

@@ -120,6 +120,7 @@ func (d *Disk) Rename(oldname, newname string) error {
 	d.change(to)
 	delete(from.children, oldbase)
 	to.children[newbase] = n
+	d.moves = append(d.moves, move{from, to, oldbase, newbase, n})
 	return nil
 }
 
@@ -289,8 +290,7 @@ func (f *file) Sync() error {
 		if err := f.d.before(SyncDir, 0); err != nil {
 			return err
 		}
-		f.n.kept = nil
-		f.d.names = slices.DeleteFunc(f.d.names, func(n *node) bool { return n == f.n })
+		f.d.syncNames(f.n)
 		return nil
 	}
 	if err := f.d.before(Sync, 0); err != nil {

@@ -81,7 +81,8 @@ type Node struct {
 	was    raft.Glance // at the end of its last step
 	base   uint64      // added to the numbers of writes, which begin anew with each life
 	down   bool
-	newest uint64 // the highest number given out, base included
+	newest uint64     // the highest number given out, base included
+	snap   raft.Index // where its newest snapshot ends
 	writes []write
 	voters []raft.NodeID // whose votes were delivered in the candidacy of term votes, itself included
 	votes  raft.Term
@@ -99,6 +100,9 @@ type write struct {
 // Role is the node's role after its last step.
 func (n *Node) Role() raftpb.Role { return n.was.Role }
 
+// Term is the node's term after its last step.
+func (n *Node) Term() raft.Term { return n.was.Term }
+
 // Stepped judges one step of a core that has just returned.
 func (n *Node) Stepped(core *raft.Node, in *raft.Event, out *raft.Effects) {
 	g := n.group
@@ -108,8 +112,17 @@ func (n *Node) Stepped(core *raft.Node, in *raft.Event, out *raft.Effects) {
 		g.Deliveries++
 		n.delivered(in.Message)
 	}
-	if out.WriteID != 0 && (out.MustSync || len(out.Append) > 0 || out.TruncateFrom > 0) {
+	if in.Kind == raft.EventSnapshotTaken {
+		n.hasSnapshot(in.Snapshot.Index)
+	}
+	if out.Install != nil {
+		n.hasSnapshot(out.Install.Index)
+	}
+	if out.WriteID != 0 && (out.MustSync || len(out.Append) > 0 || out.TruncateFrom > 0 || out.Install != nil) {
 		n.wrote(&now, out)
+	}
+	if out.CompactTo > 1 {
+		n.Watched.Compacted(out.CompactTo - 1)
 	}
 	if now.Role == raftpb.RoleLeader && n.was.Role != raftpb.RoleLeader {
 		g.Elections++
@@ -125,10 +138,16 @@ func (n *Node) Stepped(core *raft.Node, in *raft.Event, out *raft.Effects) {
 	g.hash(n.id, in, out, &now)
 }
 
+// hasSnapshot takes note of an image that is complete and durable.
+func (n *Node) hasSnapshot(i raft.Index) {
+	n.snap = max(n.snap, i)
+	n.Watched.SnapshotDurable(i)
+}
+
 func (n *Node) observe(now *raft.Glance) {
 	v := invariant.View{
 		Role: now.Role, Term: now.Term, Vote: now.Vote, Commit: now.Commit, Applied: now.Applied,
-		Snapshot: now.First - 1, First: now.First, Last: now.Last, LastTerm: now.LastTerm,
+		Snapshot: n.snap, Restoring: now.Applied < n.snap, First: now.First, Last: now.Last, LastTerm: now.LastTerm,
 		Durable: now.Durable, Config: now.ConfigIndex,
 	}
 	n.Watched.Observe(&v)
@@ -161,6 +180,9 @@ func (n *Node) wrote(now *raft.Glance, out *raft.Effects) {
 	w := invariant.Write{ID: id, Term: now.Term, Vote: now.Vote, TruncateFrom: out.TruncateFrom}
 	if len(out.Append) > 0 {
 		w.From, w.Entries = out.AppendFrom, g.watchedEntries(out.Append)
+	}
+	if s := out.Install; s != nil {
+		w.Snapshot = invariant.Mark{Index: s.Index, Term: s.Term}
 	}
 	n.Watched.Wrote(&w)
 	n.writes = append(n.writes, write{id, now.Term, now.Vote, now.Last, now.LastTerm})
@@ -226,6 +248,12 @@ func claimOf(m *raft.Message, waited uint64) (c invariant.Claim, ok bool) {
 		default:
 			return c, false
 		}
+	case raft.MessageSnapshotAnswer:
+		c.Kind, c.Index = invariant.Ack, m.Matched
+		return c, m.SnapshotStatus == raftpb.SnapshotStatusInstalled && m.Matched > 0
+	case raft.MessageTimeoutNow:
+		c.Kind = invariant.TimeOut
+		return c, true
 	case raft.MessageBeatAck:
 		c.Kind, c.Round = invariant.Beat, m.Round
 		return c, m.Round != 0
@@ -254,7 +282,10 @@ func (n *Node) Crashed() {
 type Disk struct {
 	Hard        raft.HardState
 	Incarnation int64
-	Entries     []raft.Entry // from index 1 on
+	Snapshot    raft.Index // what the log begins behind; 0: nothing
+	Term        raft.Term  // of the entry there
+	Image       raft.Index // where the newest image ends; at least Snapshot
+	Entries     []raft.Entry
 }
 
 // Restarted judges what a node found on its disk; core is made of it.
@@ -262,12 +293,18 @@ func (n *Node) Restarted(core *raft.Node, d *Disk) {
 	g := n.group
 	n.down = false
 	im := invariant.Image{Term: d.Hard.Term, Vote: d.Hard.Vote, Incarnation: d.Incarnation, Entries: g.watchedEntries(d.Entries)}
+	im.Snapshot = invariant.Mark{Index: d.Snapshot, Term: d.Term}
 	n.Watched.Restarted(&im)
 	s := model.Step{Kind: model.Restart, Node: n.id, Term: d.Hard.Term, Vote: d.Hard.Vote, Commit: d.Hard.Commit}
+	s.Index, s.LastTerm = d.Snapshot, d.Term
 	if k := len(d.Entries); k > 0 {
-		s.Index, s.LastTerm = raft.Index(k), d.Entries[k-1].Term
+		s.Index, s.LastTerm = d.Snapshot+raft.Index(k), d.Entries[k-1].Term
 	}
 	g.check(&s)
+	n.snap = max(d.Image, d.Snapshot)
+	if n.snap > 0 {
+		n.Watched.SnapshotDurable(n.snap)
+	}
 	n.was = core.Glance()
 	n.was.Commit = d.Hard.Commit
 	g.Hash.Add(uint64(d.Hard.Term)<<32 ^ uint64(len(d.Entries)))

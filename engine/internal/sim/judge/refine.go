@@ -37,12 +37,47 @@ func (n *Node) refine(now *raft.Glance, in *raft.Event, out *raft.Effects) {
 	if leads && (was.Role != raftpb.RoleLeader || now.Term != was.Term) {
 		g.check(&model.Step{Kind: model.BecomeLeader, Node: n.id, Term: now.Term, Votes: n.voters})
 	}
+	if leads {
+		n.told(raft.FactTransferEnded, out)
+	}
+	led := was.Role == raftpb.RoleLeader && now.Term == was.Term
+	if led { // it commits, then appends what follows from that
+		n.refineCommit(now, out)
+	}
 	accepted := n.refineAppend(now, in, out)
-	if now.Commit > was.Commit {
-		g.check(&model.Step{Kind: model.AdvanceCommit, Node: n.id, Index: now.Commit})
+	if !led {
+		n.refineCommit(now, out)
+	}
+	if leads {
+		n.told(raft.FactTransferStarted, out)
+		n.told(raft.FactTransferSent, out)
 	}
 	if active && follows && term == was.Term && !accepted {
 		g.check(&model.Step{Kind: model.StepDown, Node: n.id})
+	}
+}
+
+// told gives the model what the core tells of hand-overs.
+func (n *Node) told(kind raft.FactKind, out *raft.Effects) {
+	step := model.AbortTransfer
+	switch kind {
+	case raft.FactTransferStarted:
+		step = model.Transfer
+	case raft.FactTransferSent:
+		step = model.TimeoutNow
+	default:
+	}
+	for i := range out.Facts {
+		if f := &out.Facts[i]; f.Kind == kind {
+			n.group.check(&model.Step{Kind: step, Node: n.id, Peer: f.Peer})
+		}
+	}
+}
+
+// refineCommit: the commit index has moved, and not by a snapshot alone.
+func (n *Node) refineCommit(now *raft.Glance, out *raft.Effects) {
+	if now.Commit > n.was.Commit && (out.Install == nil || now.Commit > out.Install.Index) {
+		n.group.check(&model.Step{Kind: model.AdvanceCommit, Node: n.id, Index: now.Commit})
 	}
 }
 
@@ -56,6 +91,13 @@ func (n *Node) refineAppend(now *raft.Glance, in *raft.Event, out *raft.Effects)
 		return false
 	}
 	m := in.Message
+	if out.Install != nil {
+		g.check(&model.Step{
+			Kind: model.InstallSnapshot, Node: n.id, Peer: m.From, Term: m.Term,
+			Index: out.Install.Index, LastTerm: out.Install.Term, Last: now.Last,
+		})
+		return true
+	}
 	if m.Kind != raft.MessageAppend || !acknowledged(out) {
 		return false
 	}

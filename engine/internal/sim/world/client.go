@@ -341,10 +341,8 @@ func (c *clients) probe() *operation {
 	cl := c.all[0]
 	c.values++
 	op := &operation{c: c, by: cl, cmd: command{kind: extend, key: 0, value: c.values}, start: c.w.now}
-	for _, n := range c.w.nodes {
-		if n.up && n.group != nil && n.judge.Role() == raftpb.RoleLeader {
-			c.leader = n.place
-		}
+	if n := c.w.leader(); n != nil {
+		c.leader = n.place
 	}
 	if !c.begin(op) {
 		return nil
@@ -358,7 +356,7 @@ func (c *clients) probe() *operation {
 // readAll reads every key from a node that has everything: nothing that was
 // acknowledged may be missing.
 func (c *clients) readAll() {
-	n := c.w.nodes[0]
+	n := c.w.settled[0]
 	c.processes++
 	cl := &client{process: c.processes}
 	for key := range n.machine.lists {

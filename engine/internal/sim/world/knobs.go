@@ -39,6 +39,8 @@ const (
 	campaign
 	newLeader // falls soon
 	burst     // of proposals
+	change    // of the members
+	transfer  // of leadership
 	troubles
 )
 
@@ -47,6 +49,7 @@ var troubleNames = [troubles]string{
 	"loss", "duplicate", "late", "corrupt", "reset", "clog", "partition", "crash", "crash-inside", "crash-disk",
 	"crash-boot", "crash-loop", "pause", "slow", "skew", "disk-slow", "disk-hang", "disk-error", "disk-full", "told-late",
 	"campaign", "new-leader", "burst",
+	"change", "transfer",
 }
 
 // fatal reports whether the process ends.
@@ -97,6 +100,10 @@ type knobs struct {
 	reads     float64 // share of client operations
 	follower  float64 // share of reads that followers serve
 	applyFor  int64
+	outsiders int   // nodes that are no members at first
+	snapEvery int64 // entries between snapshots; 0: none are taken
+	snapKeep  int64 // entries of the log behind the newest
+	chunk     int
 	lasting   bool // state machines keep their state on disk
 }
 
@@ -127,6 +134,13 @@ func draw(seed uint64, without []string) knobs {
 	}
 	if n := s.Intn(12); n < 7 {
 		k.nodes = []int{1, 2, 4, 5, 5, 5, 7}[n]
+	}
+	if s.Chance(0.75) {
+		k.snapEvery, k.snapKeep = int64(s.LogUniform(8, 800)), s.N(100)
+	}
+	k.chunk = 64 << s.Intn(10)
+	if s.Chance(0.6) {
+		k.outsiders = 1 + s.Intn(2)
 	}
 	most := [troubles]float64{
 		loss: 0.3, duplicate: 0.5, late: 0.02, corrupt: 0.02, crashInside: 0.0005, crashDisk: 0.002, crashBoot: 0.3,

@@ -3,10 +3,12 @@ package world
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
 	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/schedule"
+	"github.com/seed-814fcd60/raftwire/engine/internal/snapshot"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 )
 
@@ -136,4 +138,71 @@ func (m *machine) list(key uint32) []uint64 {
 		return nil
 	}
 	return m.lists[key]
+}
+
+// Capture implements runtime.SnapshotMachine.
+func (m *machine) Capture(raft.Index) (runtime.Capture, error) {
+	b := binary.LittleEndian.AppendUint64(nil, uint64(m.hash))
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.applied))
+	b = binary.AppendUvarint(b, uint64(len(m.regs)))
+	for _, v := range m.regs {
+		b = binary.AppendUvarint(b, v)
+	}
+	for _, l := range m.lists {
+		b = binary.AppendUvarint(b, uint64(len(l)))
+		for _, v := range l {
+			b = binary.AppendUvarint(b, v)
+		}
+	}
+	return capture(b), nil
+}
+
+// capture is a state, written.
+type capture []byte
+
+// Facts implements runtime.Capture.
+func (capture) Facts() []snapshot.KeyValue { return nil }
+
+// Write implements runtime.Capture.
+func (c capture) Write(w *snapshot.Writer) error {
+	_, err := w.Write(c)
+	return err
+}
+
+// Close implements runtime.Capture.
+func (capture) Close() error { return nil }
+
+// Restore implements runtime.SnapshotMachine.
+func (m *machine) Restore(image *snapshot.Image) error {
+	var b []byte
+	err := image.Read(nil, func(r io.Reader) (err error) {
+		b, err = io.ReadAll(r)
+		return err
+	}, nil)
+	if err != nil {
+		return err
+	}
+	number := func() uint64 {
+		v, k := binary.Uvarint(b)
+		b = b[k:]
+		return v
+	}
+	m.hash, m.applied = schedule.Hash(binary.LittleEndian.Uint64(b)), raft.Index(binary.LittleEndian.Uint64(b[8:]))
+	b = b[16:]
+	m.regs, m.lists = make([]uint64, number()), nil
+	for i := range m.regs {
+		m.regs[i] = number()
+	}
+	for len(b) > 0 {
+		l := make([]uint64, number())
+		for i := range l {
+			l[i] = number()
+		}
+		m.lists = append(m.lists, l)
+	}
+	if n := m.n; !n.judge.Down() {
+		n.judge.Watched.Restored(m.applied)
+		n.judge.Watched.State(m.applied, uint64(m.hash))
+	}
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/disk"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/invariant"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/judge"
+	"github.com/seed-814fcd60/raftwire/engine/internal/snapshot"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 	"github.com/seed-814fcd60/raftwire/wal"
 )
@@ -40,11 +41,13 @@ type node struct {
 	machine *machine
 	failed  error // the log's
 
-	running   bool  // evRun is under way
-	timerAt   int64 // true time of the earliest evTimer under way; 0: none
-	writing   bool  // evDisk is under way
-	applying  bool  // evApply is under way
-	submitted int   // batches that the log has not answered
+	running   bool       // evRun is under way
+	timerAt   int64      // true time of the earliest evTimer under way; 0: none
+	writing   bool       // evDisk is under way
+	applying  bool       // evApply is under way
+	tasking   bool       // evTask is under way
+	image     raft.Index // where the newest image ended at the start
+	submitted int        // batches that the log has not answered
 	waiting   ring[func(error)]
 	told      ring[told]
 	toldAt    int64
@@ -106,7 +109,7 @@ func (n *node) boot() {
 	w := n.w
 	n.up, n.failed = true, nil
 	n.submitted, n.waiting, n.told, n.timers = 0, ring[func(error)]{}, ring[told]{}, n.timers[:0]
-	n.running, n.writing, n.applying, n.timerAt = false, false, false, 0
+	n.running, n.writing, n.applying, n.tasking, n.timerAt = false, false, false, false, 0
 	if !w.calm && w.k.rate[crashBoot] > 0 && n.booted && w.strikes(crashBoot, &w.process) {
 		n.doomedAt = 1 + w.process.N(30)
 	}
@@ -160,46 +163,93 @@ func (n *node) logFailed(err error) {
 	n.w.push(n.w.now+n.w.process.N(election), event{kind: evExit, node: int8(n.place), gen: n.life})
 }
 
-// start makes the host and its group from what the log has.
+// start makes the host and its group from what the disk has, as an engine's host does.
 func (n *node) start() error {
 	w, view := n.w, n.log.Group(groupID)
-	if len(view.Snapshot().Data) == 0 { // the first start: the configuration is stored before anything else
-		var b wal.Batch
-		b.Snapshot(groupID, wal.Snapshot{Data: w.config.AppendCompact(nil)})
-		if err := n.log.Write(&b); err != nil {
-			return err
-		}
-	}
-	var conf raft.Configuration
-	if _, err := conf.ParseCompact(view.Snapshot().Data, nil); err != nil {
-		return err
-	}
-	boot := int64(n.life)<<8 | int64(n.id)
-	n.host = runtime.New(runtime.Config{
-		Node: n.id, Workers: 1, MaxInboxBytes: 1 << 20, MaxEventBytes: 1 << 16, Logger: slog.New(slog.DiscardHandler),
-		Clock: n, Tap: tap{n},
-	}, store{n}, boot)
-	n.manual = n.host.Manual(wire{n})
-	if n.machine == nil {
-		n.machine = newMachine(n)
-	}
-	stored := view.HardState()
-	hard := raft.HardState{Term: stored.Term, Vote: stored.Vote, Commit: stored.Commit}
-	core := w.k.core(n, conf)
-	var err error
-	if core.Changes, err = n.read(view); err != nil {
-		return err
-	}
-	group, err := n.host.Start(runtime.GroupConfig{
-		ID: groupID, Raft: core, Hard: hard, Applied: n.machine.applied, Machine: n.machine, Observer: observer{n},
-	})
+	conf, err := n.stored(view)
 	if err != nil {
 		return err
 	}
-	n.group = group
+	images, err := snapshot.New(n.disk, "/snapshot", snapshot.Options{}).Group(groupID)
+	if err != nil {
+		return err
+	}
+	found, err := runtime.Recover(view, images)
+	if err != nil {
+		return err
+	}
+	defer found.Close()
+	if len(found.Damaged) > 0 {
+		w.fail("I20", "node %d: a snapshot is damaged, and nothing was damaged: %v", n.id, found.Damaged[0])
+	}
+	if found.Finish != nil {
+		if err := n.log.Write(found.Finish); err != nil {
+			return err
+		}
+	}
+	c := runtime.GroupConfig{
+		ID: groupID, Observer: observer{n}, Images: images, ConfigAt: view.Snapshot().Index,
+		Policy: runtime.SnapshotPolicy{Entries: raft.Index(w.k.snapEvery), Keep: raft.Index(w.k.snapKeep)},
+	}
+	n.image = 0
+	if found.Image != nil {
+		m := found.Image.Meta()
+		conf, c.ConfigIndex, c.ConfigAt, n.image = m.Config, m.ConfigIndex, m.Index, m.Index
+	}
+	if n.machine == nil {
+		n.machine = newMachine(n)
+	}
+	c.Machine = n.machine
+	if c.Applied, c.Chain, err = found.Restore(n.machine, n.machine.applied); err != nil {
+		return err
+	}
+	stored := view.HardState()
+	c.Hard = raft.HardState{Term: stored.Term, Vote: stored.Vote, Commit: stored.Commit}
+	c.Raft = w.k.core(n, conf)
+	c.Raft.ConfigurationIndex = c.ConfigIndex
+	if c.Raft.Changes, err = n.read(view); err != nil {
+		return err
+	}
+	n.host = runtime.New(runtime.Config{
+		Node: n.id, Workers: 1, MaxInboxBytes: 1 << 20, MaxEventBytes: 1 << 16, Logger: slog.New(slog.DiscardHandler),
+		Clock: n, Tap: tap{n},
+		Snapshots: runtime.SnapshotLimits{MaxWrites: 1, MaxSends: 1 + w.k.nodes/2, ChunkBytes: w.k.chunk, WindowBytes: 4 * w.k.chunk},
+	}, store{n}, int64(n.life)<<8|int64(n.id))
+	n.manual = n.host.Manual(wire{n})
+	if n.group, err = n.host.Start(c); err != nil {
+		return err
+	}
+	return n.found(view, c.Hard)
+}
+
+// stored is the configuration that the log begins with. On the first start it is stored
+// before anything else happens; a spare node has none.
+func (n *node) stored(view *wal.Group) (conf raft.Configuration, err error) {
+	if data := view.Snapshot().Data; len(data) > 0 {
+		_, err = conf.ParseCompact(data, nil)
+		return conf, err
+	}
+	if n.place >= n.w.k.nodes {
+		return conf, nil
+	}
+	var b wal.Batch
+	b.Snapshot(groupID, wal.Snapshot{Data: n.w.config.AppendCompact(nil)})
+	return n.w.config, n.log.Write(&b)
+}
+
+// found tells the judge what the node has found.
+func (n *node) found(view *wal.Group, hard raft.HardState) error {
+	base := view.FirstIndex() - 1
+	term, err := view.Term(base)
+	if err != nil {
+		return err
+	}
 	if n.judge.Down() {
 		hard.Commit = max(hard.Commit, n.machine.applied)
-		n.judge.Restarted(group.Node(), &judge.Disk{Hard: hard, Incarnation: n.log.Identity().Incarnation, Entries: n.entries})
+		n.judge.Restarted(n.group.Node(), &judge.Disk{
+			Hard: hard, Incarnation: n.log.Identity().Incarnation, Entries: n.entries,
+			Snapshot: base, Term: term, Image: n.image,
+		})
 		if n.machine.applied > 0 {
 			n.judge.Watched.Restored(n.machine.applied)
 		}
@@ -290,6 +340,10 @@ func (n *node) handle() {
 		n.applying = false
 		n.manual.Apply()
 		n.after()
+	case evTask:
+		n.tasking = false
+		n.manual.Task()
+		n.after()
 	case evExit:
 		panic(powerLoss{})
 	default:
@@ -316,6 +370,10 @@ func (n *node) after() {
 	if !n.applying && n.manual.Jobs() > 0 {
 		n.applying = true
 		w.push(w.now+1+w.process.N(2*w.k.applyFor), event{kind: evApply, node: int8(n.place), gen: n.life})
+	}
+	if !n.tasking && n.manual.Tasks() > 0 {
+		n.tasking = true
+		w.push(max(w.now+1+w.disk.N(2*w.k.diskDelay), n.hangUntil), event{kind: evTask, node: int8(n.place), gen: n.life})
 	}
 	if next := n.manual.Next(); next != raft.Never {
 		if at := n.globalAt(int64(next)); n.timerAt == 0 || at < n.timerAt {
@@ -344,6 +402,10 @@ func (w *World) crash(n *node) {
 	n.life++
 	w.did.crashes++
 	w.trace(n, "crash", "life %d ends", n.life-1)
+	if n.host != nil {
+		c := n.host.SnapshotCounts()
+		w.did.snapshots, w.did.installed = w.did.snapshots+c.Taken, w.did.installed+c.Installed
+	}
 	n.judge.Crashed()
 	n.host, n.manual, n.group, n.log = nil, runtime.Manual{}, nil, nil
 	if !w.k.lasting {
@@ -384,6 +446,9 @@ type observer struct{ n *node }
 // Fact implements runtime.Observer.
 func (o observer) Fact(_ runtime.GroupID, f raft.Fact) {
 	w := o.n.w
+	if f.Kind == raft.FactChangeEnded {
+		w.clients.leader = o.n.place
+	}
 	if w.o.Trace != nil {
 		w.trace(o.n, f.Kind.String(), "%s", factText(&f))
 	}

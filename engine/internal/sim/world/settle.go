@@ -41,18 +41,47 @@ func (w *World) settle() {
 	w.fail("liveness", "%d ms after the last fault: %s", patience/millisecond, w.situation(probe))
 }
 
-// equal: all nodes are up and have applied the same log to its end.
+// equal: one node leads, the configuration is no joint one, and all of its members are
+// up and have applied the same log to its end. Others may be anywhere.
 func (w *World) equal() bool {
-	for _, n := range w.nodes {
+	leader := w.leader()
+	if leader == nil {
+		return false
+	}
+	a := leader.group.Node().Glance()
+	if a.Commit != a.Last || leader.group.Applied() != a.Last {
+		return false
+	}
+	conf := leader.group.Node().Status().Configuration
+	if len(conf.Outgoing) > 0 {
+		return false
+	}
+	w.settled = w.settled[:0]
+	for i := range conf.Incoming {
+		n := w.nodes[conf.Incoming[i].ID-1]
 		if !n.up || n.group == nil {
 			return false
 		}
-		a, b := n.group.Node().Glance(), w.nodes[0].group.Node().Glance()
-		if a.Last != b.Last || a.Commit != a.Last || n.group.Applied() != a.Last {
+		if b := n.group.Node().Glance(); b.Last != a.Last || b.Commit != a.Last || n.group.Applied() != a.Last {
 			return false
 		}
+		w.settled = append(w.settled, n)
 	}
 	return true
+}
+
+// leader is the node that leads in the highest term, nil if none does.
+func (w *World) leader() *node {
+	var best *node
+	for _, n := range w.nodes {
+		if !n.up || n.group == nil || n.judge.Role() != raftpb.RoleLeader {
+			continue
+		}
+		if best == nil || n.judge.Term() > best.judge.Term() {
+			best = n
+		}
+	}
+	return best
 }
 
 // situation says how the nodes stand, for whoever must find out why they do not go on.
@@ -73,13 +102,8 @@ func (w *World) situation(probe *operation) string {
 
 // finish compares the nodes and asks the oracles.
 func (w *World) finish() {
-	leaders := 0
-	for _, n := range w.nodes {
-		g := n.group.Node().Glance()
-		if g.Role == raftpb.RoleLeader {
-			leaders++
-		}
-		n.judge.Watched.State(g.Last, uint64(n.machine.hash))
+	for _, n := range w.settled {
+		n.judge.Watched.State(n.machine.applied, uint64(n.machine.hash))
 	}
 	w.clients.readAll()
 	if err := w.judge.Err(); err != nil {

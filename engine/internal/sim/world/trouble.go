@@ -10,7 +10,7 @@ func (w *World) strikeOften() {
 	}
 	s := &w.process
 	w.push(w.now+1+s.N(2*w.k.faultEvery), event{kind: evFault})
-	now := []trouble{reset, clog, partition, crash, crashLoop, pause, slow, skew, diskHang, diskFull, campaign, burst}
+	now := []trouble{reset, clog, partition, crash, crashLoop, pause, slow, skew, diskHang, diskFull, campaign, burst, change, transfer}
 	total := 0.0
 	for _, t := range now {
 		total += w.k.rate[t]
@@ -63,6 +63,10 @@ func (w *World) strike(t trouble, n, other *node, length int64) {
 		w.guard(n, (*node).campaign)
 	case burst:
 		w.burst()
+	case change:
+		w.change()
+	case transfer:
+		w.transfer(other)
 	default:
 	}
 }

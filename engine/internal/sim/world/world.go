@@ -48,10 +48,11 @@ type World struct {
 
 	coder codec.Codec // what messages pass through, if they do
 
-	nodes []*node
-	links [][]link
-	calls []*call
-	free  []int32
+	nodes   []*node
+	settled []*node // members that are equal at the end
+	links   [][]link
+	calls   []*call
+	free    []int32
 
 	judge    *judge.Group
 	config   raft.Configuration
@@ -66,7 +67,8 @@ type World struct {
 
 // did counts what a run consisted of.
 type did struct {
-	crashes, restarts, frames, applied, writes, reads, infos, lost, recovered uint64
+	crashes, restarts, frames, applied, writes, reads, infos, lost, recovered  uint64
+	snapshots, installed, changed, changeRefused, transferred, transferRefused uint64
 }
 
 // eventKind says what an event is about.
@@ -81,6 +83,7 @@ const (
 	evTold                      // the node hears that a write is durable
 	evLogTimer                  // slot: which one
 	evApply
+	evTask    // file work beside the worker
 	evClient  // slot: which client
 	evTimeout // slot: which client; x: of which operation
 	evFault
@@ -123,9 +126,9 @@ func newWorld(o sim.Options) *World {
 		Invariants: invariant.Options{Origins: true, Limits: w.k.limits()}, Refine: true,
 	}, &w.config)
 	w.coder, _ = codec.ByID(uint8(1 + w.k.codec))
-	w.links = make([][]link, w.k.nodes)
+	w.links = make([][]link, w.k.nodes+w.k.outsiders)
 	for i := range w.links {
-		w.links[i] = make([]link, w.k.nodes)
+		w.links[i] = make([]link, len(w.links))
 		w.nodes = append(w.nodes, w.newNode(i))
 	}
 	w.clients.init(w)
@@ -296,8 +299,16 @@ func (w *World) report() sim.Report {
 		r.Faults.Add(troubleNames[t], n)
 	}
 	d := &w.did
+	for _, n := range w.nodes {
+		if n.host != nil {
+			c := n.host.SnapshotCounts()
+			d.snapshots, d.installed = d.snapshots+c.Taken, d.installed+c.Installed
+		}
+	}
 	for name, n := range map[string]uint64{
 		"elections": j.Elections, "crashes": d.crashes, "restarts": d.restarts, "frames": d.frames, "applied": d.applied,
+		"snapshots": d.snapshots, "snapshots-installed": d.installed, "changes": d.changed, "changes-refused": d.changeRefused,
+		"transfers": d.transferred, "transfers-refused": d.transferRefused,
 		"client-writes": d.writes, "client-reads": d.reads, "client-unknown": d.infos, "messages-lost": d.lost, "entries-recovered": d.recovered,
 	} {
 		r.Did.Add(name, n)
