@@ -98,6 +98,17 @@ func TestSalvage(t *testing.T) {
 		l, _ = mustOpen(t, "wal", o)
 	}
 	mustClose(t, l)
+	// Inspect sees the log as it counts now, and where it was taken back to.
+	doubtful := 0
+	rep, err := Inspect(fs, "wal", Inspection{Segment: func(s SegmentInfo) error {
+		if s.Doubtful {
+			doubtful++
+		}
+		return nil
+	}})
+	if err != nil || len(rep.Damage) > 0 || doubtful != 1 || !rep.Clean {
+		t.Errorf("inspection: %+v, %d doubtful segments, %v", rep, doubtful, err)
+	}
 }
 
 func isCorrupt(err error) bool {
