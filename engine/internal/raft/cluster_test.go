@@ -198,12 +198,17 @@ func (c *cluster) server(id NodeID) *server { return c.nodes[id-1] }
 // together with later steps, a little later.
 func (c *cluster) step(s *server, in Event) {
 	in.Now = c.now
-	conf, commit := s.node.conf, s.node.log.commit
+	conf, commit, facts := s.node.conf, s.node.log.commit, len(s.out.Facts)
 	if err := s.node.Step(in, &s.out); err != nil {
 		c.failf("node %d: %v", s.id, err)
 		return
 	}
 	c.checkQuorum(s, conf, commit)
+	for _, f := range s.out.Facts[facts:] {
+		if f.Kind == FactVoteRefused && f.Reason == raftpb.RejectReasonNotMember && s.node.position(f.Peer) >= 0 {
+			c.failf("node %d refuses member %d as a stranger", s.id, f.Peer)
+		}
+	}
 	c.checkNode(s)
 	if !c.calm && c.rnd.Float64() < c.knobs.lazy {
 		if !s.lazy {
@@ -223,9 +228,6 @@ func (c *cluster) carryOut(s *server) {
 	for _, f := range out.Facts {
 		c.facts[f.Kind]++
 		strange := f.Kind == FactUnknownMember && c.knobs.admin.rate == 0
-		if f.Kind == FactVoteRefused && f.Reason == raftpb.RejectReasonNotMember && s.node.position(f.Peer) >= 0 {
-			strange = true
-		}
 		if f.Kind == FactInvalidMessage || strange {
 			c.failf("node %d refuses what an honest node sent: %+v", s.id, f)
 		}
