@@ -26,7 +26,7 @@ race: ## the packages that have goroutines, under the race detector (needs a C c
 fuzz: ## a slice of every fuzz target: make fuzz FUZZ_EACH=30s
 	@FUZZ_EACH=$(or $(FUZZ_EACH),3s) .ci/run fuzz
 
-wal-torture: ## the log at full size: every byte, every operation, some 400,000 crash images; a quarter of an hour
+wal-torture: ## the log at full size: every byte, every operation, some 400,000 crash images; half an hour
 	go test ./wal -run 'Crash|Fault|FullDisk|Flips|Short|Sectors|EveryFile' -v -torture 8 -timeout 90m
 
 bench: ## three durable nodes in one process under load, 10 s

@@ -67,7 +67,7 @@ func (c *crashRun) options(fs FS, n uint64) Options {
 // A sample of the images crashes again, during recovery.
 func TestCrash(t *testing.T) {
 	var images, nested, same int64
-	for seed := range uint64(6 * *torture) {
+	for seed := range uint64(7 * *torture) {
 		c := &crashRun{
 			t: t, seed: seed, gen: newGenerator(seed, 4), fs: crashfs.New(),
 			clock: &handClock{now: time.Unix(1e9, 0)}, noSync: map[raftpb.Index]bool{},
