@@ -1,6 +1,6 @@
 # The work itself is in .ci/run and in Go; this file gives it short names.
 .DEFAULT_GOAL := help
-.PHONY: help verify fix test clients race fuzz wal-torture bench bench-codec bench-wal-peers bench-peers generate ci
+.PHONY: help verify fix test clients race fuzz wal-torture bench bench-codec bench-wal-peers bench-peers bench-snapshot generate ci
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -37,6 +37,9 @@ bench-codec: ## our codecs beside others, as ratios, and their goals
 
 bench-wal-peers: ## our log beside others, on the disk of DIR
 	go -C benchmarks/peers run ./wal $(if $(DIR),-dir $(abspath $(DIR)))
+
+bench-snapshot: ## a snapshot of 512 MiB to a new member, the connection cut every second, under load; PACE=bytes per second, -1: no bound
+	go test -run '^$$' -bench SnapshotTransfer -benchtime 1x ./engine -haul.mib 512 -haul.pace $(or $(PACE),0)
 
 SYS  ?= floor,raftwire,etcdraft,hraft-wal,dragonboat-tan
 RUNS ?= /tmp/raftwire-runs.jsonl

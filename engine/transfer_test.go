@@ -110,17 +110,15 @@ type haul struct {
 }
 
 // newHaul makes a group with a snapshot of size bytes and a log that begins behind it;
-// node away has nothing of all that.
-func newHaul(t *testing.T, size int, pace int64, away engine.NodeID) *haul {
+// node away has nothing of all that. change comes last.
+func newHaul(t testing.TB, size int, away engine.NodeID, change func(*engine.Config)) *haul {
 	t.Helper()
 	h := &haul{net: transport.NewMemory(1), machines: map[engine.NodeID]*heavy{}}
-	const entries = 40
 	adjust := func(c *engine.Config) {
 		c.Network = h.net.Listen
-		c.Snapshots = engine.SnapshotConfig{
-			Entries: entries, KeepEntries: -1, ChunkBytes: 256 << 10, WindowBytes: 1 << 20, MaxBytesPerSecond: pace,
-		}
+		c.Snapshots = engine.SnapshotConfig{Entries: 40, KeepEntries: -1, ChunkBytes: 256 << 10, WindowBytes: 1 << 20, MaxBytesPerSecond: -1}
 		c.ElectionTimeout = time.Second
+		change(c)
 	}
 	var next engine.NodeID
 	h.cluster = newClusterOf(t, 0, adjust, func() engine.StateMachine {
@@ -139,8 +137,13 @@ func newHaul(t *testing.T, size int, pace int64, away engine.NodeID) *haul {
 			run(id)
 		}
 	}
-	h.proposeMany("before", entries+5)
+	h.proposeMany("before", 45)
 	for id := range h.hosts {
+		if h.config(id).Snapshots.Entries < 0 {
+			if _, err := h.group(id).Snapshot(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
 		h.eventually("the log to be dropped", func() bool { return h.status(id).First > 10 })
 		names, err := filepath.Glob(filepath.Join(h.dir, fmt.Sprint(id), "snapshot", "*", "*.snap"))
 		if err != nil || len(names) != 1 {
@@ -209,7 +212,7 @@ func (h *haul) arrives(id engine.NodeID) {
 // commands go on.
 func TestASnapshotArrivesThroughABreakingConnection(t *testing.T) {
 	const away, size = 3, 64 << 20
-	h := newHaul(t, size, 0, away)
+	h := newHaul(t, size, away, func(*engine.Config) {})
 	leader := h.leader()
 	ctx, cancel := context.WithCancel(t.Context())
 	var load sync.WaitGroup
@@ -249,7 +252,7 @@ func TestASnapshotArrivesThroughABreakingConnection(t *testing.T) {
 // The receiver starts again in the middle, twice.
 func TestASnapshotArrivesThoughTheReceiverStartsAgain(t *testing.T) {
 	const away = 3
-	h := newHaul(t, 16<<20, 0, away)
+	h := newHaul(t, 16<<20, away, func(*engine.Config) {})
 	h.begin(away)
 	for _, at := range []int64{h.image / 4, h.image / 2} {
 		h.reaches(at)
@@ -263,7 +266,7 @@ func TestASnapshotArrivesThoughTheReceiverStartsAgain(t *testing.T) {
 // goes on where the other was.
 func TestASnapshotArrivesThoughTheLeaderChanges(t *testing.T) {
 	const away = 3
-	h := newHaul(t, 16<<20, 16<<20, away)
+	h := newHaul(t, 16<<20, away, func(c *engine.Config) { c.Snapshots.MaxBytesPerSecond = 16 << 20 })
 	first := h.leader()
 	h.begin(away)
 	h.reaches(h.image / 2)
@@ -279,7 +282,7 @@ func TestASnapshotArrivesThoughTheLeaderChanges(t *testing.T) {
 // The sender starts again in the middle, and leads again.
 func TestASnapshotArrivesThoughTheSenderStartsAgain(t *testing.T) {
 	const away = 3
-	h := newHaul(t, 16<<20, 16<<20, away)
+	h := newHaul(t, 16<<20, away, func(c *engine.Config) { c.Snapshots.MaxBytesPerSecond = 16 << 20 })
 	for range 2 {
 		leader := h.leader()
 		if h.hosts[away] == nil {
