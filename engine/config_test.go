@@ -13,6 +13,7 @@ import (
 func TestConfigNamesAllItsFaultsAtOnce(t *testing.T) {
 	_, err := engine.Open(t.Context(), engine.Config{
 		Codec: "morse", ElectionTimeout: time.Millisecond, HeartbeatInterval: time.Hour, MaxCommandBytes: -1, Workers: 1000,
+		Snapshots:  engine.SnapshotConfig{Entries: 1, ChunkBytes: 1, MaxImages: -1},
 		ClockBound: time.Hour, MaxSessions: -1, SessionWindow: 1 << 20, MaxSessionTableBytes: 1, MaxSessionResultBytes: -1,
 	})
 	if err == nil {
@@ -20,6 +21,7 @@ func TestConfigNamesAllItsFaultsAtOnce(t *testing.T) {
 	}
 	for _, field := range []string{
 		"Cluster", "Node", "Dir", "Listen", "Codec", "ElectionTimeout", "HeartbeatInterval", "MaxCommandBytes", "Workers",
+		"Snapshots.Entries", "Snapshots.ChunkBytes", "Snapshots.MaxImages",
 		"ClockBound", "MaxSessions", "SessionWindow", "MaxSessionTableBytes", "MaxSessionResultBytes",
 	} {
 		if !strings.Contains(err.Error(), field+":") {

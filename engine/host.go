@@ -61,12 +61,11 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 		cfg.Logger.Info("log recovered", "node", cfg.Node, "frames", recovery.Frames, "segments", recovery.Segments,
 			"torn", recovery.Torn, "catalog_rebuilt", recovery.CatalogRebuilt, "dur", recovery.Elapsed)
 	}
+	closed := make(chan struct{})
 	h := &Host{
 		cfg: cfg, log: log, groups: map[GroupID]*Group{}, taken: map[GroupID]bool{}, lived: map[GroupID]bool{},
-		closed: make(chan struct{}), ended: make(chan struct{}),
-		images: snapshot.New(options.FS, options.FS.PathJoin(cfg.Dir, "snapshot"), snapshot.Options{
-			Keep: cfg.Snapshots.MaxImages, NoSync: cfg.Durability != Fsync,
-		}),
+		closed: closed, ended: make(chan struct{}),
+		images: snapshot.New(options.FS, options.FS.PathJoin(cfg.Dir, "snapshot"), imageOptions(&cfg, closed)),
 	}
 	h.book = newAddressBook(h)
 	h.rt = runtime.New(runtime.Config{

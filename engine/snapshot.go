@@ -82,6 +82,9 @@ type SnapshotConfig struct {
 	// WindowBytes of a snapshot may be sent to a follower and not answered. At least
 	// ChunkBytes, at most 64 MiB. Default 4 MiB.
 	WindowBytes int
+	// MaxReceiveBytes bounds a snapshot that is received; a larger one is refused.
+	// Default 1 TiB.
+	MaxReceiveBytes int64
 	// MaxBytesPerSecond bounds what this host sends of snapshots, to all followers
 	// together. Negative: no bound, and commits take longer while a snapshot is sent.
 	// Default 64 MiB.
@@ -98,6 +101,7 @@ func (c *SnapshotConfig) setDefaults() {
 	setDefault(&c.ChunkBytes, 256<<10)
 	setDefault(&c.WindowBytes, max(4<<20, c.ChunkBytes))
 	setDefault(&c.MaxBytesPerSecond, 64<<20)
+	setDefault(&c.MaxReceiveBytes, 1<<40)
 }
 
 func (c *SnapshotConfig) validate(check func(ok bool, format string, args ...any)) {
@@ -109,12 +113,27 @@ func (c *SnapshotConfig) validate(check func(ok bool, format string, args ...any
 	check(1<<10 <= c.ChunkBytes && c.ChunkBytes <= 8<<20, "Snapshots.ChunkBytes: %d, want 1 KiB to 8 MiB", c.ChunkBytes)
 	check(c.ChunkBytes <= c.WindowBytes && c.WindowBytes <= 64<<20,
 		"Snapshots.WindowBytes: %d, want ChunkBytes to 64 MiB", c.WindowBytes)
+	check(c.MaxReceiveBytes > 0, "Snapshots.MaxReceiveBytes: %d, want more than 0", c.MaxReceiveBytes)
 }
 
 func (c *SnapshotConfig) limits() runtime.SnapshotLimits {
 	return runtime.SnapshotLimits{
 		MaxWrites: c.MaxWrites, MaxSends: c.MaxSends, ChunkBytes: c.ChunkBytes, WindowBytes: c.WindowBytes,
-		BytesPerSecond: max(0, c.MaxBytesPerSecond),
+		BytesPerSecond: max(0, c.MaxBytesPerSecond), MaxImageBytes: c.MaxReceiveBytes,
+	}
+}
+
+func imageOptions(c *Config, closed <-chan struct{}) snapshot.Options {
+	return snapshot.Options{
+		Keep: c.Snapshots.MaxImages, NoSync: c.Durability != Fsync,
+		Interrupt: func() error {
+			select {
+			case <-closed:
+				return ErrClosed
+			default:
+				return nil
+			}
+		},
 	}
 }
 

@@ -58,7 +58,9 @@ func BenchmarkSnapshotTransfer(b *testing.B) {
 		})
 		leader := h.leader()
 		stop := h.clients(b, 16)
-		<-time.After(3 * time.Second)
+		undisturbed, cancel := context.WithTimeout(b.Context(), 3*time.Second)
+		<-undisturbed.Done()
+		cancel()
 		before := stop()
 
 		stop = h.clients(b, 16)
@@ -66,14 +68,15 @@ func BenchmarkSnapshotTransfer(b *testing.B) {
 		h.begin(away)
 		cuts := 0
 		next := start.Add(time.Second)
+		tick := time.NewTicker(5 * time.Millisecond)
 		for h.hosts[away].Metrics().Snapshots.Installed == 0 {
-			<-time.After(5 * time.Millisecond)
-			if now := time.Now(); now.After(next) {
+			if now := <-tick.C; now.After(next) {
 				next = now.Add(time.Second)
 				h.net.Break(leader, away)
 				cuts++
 			}
 		}
+		tick.Stop()
 		elapsed := time.Since(start)
 		during := stop()
 		p99 := func(d []time.Duration) float64 { return float64(d[len(d)*99/100]) / 1e6 }

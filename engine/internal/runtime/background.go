@@ -44,13 +44,3 @@ func (m Manual) Task() {
 	b.mu.Unlock()
 	task()
 }
-
-// stopping reports whether the host is being closed: long tasks end early.
-func (h *Host) stopping() bool {
-	select {
-	case <-h.stop:
-		return true
-	default:
-		return false
-	}
-}

@@ -92,6 +92,7 @@ type member struct {
 	cut     bool // from all others
 
 	promised raft.Index // what it has said to be durable
+	refusals int        // of snapshots that it offered
 }
 
 // hands are members that a test drives, one thing at a time, and the network between them.
@@ -192,7 +193,11 @@ func (h *hands) write(log *wal.Log, b *wal.Batch) error {
 }
 
 // Stepped implements Tap.
-func (m *member) Stepped(*Group, *raft.Event, *raft.Effects) {}
+func (m *member) Stepped(_ *Group, in *raft.Event, _ *raft.Effects) {
+	if in.Kind == raft.EventMessage && in.Message.SnapshotStatus == raftpb.SnapshotStatusRejected {
+		m.refusals++
+	}
+}
 
 // Durable implements Tap.
 func (m *member) Durable(*Group, uint64) {}
@@ -265,10 +270,7 @@ func (h *hands) settle() {
 		for _, m := range h.members {
 			busy = m.work() || busy
 		}
-		if len(h.queue) > 0 {
-			deliver := h.queue[0]
-			h.queue = h.queue[1:]
-			deliver()
+		if h.next() {
 			busy = true
 		}
 		if !busy {
@@ -276,6 +278,27 @@ func (h *hands) settle() {
 		}
 	}
 	h.t.Fatal("the members do not come to rest")
+}
+
+// next delivers the oldest message, if there is one.
+func (h *hands) next() bool {
+	if len(h.queue) == 0 {
+		return false
+	}
+	deliver := h.queue[0]
+	h.queue = h.queue[1:]
+	deliver()
+	return true
+}
+
+// deliver lets everybody write and talk once, but touch no file of a snapshot.
+func (h *hands) deliver() {
+	for _, m := range h.members {
+		for m.log.Step() {
+		}
+		m.manual.Step()
+	}
+	h.next()
 }
 
 // work does one round of a member's work.

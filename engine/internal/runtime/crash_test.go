@@ -54,7 +54,7 @@ func (h *hands) leader() raft.NodeID {
 func newHands(t testing.TB, m mutant, unsynced bool, disk func(id raft.NodeID) wal.FS) *hands {
 	h := &hands{
 		t: t, clock: &stopped{1}, unsynced: unsynced, policy: SnapshotPolicy{Entries: 10, Keep: 2},
-		limits: SnapshotLimits{MaxWrites: 1, MaxSends: 1, ChunkBytes: 128, WindowBytes: 256},
+		limits: SnapshotLimits{MaxWrites: 1, MaxSends: 1, ChunkBytes: 128, WindowBytes: 256, MaxImageBytes: 1 << 20},
 	}
 	for id := raft.NodeID(1); id <= 3; id++ {
 		member, err := h.open(id, disk(id))

@@ -65,6 +65,7 @@ type SnapshotLimits struct {
 	ChunkBytes     int   // of an image in one message
 	WindowBytes    int   // of an image sent and not answered
 	BytesPerSecond int64 // sent, over all followers; 0: no bound
+	MaxImageBytes  int64 // of an image that is received
 }
 
 // SnapshotCounts counts since the host was made.
@@ -103,6 +104,7 @@ type snapshots struct {
 	wanted      []*snapshotWait
 
 	sends     []*send
+	refused   map[raft.NodeID]raft.Time // until when there is no use in sending to a member
 	receiving *receive
 }
 
@@ -284,12 +286,6 @@ func (h *Host) write(store *snapshot.Group, m snapshot.Meta, facts []snapshot.Ke
 	}
 	if err != nil {
 		return m, err
-	}
-	w.Interrupt = func() error {
-		if h.stopping() {
-			return ErrStopped
-		}
-		return nil
 	}
 	w.Engine(facts)
 	w.Machine()

@@ -133,6 +133,9 @@ func (w *worker) takeChunk(g *Group, a *snapshotCall) {
 		g.snaps.receiving = r
 	}
 	switch {
+	case r.meta.SizeBytes > w.host.cfg.Snapshots.MaxImageBytes:
+		a.reply(raftpb.SnapshotStatusRejected, 0, 0)
+		return
 	case a.meta == nil && len(a.chunk.data) == 0:
 		a.reply(raftpb.SnapshotStatusOk, r.offset, 0) // a sign of life, while the task is at work
 		return
@@ -220,8 +223,13 @@ func (r *receive) write(store *snapshot.Group, p *piece) {
 		return
 	}
 	if err != nil {
-		r.partial.Discard()
-		r.partial = nil
+		var whole *snapshot.WriteError
+		if errors.As(err, &whole) {
+			r.close()
+		} else {
+			r.partial.Discard()
+			r.partial = nil
+		}
 		p.err = err
 		return
 	}

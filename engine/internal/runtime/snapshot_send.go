@@ -72,6 +72,10 @@ func (w *worker) askedFor(g *Group, a raft.SnapshotAsk) {
 	case i < 0:
 		g.snaps.sends = append(g.snaps.sends, &send{group: g, to: a.Peer})
 		i = len(g.snaps.sends) - 1
+		if until, ok := g.snaps.refused[a.Peer]; ok && until > w.now {
+			g.snaps.sends[i].phase, g.snaps.sends[i].until = sendRests, until
+		}
+		delete(g.snaps.refused, a.Peer)
 	}
 	s := g.snaps.sends[i]
 	s.term, s.least, s.heard = a.Term, a.Index, w.now
@@ -135,8 +139,11 @@ func (w *worker) advance(s *send) {
 		return
 	}
 	if s.phase == sendRests && w.now >= s.until {
-		s.phase = sendOffers
-		w.offer(s)
+		s.phase = sendWaits
+		if s.image != nil {
+			s.phase = sendOffers
+			w.offer(s)
+		}
 	}
 	if s.phase == sendWaits {
 		w.findImage(s)
@@ -312,6 +319,13 @@ func (w *worker) chunkAnswered(s *send, serial uint64, size int, beat bool, a ra
 	w.stepCore(g, raft.Event{Kind: raft.EventMessage, Message: &raft.Message{
 		Kind: raft.MessageSnapshotAnswer, From: s.to, To: g.self, Term: a.Term, SnapshotStatus: status, Matched: a.Index,
 	}})
+	if status == raftpb.SnapshotStatusRejected {
+		// Its disk is full, say: the core will ask again, with every beat.
+		if g.snaps.refused == nil {
+			g.snaps.refused = map[raft.NodeID]raft.Time{}
+		}
+		g.snaps.refused[s.to] = w.now + sendRestMax
+	}
 	switch {
 	case s.over || g.dead: // the core has ended it
 		return

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/seed-814fcd60/raftwire/codec"
@@ -66,7 +67,7 @@ func (a *ack) Fail(error)            {}
 // A leader that pours chunks while the disk of the follower hangs fills the group's
 // queue, not its memory: what does not fit is not kept, and the leader is told from where on to send again.
 func TestChunksThatWaitAreBounded(t *testing.T) {
-	w := &worker{host: &Host{}}
+	w := &worker{host: &Host{cfg: Config{Snapshots: SnapshotLimits{MaxImageBytes: 1 << 40}}}}
 	w.host.background.host, w.host.background.manual = w.host, true // tasks wait: the disk hangs
 	g := &Group{id: 1, w: w}
 	g.snaps.machine = silent{}
@@ -87,5 +88,87 @@ func TestChunksThatWaitAreBounded(t *testing.T) {
 	}
 	if len(answers.got) == 0 || answers.got[0].Status != raftpb.SnapshotStatusResumeAt {
 		t.Errorf("answers: %+v", answers.got)
+	}
+}
+
+// An image that is larger than allowed is refused before a byte of it is kept; the
+// leader asks again after a pause, not with every beat.
+func TestASnapshotThatIsTooLargeIsRefused(t *testing.T) {
+	h := newHands(t, 0, false, func(raft.NodeID) wal.FS { return wal.NewMemFS() })
+	defer h.close()
+	h.members[2].host.cfg.Snapshots.MaxImageBytes = 100
+	h.story()
+	if c := h.members[2].host.SnapshotCounts(); c.Installed != 0 || c.BytesIn != 0 {
+		t.Errorf("%+v", c)
+	}
+	tries := 0
+	for _, m := range h.members[:2] {
+		tries += m.refusals
+	}
+	if tries == 0 || tries > 3 {
+		t.Errorf("offered %d times within two seconds", tries)
+	}
+}
+
+// A host whose log is too large drops all that a snapshot covers, also what would stay
+// for followers that lag.
+func TestRelieveDropsTheWholeLog(t *testing.T) {
+	h := newHands(t, 0, false, func(raft.NodeID) wal.FS { return wal.NewMemFS() })
+	defer h.close()
+	h.campaign(1)
+	for i := range 7 { // none is due
+		h.propose(1, fmt.Sprint("line ", i))
+	}
+	m := h.members[0]
+	log := m.log.Group(handGroup)
+	if log.FirstIndex() != 1 {
+		t.Fatalf("the log begins at %d", log.FirstIndex())
+	}
+	m.group.Relieve()
+	h.settle()
+	if first, last := log.FirstIndex(), log.LastIndex(); first != last+1 {
+		t.Errorf("the log is [%d, %d]", first, last)
+	}
+	h.propose(1, "after")
+	h.pass(2)
+	if n := len(h.members[1].machine.lines); n != 8 {
+		t.Errorf("the follower has applied %d commands", n)
+	}
+}
+
+// One that asks gets what covers all that was applied when it asked, also when another
+// snapshot is under way; and who asks of a machine without snapshots is told.
+func TestSnapshotsThatAreAskedFor(t *testing.T) {
+	h := newHands(t, 0, false, func(raft.NodeID) wal.FS { return wal.NewMemFS() })
+	defer h.close()
+	m := h.members[0]
+	var got []string
+	ask := func(name string) {
+		err := m.group.Snapshot(func(meta snapshot.Meta, err error) { got = append(got, fmt.Sprint(name, " ", meta.Index, " ", err)) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.manual.Step()
+	}
+	ask("nothing")
+	h.campaign(1)
+	h.propose(1, "one")
+	ask("first")
+	m.manual.Apply() // captured, not written
+	e := raft.Entry{Kind: raftpb.EntryKindCommand, Body: []byte("two")}
+	e.Crc32c = wal.EntryChecksum(e.Kind, e.Body)
+	if err := m.group.Propose(e, nobody{}); err != nil {
+		t.Fatal(err)
+	}
+	for m.group.fed < 3 {
+		h.deliver()
+	}
+	ask("second")
+	h.settle()
+	m.group.snaps.machine = nil
+	ask("none")
+	want := "[nothing 0 runtime: nothing is applied yet first 2 <nil> second 3 <nil> none 0 runtime: the machine has no snapshots]"
+	if fmt.Sprint(got) != want {
+		t.Errorf("%v\nwant %s", got, want)
 	}
 }

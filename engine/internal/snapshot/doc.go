@@ -48,6 +48,15 @@ func (e *DamageError) Error() string {
 	return fmt.Sprintf("snapshot: %s: damaged at %d: %s", e.Path, e.Offset, e.Reason)
 }
 
+// WriteError says that a piece of an image could not be written: the disk is full, or
+// fails. What was written before it is whole.
+type WriteError struct{ Err error }
+
+func (e *WriteError) Error() string { return "snapshot: receive: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *WriteError) Unwrap() error { return e.Err }
+
 // OffsetError says that a piece of an image does not continue what is there.
 type OffsetError struct {
 	Have int64 // the offset wanted next

@@ -71,7 +71,7 @@ func (i *Image) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (i *Image) checker() checker {
-	return checker{r: i, path: i.group.path(i.stored.name), size: i.stored.meta.SizeBytes, group: i.group.id}
+	return checker{r: i, stop: i.group.interrupted, path: i.group.path(i.stored.name), size: i.stored.meta.SizeBytes, group: i.group.id}
 }
 
 // Verify reads all of the image and checks every byte of it. A *DamageError says what
@@ -192,8 +192,9 @@ type checker struct {
 	path  string
 	size  int64
 	group raftpb.GroupID
-	begin int64     // of the first block, once described
-	sum   hash.Hash // over what head and prefix read; nil: not wanted
+	stop  func() error // asked by verify before each block; nil: never
+	begin int64        // of the first block, once described
+	sum   hash.Hash    // over what head and prefix read; nil: not wanted
 	buf   []byte
 }
 
@@ -308,6 +309,11 @@ func (c *checker) block(off, limit int64) (block, []byte, error) {
 func (c *checker) prefix(limit int64) (int64, uint32, error) {
 	at, blocks := c.begin, uint32(0)
 	for at < limit {
+		if c.stop != nil {
+			if err := c.stop(); err != nil {
+				return at, blocks, err
+			}
+		}
 		_, payload, err := c.block(at, limit)
 		if err != nil {
 			return at, blocks, err

@@ -111,7 +111,8 @@ func (p *Partial) Meta() Meta { return p.meta }
 func (p *Partial) Offset() int64 { return p.at }
 
 // Write adds the piece at off. An *OffsetError says that another one is wanted, and
-// nothing was written. After any other error the partial must be discarded.
+// nothing was written. A *WriteError left what was there as it was: Close, to go on with
+// it another time. After any other error the partial must be discarded.
 func (p *Partial) Write(off int64, data []byte) error {
 	if off != p.at {
 		return &OffsetError{Have: p.at, Got: off}
@@ -120,7 +121,7 @@ func (p *Partial) Write(off int64, data []byte) error {
 		return ErrMeta
 	}
 	if _, err := p.file.WriteAt(data, off); err != nil {
-		return fmt.Errorf("snapshot: receive: %w", err)
+		return &WriteError{err}
 	}
 	p.at += int64(len(data))
 	if p.dirty += int64(len(data)); p.dirty >= syncEvery {
@@ -164,7 +165,7 @@ func (p *Partial) check() (Meta, error) {
 		return Meta{}, err
 	}
 	defer func() { _ = f.Close() }()
-	c := checker{r: f, path: path, size: p.at, group: p.group.id}
+	c := checker{r: f, path: path, size: p.at, group: p.group.id, stop: p.group.interrupted}
 	m, err := c.verify()
 	if err != nil {
 		return Meta{}, err

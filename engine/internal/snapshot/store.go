@@ -20,6 +20,9 @@ type Options struct {
 	// MaxPartials is how many transfers of a group can be resumed; the oldest goes.
 	// Default 2: the leader's of before and of after an election.
 	MaxPartials int
+	// Interrupt, when set, is asked before each piece of work of a long writing or
+	// checking: its error ends it. It runs on the goroutine of that work.
+	Interrupt func() error
 	// NoSync leaves out every sync: images survive the end of the process, not a power loss.
 	NoSync bool
 }
@@ -293,6 +296,7 @@ func (g *Group) publish(tmp string, m Meta) error {
 	g.images = slices.DeleteFunc(g.images, func(s *stored) bool { return s.name == name })
 	g.images = append(g.images, &stored{name: name, meta: m})
 	g.sort()
+	g.outdate(m.Index)
 	for len(g.images) > g.store.o.Keep {
 		s := g.images[0]
 		g.images = g.images[1:]
@@ -301,6 +305,25 @@ func (g *Group) publish(tmp string, m Meta) error {
 		g.release(s)
 	}
 	return nil
+}
+
+// outdate removes the partials of images that are no newer than the one at index.
+func (g *Group) outdate(index raftpb.Index) {
+	g.partials = slices.DeleteFunc(g.partials, func(name string) bool {
+		if name > imageName(&Meta{Index: index + 1}) {
+			return false
+		}
+		_ = g.store.fs.Remove(g.path(name)) // if it stays, the next start lists it again
+		return true
+	})
+}
+
+// interrupted asks whether long work should end.
+func (g *Group) interrupted() error {
+	if g.store.o.Interrupt == nil {
+		return nil
+	}
+	return g.store.o.Interrupt()
 }
 
 // find returns the image of that index and term. mu is held.

@@ -19,9 +19,6 @@ const maxNameBytes = 4096
 // Writer writes an image: facts of the engine, then the machine's state, then files.
 // Its first error stays. Commit or Abort ends it.
 type Writer struct {
-	// Interrupt, when set, is asked before each write to disk: its error ends the image.
-	Interrupt func() error
-
 	group *Group
 	meta  Meta
 	tmp   string
@@ -76,8 +73,8 @@ func (w *Writer) forget() {
 
 // put writes bytes of the image.
 func (w *Writer) put(b []byte) {
-	if w.err == nil && w.Interrupt != nil {
-		w.err = w.Interrupt()
+	if w.err == nil {
+		w.err = w.group.interrupted()
 	}
 	if w.err != nil {
 		return
