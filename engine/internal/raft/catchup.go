@@ -18,7 +18,7 @@ const (
 type CatchUp struct {
 	Skip       bool  // new voters count at once
 	LagEntries Index // at most so many entries
-	LagBytes   int   // and so many bytes, at the end of a round
+	LagBytes   int   // and so many bytes, at the end of a round; more than Config.TailBytes is never little
 	// Patience is how long a new voter may get nothing new before the change is given
 	// up; it stays a learner then. Default: ten election time-outs.
 	Patience Time

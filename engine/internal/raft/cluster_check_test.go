@@ -256,13 +256,30 @@ func (c *cluster) settle() {
 			c.failf("liveness: no progress: %s", c.statuses())
 		}
 	}
-	c.run(c.now + 2*simElection)
+	c.checkPeace()
 	for _, s := range c.nodes {
 		for call, at := range s.calls {
 			if at != answered && at < c.now-simElection {
 				c.failf("node %d never answered call %d", s.id, call)
 			}
 		}
+	}
+}
+
+// checkPeace demands that nobody disturbs a healthy group (I12): not those that were
+// removed and do not know it, nor those that never were members.
+func (c *cluster) checkPeace() {
+	var term Term
+	if s := c.leader(); s != nil {
+		term = s.node.term
+	}
+	c.run(c.now + 5*simElection)
+	cfg := &c.knobs.cfg
+	if c.failed != "" || cfg.DisablePreVote || cfg.DisableCheckQuorum || c.knobs.admin.priorities {
+		return
+	}
+	if s := c.leader(); s == nil || s.node.term != term {
+		c.failf("I12: the leader of term %d was disturbed: %s", term, c.statuses())
 	}
 }
 

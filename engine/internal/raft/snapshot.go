@@ -34,7 +34,9 @@ func (n *Node) needSnapshot(p *progress, out *Effects) {
 	p.state = raftpb.ProgressStateSnapshot
 	p.inflight.reset()
 	p.pin, p.streamHeard = n.log.base+1, n.now
-	out.Snapshots = append(out.Snapshots, SnapshotAsk{Peer: p.id, Term: n.term, Index: n.log.base})
+	out.Snapshots = append(out.Snapshots, SnapshotAsk{
+		Peer: p.id, Term: n.term, Index: n.log.base, Witness: p.suffrage == raftpb.SuffrageWitness,
+	})
 	out.fact(Fact{Kind: FactSnapshotNeeded, Term: n.term, Peer: p.id, Index: p.next})
 }
 

@@ -191,6 +191,8 @@ type SnapshotAsk struct {
 	Stop  bool  // Peer needs none any more, or this node leads no more
 	Term  Term  // of the leader: what its stream says
 	Index Index // the least that is of use: a snapshot up to here or further, of what is applied
+	// Witness: Peer keeps no state. The stream's meta is all it needs; its data is empty.
+	Witness bool
 }
 
 // Gated is a message that promises something about the write WriteID: it leaves
@@ -266,12 +268,12 @@ type Effects struct {
 	SendNow   []Message // safe before the write: a leader's appends, pre-votes, refusals
 	SendAfter []Gated   // votes, vote requests, append answers
 
-	Commit    Span        // newly committed: apply these, in order
-	Reads     []ReadGrant // serve once applied
-	Accepted  Span        // the positions the last EventPropose got; empty: refused
-	Refused   Refusal     // why it was
-	Changes   []ChangeAnswer
-	Transfers []TransferAnswer
+	Commit    Span             // newly committed: apply these, in order
+	Reads     []ReadGrant      // serve once applied
+	Accepted  Span             // the positions the last EventPropose got; empty: refused
+	Refused   Refusal          // why it was
+	Changes   []ChangeAnswer   // what became of EventChange, each answered once
+	Transfers []TransferAnswer // what became of EventTransfer, each answered once
 	Facts     []Fact
 	NextTimer Time
 
