@@ -133,6 +133,9 @@ func (m *machine) add(index Index, term Term, done runtime.Completion) {
 func (m *machine) judge(index Index, term Term, done runtime.Completion) {
 	p := &m.payload
 	id, serial := p.Session.Value, p.Serial.Value
+	if m.expiresByClock(m, id) {
+		m.sessions.Close(id)
+	}
 	v := m.sessions.Judge(index, term, id, serial, p.AckedBelow.Value)
 	o := outcome{done: done, command: -1, result: Result{Index: v.Index, Term: v.Term}}
 	switch v.Outcome {

@@ -4,3 +4,6 @@ package engine
 
 // ForgetSessions switches M27 on.
 func (c *Config) ForgetSessions() { c.noSessions = true }
+
+// RetryProposals switches M49 on.
+func (c *Config) RetryProposals() { c.retries = true }

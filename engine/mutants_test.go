@@ -17,3 +17,13 @@ func TestMutantWithoutSessionsDies(t *testing.T) {
 		t.Log(err)
 	}
 }
+
+// M49: an engine that proposes a command again after an open outcome has it applied twice,
+// and the test of plain proposals finds that.
+func TestMutantThatRetriesProposalsDies(t *testing.T) {
+	if err := plainProposalsAreSentOnce(t, (*engine.Config).RetryProposals); err == nil {
+		t.Error("nothing noticed it")
+	} else {
+		t.Log(err)
+	}
+}

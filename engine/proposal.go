@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -22,7 +23,11 @@ func (g *Group) Propose(ctx context.Context, cmd []byte) (Result, error) {
 	if err := g.tooLarge(cmd); err != nil {
 		return Result{}, err
 	}
-	return g.await(ctx, raftpb.EntryKindCommand, g.host.memory.encodePayload(&raftpb.Payload{Command: cmd}))
+	r, err := g.await(ctx, raftpb.EntryKindCommand, g.host.memory.encodePayload(&raftpb.Payload{Command: cmd}))
+	if g.host.cfg.retriesProposals() && errors.Is(err, ErrIndeterminate) {
+		return r, g.proposeAgain(ctx, cmd)
+	}
+	return r, err
 }
 
 // await proposes an entry and waits until it is applied. It is not proposed twice: who
