@@ -1,6 +1,6 @@
 # The work itself is in .ci/run and in Go; this file gives it short names.
 .DEFAULT_GOAL := help
-.PHONY: help verify fix test clients race fuzz wal-torture bench bench-codec bench-wal-peers bench-peers bench-snapshot generate ci
+.PHONY: help verify fix test check-requirements clients race fuzz wal-torture bench bench-codec bench-wal-peers bench-peers bench-snapshot generate ci
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -16,6 +16,9 @@ fix: ## format, modernise, tidy: everything that a tool can put right
 
 test: ## every test; needs nothing but Go
 	go test ./...
+
+check-requirements: ## run the tests behind docs/requirements.md; none may be missing or skipped
+	@.ci/run requirements
 
 clients: ## the programs in examples/clients against a running cluster (needs Thrift and five languages)
 	@.ci/run clients

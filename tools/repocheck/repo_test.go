@@ -53,6 +53,7 @@ func TestRepository(t *testing.T) {
 		"dependencies": checkDependencies,
 		"records":      checkRecords,
 		"securitydoc":  func(t *Tree) []Fault { return checkSecurity(t, limited) },
+		"requirements": checkRequirements,
 		"symbols":      func(t *Tree) []Fault { return checkSymbols(t, symbolDocs) },
 	} {
 		t.Run(name, func(t *testing.T) { report(t, check(tree)) })
