@@ -121,11 +121,11 @@ func TestReadYourWritesOnAnyMember(t *testing.T) {
 	if err := caller(t, c.addrs[leader]).Call(t.Context(), raftpb.RaftClientRead, future, &resp); !errors.As(err, &unavailable) {
 		t.Errorf("over the wire: %v, want Unavailable", err)
 	}
+	g := c.group(leader)
 	go func() {
-		_, err := c.count(t.Context(), leader, engine.Stale, engine.ReadBound{MinIndex: 1 << 40})
-		ended <- err
+		ended <- g.ReadWithin(t.Context(), engine.Stale, engine.ReadBound{MinIndex: 1 << 40}, func() error { return nil })
 	}()
-	if err := c.group(leader).Stop(t.Context()); err != nil {
+	if err := g.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-ended; !errors.Is(err, engine.ErrClosed) {
