@@ -9,7 +9,7 @@ import (
 func (s *stage) compact(a *actor) {
 	upto := Index(s.value("upto", int64(a.applied)))
 	t, _ := a.log.Term(upto)
-	a.image = &Snapshot{Index: upto, Term: t, Configuration: a.node.conf}
+	a.image = &Snapshot{Index: upto, Term: t, Configuration: a.node.conf, ConfigurationIndex: a.node.inForce().Index}
 	s.step(a, Event{Kind: EventSnapshotTaken, Snapshot: a.image, Keep: Index(s.value("keep", 0))})
 }
 

@@ -199,6 +199,9 @@ func (s *stage) addNodes() {
 func (s *stage) start(a *actor) {
 	a.boot++
 	a.cfg.Seed, a.cfg.Boot = uint64(a.id), a.boot
+	if a.image != nil {
+		a.cfg.Configuration, a.cfg.ConfigurationIndex = a.image.Configuration, a.image.ConfigurationIndex
+	}
 	node, err := New(a.cfg, a.log, a.hs, a.applied, s.now)
 	if err != nil {
 		s.printf("%d: %v\n", a.id, err)
