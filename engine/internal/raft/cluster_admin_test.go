@@ -108,7 +108,7 @@ func (c *cluster) checkAnswers(s *server) {
 			c.failf("node %d: transferred to %d in term %d, which %d leads", s.id, a.Leader, a.Term, c.watch.leaders[a.Term])
 		}
 	}
-	if t := &s.node.transfer; t.target != 0 && c.now > t.deadline+simElection {
+	if t := &s.node.transfer; t.target != 0 && c.clock(s) > t.deadline+simElection {
 		c.failf("node %d: its transfer to %d is never given up", s.id, t.target)
 	}
 }
@@ -228,8 +228,9 @@ func (c *cluster) checkQuorum(s *server, before Configuration, was Index) {
 		return
 	}
 	holds := func(id NodeID) bool {
-		chain := c.server(id).disk.chain
-		return int(i) < len(chain) && chain[i] == s.shadow[i]
+		other := c.server(id)
+		has := func(chain []uint64) bool { return int(i) < len(chain) && chain[i] == s.shadow[i] }
+		return has(other.disk.chain) || has(other.ghost) // or it acknowledged, and lost it since
 	}
 	if !decides(&before, holds) && !decides(&n.conf, holds) {
 		c.failf("I6: leader %d commits %d, which no quorum of %v / %v holds", s.id, i, votersIn(before.Incoming), votersIn(before.Outgoing))

@@ -81,6 +81,9 @@ func (c *cluster) checkNode(s *server) {
 // who leads.
 func (c *cluster) checkEffects(s *server) {
 	out, w := &s.out, &c.watch
+	if out.Install != nil {
+		c.checkInstall(s, out.Install)
+	}
 	if out.TruncateFrom > 0 {
 		if out.TruncateFrom <= s.commit {
 			c.failf("I6: node %d truncates from %d, committed is %d", s.id, out.TruncateFrom, s.commit)
@@ -168,12 +171,17 @@ func (c *cluster) firstCommit(s *server, i Index) {
 		c.failf("node %d cannot read committed %d: %v", s.id, i, err)
 		return
 	}
+	c.checkLease(s, i)
 	c.watch.committed[i] = committedMark{entries[0].Term, bodyOf(&entries[0]), s.shadow[i]}
 }
 
 // checkPromise holds what leaves a node against its disk.
 func (c *cluster) checkPromise(s *server, m *Message) {
 	hs := s.disk.hs
+	c.checkDoubt(s, m)
+	if m.Kind == MessageTimeoutNow {
+		s.handed = m.Term
+	}
 	switch {
 	case m.Kind == MessageVote && m.PreVote:
 		return
@@ -188,6 +196,10 @@ func (c *cluster) checkPromise(s *server, m *Message) {
 		c.checkVote(s, m.Term, s.id)
 	case m.Kind == MessageVoteAnswer && m.Granted && !m.PreVote:
 		c.checkVote(s, m.Term, m.To)
+	case m.Kind == MessageSnapshotAnswer && m.Matched > 0:
+		if i := m.Matched; int(i) >= len(s.disk.chain) || s.disk.chain[i] != c.watch.committed[i].chain {
+			c.failf("I9: node %d acknowledges a snapshot up to %d, its disk does not have it", s.id, i)
+		}
 	case m.Kind == MessageAppendAnswer && m.Status == raftpb.AppendStatusOk:
 		i := m.Matched
 		if int(i) >= len(s.disk.chain) {
@@ -341,6 +353,10 @@ func messageText(m *Message) string {
 		text += fmt.Sprintf(" status=%d prev=%d matched=%d round=%d hint=%d/%d last=%d", m.Status, m.PrevIndex, m.Matched, m.Round, m.ConflictIndex, m.ConflictTerm, m.LogLast)
 	case MessageBeat, MessageBeatAck:
 		text += fmt.Sprintf(" commit=%d round=%d", m.Commit, m.Round)
+	case MessageSnapshot:
+		text += fmt.Sprintf(" %d/%d done=%v", m.Snapshot.Index, m.Snapshot.Term, m.Done)
+	case MessageSnapshotAnswer:
+		text += fmt.Sprintf(" %v matched=%d", m.SnapshotStatus, m.Matched)
 	case MessageReadIndex, MessageReadIndexAnswer:
 		text += fmt.Sprintf(" context=%d index=%d", m.Context, m.ReadIndex)
 	}

@@ -24,6 +24,7 @@ type knobs struct {
 	cfg                Config
 	admin              adminKnobs
 	wantReads, applied float64
+	extras
 }
 
 func drawKnobs(rnd *rand.Rand) knobs {
@@ -61,6 +62,7 @@ func drawKnobs(rnd *rand.Rand) knobs {
 	k.drawAdmin(rnd)
 	k.cfg.DisablePreVote = rnd.IntN(4) == 0
 	k.cfg.DisableCheckQuorum = rnd.IntN(6) == 0
+	k.drawExtras(rnd)
 	return k
 }
 

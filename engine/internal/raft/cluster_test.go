@@ -32,6 +32,8 @@ type cluster struct {
 	mutant   mutant
 	trace    *strings.Builder
 	failed   string
+
+	installs, damages, repairs, leases, sleeps int
 }
 
 // server is one node with its disk and its state machine.
@@ -59,6 +61,20 @@ type server struct {
 	asked   map[uint64]bool // requests of operators
 	configs []Change        // in its log as handed out, the first one before it
 	calls   map[uint64]Time // delivered to this boot, when; done: answered
+
+	rate         float64 // of its clock
+	offset       Time
+	image        *Snapshot // the newest on its disk
+	installing   Index     // restored from an image when that is durable
+	streams      map[NodeID]*stream
+	doubtFrom    Index // what its store says of itself
+	voteDoubt    bool
+	ghost        []uint64 // what the store had before its damage
+	backup       *disk
+	backupImage  *Snapshot
+	lease        Time
+	handed       Term // the last in which it told another to campaign
+	stalledUntil Time
 }
 
 // disk is what survives a crash.
@@ -89,6 +105,9 @@ const (
 	eventCarryOut
 	eventRestart
 	eventDoom
+	eventStream
+	eventDiskOK
+	eventHosts
 )
 
 type event struct {
@@ -98,6 +117,8 @@ type event struct {
 	node NodeID
 	gen  uint64 // timer or boot this event belongs to
 	msg  *Message
+
+	stream *stream
 }
 
 // answered stands for the time of a call that was.
@@ -115,6 +136,7 @@ func newCluster(seed uint64, m mutant) *cluster {
 	for i := range c.knobs.nodes + c.knobs.admin.strangers {
 		s := &server{id: NodeID(i + 1), disk: disk{log: newMemoryLog(), chain: []uint64{0}}}
 		s.witness = c.knobs.admin.witness && i == c.knobs.nodes-1
+		s.rate, s.offset = 1+c.knobs.drift*(2*rnd.Float64()-1), Time(rnd.IntN(5000))
 		c.nodes = append(c.nodes, s)
 	}
 	for _, s := range c.nodes {
@@ -122,6 +144,7 @@ func newCluster(seed uint64, m mutant) *cluster {
 	}
 	c.push(event{at: 1, kind: eventClient})
 	c.push(event{at: 50, kind: eventFault})
+	c.push(event{at: simElection, kind: eventHosts})
 	return c
 }
 
@@ -148,13 +171,21 @@ func (c *cluster) start(s *server) {
 	if int(s.id) <= c.knobs.nodes {
 		cfg.Configuration = c.firstConfiguration()
 	}
+	c.imageBeyondLog(s)
+	if i := s.image; i != nil {
+		cfg.Configuration, cfg.ConfigurationIndex = i.Configuration, i.ConfigurationIndex
+	}
+	cfg.DoubtFrom, cfg.VoteDoubt = s.doubtFrom, s.voteDoubt
 	if !c.knobs.applyDurable {
 		s.applied = 0
 	}
-	if s.term = s.disk.hs.Term; s.term < s.shown {
+	if s.image != nil {
+		s.applied = max(s.applied, s.image.Index)
+	}
+	if s.term = s.disk.hs.Term; s.term < s.shown && !s.voteDoubt {
 		c.failf("I7: node %d comes back in term %d, it had shown %d", s.id, s.term, s.shown)
 	}
-	node, err := New(cfg, s.disk.log, s.disk.hs, s.applied, c.now)
+	node, err := New(cfg, s.disk.log, s.disk.hs, s.applied, c.clock(s))
 	if err != nil {
 		c.failf("start of %d: %v", s.id, err)
 		return
@@ -162,11 +193,12 @@ func (c *cluster) start(s *server) {
 	setMutant(node, c.mutant)
 	s.node, s.out, s.lazy, s.queued = node, Effects{}, false, nil
 	s.shadow = append(s.shadow[:0], s.disk.chain...)
-	s.commit, s.led, s.done = 0, 0, 0
+	s.commit, s.led, s.done, s.installing, s.lease, s.handed = 0, 0, 0, 0, 0, 0
+	s.streams, s.stalledUntil = map[NodeID]*stream{}, 0
 	s.reads, s.calls, s.asked = map[uint64]Index{}, map[uint64]Time{}, map[uint64]bool{}
-	s.configs = append(s.configs[:0], Change{0, cfg.Configuration})
+	s.configs = append(s.configs[:0], Change{cfg.ConfigurationIndex, cfg.Configuration})
 	for i := range s.disk.log.entries {
-		if e := &s.disk.log.entries[i]; e.Kind == raftpb.EntryKindConfig {
+		if e := &s.disk.log.entries[i]; e.Kind == raftpb.EntryKindConfig && s.disk.log.first+Index(i) > cfg.ConfigurationIndex {
 			conf, _ := parseConfiguration(e.Body)
 			s.configs = append(s.configs, Change{s.disk.log.first + Index(i), conf})
 		}
@@ -189,6 +221,7 @@ func (c *cluster) crash(s *server) {
 	if c.rnd.IntN(2) == 0 {
 		s.muted = s.boot
 	}
+	c.damage(s)
 	c.push(event{at: c.now + Time(c.rnd.Int64N(int64(c.knobs.down))), kind: eventRestart, node: s.id})
 }
 
@@ -197,7 +230,7 @@ func (c *cluster) server(id NodeID) *server { return c.nodes[id-1] }
 // step feeds one event to a node and carries out what it asks for, at once or,
 // together with later steps, a little later.
 func (c *cluster) step(s *server, in Event) {
-	in.Now = c.now
+	in.Now = c.clock(s)
 	conf, commit, facts := s.node.conf, s.node.log.commit, len(s.out.Facts)
 	if err := s.node.Step(in, &s.out); err != nil {
 		c.failf("node %d: %v", s.id, err)
@@ -225,6 +258,9 @@ func (c *cluster) carryOut(s *server) {
 	out := &s.out
 	s.lazy = false
 	c.checkEffects(s)
+	if out.Repaired {
+		c.repaired(s)
+	}
 	for _, f := range out.Facts {
 		c.facts[f.Kind]++
 		strange := f.Kind == FactUnknownMember && c.knobs.admin.rate == 0
@@ -233,7 +269,7 @@ func (c *cluster) carryOut(s *server) {
 		}
 	}
 	if out.WriteID != 0 {
-		w := diskWrite{id: out.WriteID, epoch: out.Epoch, truncate: out.TruncateFrom, from: out.AppendFrom}
+		w := diskWrite{id: out.WriteID, epoch: out.Epoch, install: out.Install, truncate: out.TruncateFrom, from: out.AppendFrom}
 		w.entries = append(w.entries, out.Append...)
 		if out.HardState != nil {
 			hs := *out.HardState
@@ -250,14 +286,20 @@ func (c *cluster) carryOut(s *server) {
 	for _, g := range out.SendAfter {
 		c.gate(s, g)
 	}
+	s.lease = out.LeaseUntil
 	c.checkCommit(s, out.Commit)
 	c.checkAnswers(s)
+	c.checkLease(s, 0)
+	s.disk.log.compact(out.CompactTo)
+	for _, ask := range out.Snapshots {
+		c.asked(s, ask)
+	}
 	for _, r := range out.Reads {
 		c.checkRead(s, r)
 	}
 	s.timer++
 	if out.NextTimer != Never {
-		c.push(event{at: max(out.NextTimer, c.now), kind: eventTimer, node: s.id, gen: s.boot<<32 | s.timer})
+		c.push(event{at: max(c.trueTime(s, out.NextTimer), c.now), kind: eventTimer, node: s.id, gen: s.boot<<32 | s.timer})
 	}
 	committed := !out.Commit.Empty()
 	out.Reset()
@@ -283,7 +325,7 @@ func (c *cluster) gate(s *server, g Gated) {
 
 // apply moves the state machine on: part of the way, now and then.
 func (c *cluster) apply(s *server) {
-	if !c.calm && c.rnd.Float64() > c.knobs.applied || s.commit <= s.applied {
+	if !c.calm && c.rnd.Float64() > c.knobs.applied || s.commit <= s.applied || s.installing > s.applied {
 		return
 	}
 	entries, err := s.node.Entries(nil, s.applied+1, s.commit+1, 1+c.rnd.IntN(500))
@@ -298,6 +340,9 @@ func (c *cluster) apply(s *server) {
 		}
 	}
 	c.step(s, Event{Kind: EventApplied, Applied: s.applied})
+	if s.node != nil && !s.lazy {
+		c.takeSnapshot(s)
+	}
 }
 
 // scheduleDisk plans the next completion: one sync for all that is queued by then.
@@ -306,6 +351,7 @@ func (c *cluster) scheduleDisk(s *server) {
 	if !c.calm && c.rnd.Float64() < c.knobs.slow {
 		delay *= 20
 	}
+	delay = max(delay, s.stalledUntil-c.now)
 	c.push(event{at: c.now + delay, kind: eventDisk, node: s.id, gen: s.boot})
 }
 
@@ -328,6 +374,10 @@ func (c *cluster) diskDone(s *server) {
 	s.done = last.id
 	c.tracef("disk %d: write %d epoch %d, last %d", s.id, last.id, last.epoch, s.disk.log.LastIndex())
 	c.step(s, Event{Kind: EventPersisted, WriteID: last.id, Epoch: last.epoch})
+	if i := s.installing; s.node != nil && i > s.applied && s.image != nil && s.image.Index == i {
+		s.applied = i
+		c.step(s, Event{Kind: EventApplied, Applied: i})
+	}
 }
 
 // applyWrite changes the image on the disk.
@@ -338,6 +388,11 @@ func (c *cluster) applyWrite(s *server, w diskWrite) {
 			c.failf("node %d: hard state %+v after %+v", s.id, *w.hs, d.hs)
 		}
 		d.hs = *w.hs
+	}
+	if w.install != nil {
+		d.log.install(w.install)
+		d.chain = c.committedChain(w.install.Index)
+		s.image = w.install
 	}
 	d.log.store(w.truncate, w.from, w.entries)
 	if w.truncate > 0 {
@@ -391,7 +446,7 @@ func (c *cluster) deliver(s *server, in *Message) {
 	}
 	m := *in
 	switch m.Kind {
-	case MessageVote, MessageAppend, MessageBeat, MessageReadIndex, MessageTimeoutNow:
+	case MessageVote, MessageAppend, MessageBeat, MessageReadIndex, MessageTimeoutNow, MessageSnapshot:
 		c.calls++
 		m.Call = c.calls
 		s.calls[m.Call] = c.now
@@ -405,6 +460,9 @@ func (c *cluster) deliver(s *server, in *Message) {
 	c.step(s, Event{Kind: EventMessage, Message: &m})
 	if m.Kind == MessageVote && m.PreVote && s.node.term != before {
 		c.failf("I12: a pre-vote moves node %d to term %d", s.id, s.node.term)
+	}
+	if m.Kind == MessageSnapshotAnswer && s.node != nil {
+		c.streamAnswered(s, &m)
 	}
 	c.fallHalfway(s)
 }
@@ -426,11 +484,19 @@ func (c *cluster) handle(e event) {
 	switch e.kind {
 	case eventClient:
 		c.client()
-		c.push(event{at: c.now + 1 + Time(c.rnd.IntN(100)), kind: eventClient})
+		c.push(event{at: c.now + 1 + Time(c.rnd.Int64N(int64(c.knobs.idle))), kind: eventClient})
 		return
 	case eventFault:
 		c.fault()
+		if !c.calm {
+			c.moreFaults()
+		}
 		c.push(event{at: c.now + 1 + Time(c.rnd.Int64N(int64(c.knobs.faultEvery))), kind: eventFault})
+		return
+	}
+	if e.kind == eventHosts {
+		c.hostsLost()
+		c.push(event{at: c.now + simElection, kind: eventHosts})
 		return
 	}
 	s := c.server(e.node)
@@ -452,6 +518,10 @@ func (c *cluster) handle(e event) {
 			return
 		}
 		c.isolate(s.id)
+	case e.kind == eventStream && e.gen == s.boot:
+		c.streamLate(s, e.stream)
+	case e.kind == eventDiskOK && e.gen == s.boot:
+		c.step(s, Event{Kind: EventDiskOK})
 	case e.kind == eventCarryOut && e.gen == s.boot && s.lazy:
 		c.carryOut(s)
 	}
@@ -497,7 +567,7 @@ func (c *cluster) propose(s *server) bool {
 		entries[i] = Entry{Kind: raftpb.EntryKindCommand, Body: body, Crc32c: int64(c.calls)}
 	}
 	busy, conf, commit := s.node.role == raftpb.RoleLeader && s.node.transfer.target != 0, s.node.conf, s.node.log.commit
-	err := s.node.Step(Event{Kind: EventPropose, Now: c.now, Proposals: entries}, &s.out)
+	err := s.node.Step(Event{Kind: EventPropose, Now: c.clock(s), Proposals: entries}, &s.out)
 	if err != nil {
 		c.failf("node %d: propose: %v", s.id, err)
 		return false

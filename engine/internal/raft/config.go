@@ -79,7 +79,7 @@ type Config struct {
 	// DoubtFrom, if not 0, says that the store may have lost entries from there on, or
 	// the term and vote that came with them: it is damaged, rolled back or was wiped
 	// (then it is 1). The node then takes entries, but gives no vote and no pre-vote,
-	// does not campaign and acknowledges nothing from DoubtFrom on, until Effects.Repaired.
+	// does not campaign and acknowledges nothing, until Effects.Repaired.
 	// The store remembers it over restarts until then.
 	DoubtFrom Index
 	// VoteDoubt says that term and vote may be older than what was promised. The node

@@ -5,14 +5,15 @@ import "github.com/seed-814fcd60/raftwire/gen/raftpb"
 // A node in doubt knows that its store may have lost what it had promised: it is
 // damaged, rolled back or was wiped (Config.DoubtFrom). Raft assumes that this
 // never happens, so until it is repaired the node must count for nobody: it gives
-// no vote, does not campaign, and acknowledges nothing from DoubtFrom on. It takes
-// entries all the while, and tells where it stands with the status UNCERTAIN.
+// no vote, does not campaign, and acknowledges nothing. It takes entries all the
+// while, and tells where it stands with the status UNCERTAIN.
 //
 // When is it repaired? It asks the others, as if it wanted to read. An answer with
 // an index says that the leader of that term was confirmed by a quorum after the
 // question, without this node's help, and has committed an entry of its own term.
-// Everything that was ever committed with this node's help is then in that leader's
-// log, up to that index; so it is in this one's, once it holds the same.
+// From the question on that leader counts nothing that this node acknowledged in its
+// former life. So everything that was ever committed with its help is in that
+// leader's log up to that index, and in this one's, once it holds the same.
 //
 // If term and vote are in doubt too, it asks until every other voter has named its
 // term. Whoever may still hold a vote of this node is in the term of that vote or a
@@ -57,20 +58,14 @@ func (n *Node) distrust(hs HardState) {
 	}
 }
 
-// withhold takes the promise out of an acknowledgement: what is said to be stored is
-// no acknowledgement, and no echo of a round.
+// withhold takes the promise out of an acknowledgement: that something is stored is
+// no acknowledgement, and its round no echo.
 func (n *Node) withhold(answer *Message) {
-	if !n.inDoubt(answer.Matched) {
-		answer.Round = 0
+	if n.mutated(mutDoubtPromises) {
 		return
 	}
 	n.mark(MarkDoubtAck)
 	answer.Status, answer.LogLast = raftpb.AppendStatusUncertain, n.log.last
-}
-
-// inDoubt reports whether this node must not acknowledge i.
-func (n *Node) inDoubt(i Index) bool {
-	return n.doubt.from != 0 && i >= n.doubt.from && !n.mutated(mutDoubtPromises)
 }
 
 // doubtTimer asks again what was not answered.
@@ -90,7 +85,7 @@ func (n *Node) doubtTimer(out *Effects) {
 		n.reads.context = (n.reads.context + 1) & (1<<62 - 1)
 		d.asks = append(d.asks, doubtAsk{p.id, n.reads.context})
 		out.SendNow = append(out.SendNow, Message{
-			Kind: MessageReadIndex, From: n.cfg.ID, To: p.id, Term: n.term, Context: n.reads.context,
+			Kind: MessageReadIndex, From: n.cfg.ID, To: p.id, Term: n.term, Context: n.reads.context, Doubt: true,
 		})
 	}
 }
@@ -154,12 +149,8 @@ func (n *Node) endDoubt(out *Effects) {
 // uncertain learns where a follower in doubt stands: what it stores is sent on
 // behind, and counts for nothing.
 func (n *Node) uncertain(p *progress, m *Message, out *Effects) {
-	if !p.doubt {
-		p.doubt = true
-		n.mark(MarkDoubtMember)
-		out.fact(Fact{Kind: FactMemberInDoubt, Term: n.term, Peer: p.id, Index: m.LogLast})
-	}
-	if m.Matched == 0 {
+	p.doubt = true
+	if m.Matched == 0 && m.PrevIndex > 0 {
 		n.mismatched(p, m, out)
 		return
 	}
@@ -175,6 +166,20 @@ func (n *Node) uncertain(p *progress, m *Message, out *Effects) {
 		p.next = next
 	}
 	n.sendNew(p, out)
+}
+
+// memberInDoubt forgets what p acknowledged in its former life. Such answers may
+// still be under way: they are of appends that left before now, and so of a round
+// that began before the next one.
+func (n *Node) memberInDoubt(p *progress, out *Effects) {
+	if !p.doubt {
+		n.mark(MarkDoubtMember)
+		out.fact(Fact{Kind: FactMemberInDoubt, Term: n.term, Peer: p.id, Index: p.match})
+	}
+	p.doubt, p.doubtBefore = true, n.reads.round+1
+	if !n.mutated(mutDoubtKeepsMatch) {
+		p.match = 0
+	}
 }
 
 // lostMatch notes that a follower lost what it had acknowledged (its disk was wiped

@@ -50,7 +50,7 @@ func (n *Node) promised() bool {
 // loadPromise takes over what a former life may have promised. A node that has never
 // been in a term has promised nothing, and one that is alone has nobody to promise to.
 func (n *Node) loadPromise(hs HardState) {
-	if n.cfg.ClockBound > 0 && hs.Term > 0 && !n.alone() && !n.mutated(mutPromiseForgotten) {
+	if n.cfg.ClockBound > 0 && (hs.Term > 0 || n.cfg.DoubtFrom > 0) && !n.alone() && !n.mutated(mutPromiseForgotten) {
 		n.promisedUntil = n.now + n.promise()
 	}
 }

@@ -200,6 +200,7 @@ const (
 	MarkDoubtAsked         // a node in doubt asked the others where they are
 	MarkDoubtBeat          // a node in doubt answered a beat without its round
 	MarkDoubtIndex         // a node in doubt learned up to where it must be repaired
+	MarkAckOfFormerLife    // an acknowledgement came that its sender has lost since
 	MarkDoubtVoterHeard    // a node in doubt learned a voter's term
 	MarkDoubtWaitsForVoter // a repaired log waited for the word of a voter
 	MarkDoubtEnded         // a node in doubt is repaired
@@ -411,6 +412,7 @@ var markNames = [MarkCount]string{
 	MarkDoubtAsked:              "doubt-asked",
 	MarkDoubtBeat:               "doubt-beat",
 	MarkDoubtIndex:              "doubt-index",
+	MarkAckOfFormerLife:         "ack-of-former-life",
 	MarkDoubtVoterHeard:         "doubt-voter-heard",
 	MarkDoubtWaitsForVoter:      "doubt-waits-for-voter",
 	MarkDoubtEnded:              "doubt-ended",

@@ -54,6 +54,7 @@ const (
 	mutLeaseAfterHandOver                     // M52: lease reads go on after TimeoutNow
 	mutLeaseFromReceipt                       // M39: a lease counts from when the echo came
 	mutDoubtPromises                          // M53: a node in doubt votes and acknowledges
+	mutDoubtKeepsMatch                        // M55: a leader counts what a node in doubt had acknowledged
 	mutDoubtEndsEarly                         // M54: a node in doubt trusts the first append that fits
 	mutSnapshotForEver                        // M48: a failed snapshot is waited for
 )
@@ -111,6 +112,7 @@ func mutantNames() []string {
 		mutLeaseAfterHandOver:   "M52-lease-after-hand-over",
 		mutLeaseFromReceipt:     "M39-lease-from-receipt",
 		mutDoubtPromises:        "M53-doubt-promises",
+		mutDoubtKeepsMatch:      "M55-doubt-keeps-match",
 		mutDoubtEndsEarly:       "M54-doubt-ends-early",
 		mutSnapshotForEver:      "M48-snapshot-for-ever",
 	}

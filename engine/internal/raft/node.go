@@ -135,6 +135,9 @@ func (n *Node) loadLog(log Log, hs HardState, applied Index) error {
 	if n.cfg.DoubtFrom > 0 {
 		n.distrust(hs)
 	}
+	if l.last == l.base && l.lastTerm > n.term {
+		n.term, n.vote = l.lastTerm, 0 // an image came to the disk before the term: in that term nothing was promised
+	}
 	switch {
 	case hs.Term < 0 || hs.Vote < 0 || hs.Commit < 0 || applied < 0:
 		return broken("negative value in the store: %+v, applied %d", hs, applied)

@@ -35,6 +35,7 @@ type progress struct {
 	round   int64 // highest round it echoed
 
 	matchRound  int64 // the newest round when match was last raised
+	doubtBefore int64 // acknowledgements of rounds before this one are of a former life
 	doubt       bool  // it said that it is in doubt
 	pin         Index // Snapshot: the log stays from here on
 	streamHeard Time  // Snapshot: the last sign that the stream lives

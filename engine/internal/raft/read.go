@@ -84,6 +84,9 @@ func (n *Node) onReadIndex(m *Message, out *Effects) {
 		n.refuse(m, out)
 		return
 	}
+	if m.Doubt {
+		n.memberInDoubt(&n.members[n.position(m.From)], out)
+	}
 	if !n.queueRead(read{from: m.From, call: m.Call, context: m.Context}, out) {
 		answer := n.answerTo(m, MessageReadIndexAnswer)
 		answer.Context, answer.Busy = m.Context, true

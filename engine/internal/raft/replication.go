@@ -22,7 +22,7 @@ func (n *Node) becomeLeader(out *Effects) {
 	n.yieldAt = max(n.yieldAt, n.now+n.cfg.ElectionTimeout)
 	for i := range n.members {
 		p := &n.members[i]
-		p.match, p.round, p.contact, p.pin, p.matchRound, p.doubt = 0, 0, n.now, 0, 0, false
+		p.match, p.round, p.contact, p.pin, p.matchRound, p.doubtBefore, p.doubt = 0, 0, n.now, 0, 0, 0, false
 		p.heard = false
 		p.probe(n.log.last + 1)
 	}
@@ -177,6 +177,10 @@ func (n *Node) onAppendAnswer(m *Message, p *progress, out *Effects) {
 	case raftpb.AppendStatusStaleTerm:
 		// Of this term: the late answer to an append of an older one.
 	case raftpb.AppendStatusOk:
+		if m.Round < p.doubtBefore {
+			n.mark(MarkAckOfFormerLife)
+			return
+		}
 		p.doubt = false
 		n.matched(p, m.Matched, out)
 	case raftpb.AppendStatusLogMismatch:
@@ -372,7 +376,7 @@ func (n *Node) ask(p *progress, out *Effects) {
 		n.watchStream(p, out)
 		return
 	}
-	waiting := p.state == raftpb.ProgressStateReplicate && p.inflight.count > 0 && !p.heard
+	waiting := p.state == raftpb.ProgressStateReplicate && (p.doubt || (p.inflight.count > 0 && !p.heard))
 	if waiting {
 		n.mark(MarkStreamAsked)
 	}

@@ -228,7 +228,7 @@ func (n *Node) onSnapshot(m *Message, out *Effects) {
 // installed answers that this node matches up to the snapshot, when that is durable.
 func (n *Node) installed(s *Snapshot, answer Message, out *Effects) {
 	answer.SnapshotStatus, answer.Matched = raftpb.SnapshotStatusInstalled, s.Index
-	if n.inDoubt(s.Index) {
+	if n.doubt.from != 0 && !n.mutated(mutDoubtPromises) {
 		n.mark(MarkDoubtSnapshot)
 		answer.Matched = 0
 	}

@@ -151,6 +151,7 @@ type Message struct {
 
 	// ReadIndex and its answer.
 	Context   int64
+	Doubt     bool  // the asker lost, or may have lost, what it had acknowledged
 	ReadIndex Index // 0 in an answer: refused, this node does not lead
 	Busy      bool  // in a refusal: this node leads, and too many reads wait
 
@@ -177,6 +178,9 @@ type Message struct {
 // term is Term, and the configuration in force there, of the entry
 // ConfigurationIndex. It is a description; the image is the driver's. The core does
 // not change it, and keeps its Configuration.
+//
+// An image of this node's own may be durable before the last entries that it covers.
+// A restart that finds it ahead of the log begins the log anew behind it, before New.
 type Snapshot struct {
 	Index              Index
 	Term               Term
