@@ -217,3 +217,31 @@ func ExampleGroup_Stop() {
 	fmt.Println(errors.Is(err, engine.ErrClosed))
 	// Output: true
 }
+
+// A snapshot stands for the log before it. The engine takes them by itself, as
+// Config.Snapshots says; this one is asked for.
+func ExampleGroup_Snapshot() {
+	_, group, done := open(&adder{})
+	defer done()
+	last := propose(group, "40").Index
+	s, err := group.Snapshot(context.Background())
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(s.Index >= last, s.Bytes > 0)
+	// Output: true true
+}
+
+// A machine with little state encodes it while nothing is applied.
+func ExampleBytesSnapshot() {
+	a := &adder{sum: 42}
+	s, err := a.Snapshot() // engine.BytesSnapshot of "42"
+	if err != nil {
+		panic(err)
+	}
+	defer s.Close()
+	if _, err := s.WriteTo(os.Stdout); err != nil {
+		panic(err)
+	}
+	// Output: 42
+}

@@ -217,9 +217,10 @@ func TestASnapshotArrivesThroughABreakingConnection(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var load sync.WaitGroup
 	var proposed atomic.Int64
+	g := h.group(leader)
 	load.Go(func() {
 		for ctx.Err() == nil {
-			if _, err := h.group(leader).Propose(ctx, make([]byte, 100)); err == nil {
+			if _, err := g.Propose(ctx, make([]byte, 100)); err == nil {
 				proposed.Add(1)
 			}
 			if proposed.Load() >= 30 { // no further snapshot is due
@@ -293,4 +294,31 @@ func TestASnapshotArrivesThoughTheSenderStartsAgain(t *testing.T) {
 		h.begin(leader)
 	}
 	h.arrives(away)
+}
+
+// A member loses its disk and comes back empty, while the others take commands: it gets
+// the snapshot and what follows.
+func TestAWipedMemberGetsASnapshot(t *testing.T) {
+	c := newCluster(t, 3, often(50, 5))
+	leader := c.leader()
+	c.proposeMany("before", 120)
+	wiped := leader%3 + 1
+	c.eventually("the log to be dropped", func() bool { return c.status(leader).First > 60 })
+	ctx, cancel := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	g := c.group(leader)
+	load.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			_, _ = g.Propose(ctx, fmt.Appendf(nil, "meanwhile %d", i))
+		}
+	})
+	c.stop(wiped)
+	if err := os.RemoveAll(filepath.Join(c.dir, fmt.Sprint(wiped))); err != nil {
+		t.Fatal(err)
+	}
+	c.start(wiped)
+	c.eventually("the snapshot to be installed", func() bool { return c.status(wiped).First > 60 })
+	cancel()
+	load.Wait()
+	c.equal()
 }

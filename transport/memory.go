@@ -125,6 +125,8 @@ func (m *Memory) dial(ctx context.Context, from raftpb.NodeID, addr string) (net
 	theirs := &memoryConn{local: l.addr, remote: mine.local}
 	mine.out, theirs.out = newStream(out, mine), newStream(back, theirs)
 	mine.in, theirs.in = theirs.out, mine.out
+	mine.out.register()
+	theirs.out.register()
 	select {
 	case l.queue <- theirs:
 		return mine, nil

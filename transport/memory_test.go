@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -423,4 +424,34 @@ func TestMemoryAddressInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	again.Close()
+}
+
+// Connections break at any moment, also while they are being made.
+func TestMemoryBreakWhileDialing(t *testing.T) {
+	m := transport.NewMemory(1)
+	n, err := m.Listen(transport.Config{Cluster: "c", Node: 1, Listen: "one:1", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	var dialing sync.WaitGroup
+	done := make(chan struct{})
+	for range 2 {
+		dialing.Go(func() {
+			for range 500 {
+				if c, err := m.Dial(t.Context(), "one:1"); err == nil {
+					c.Close()
+				}
+			}
+		})
+	}
+	go func() { dialing.Wait(); close(done) }()
+	for {
+		select {
+		case <-done:
+			return
+		default:
+			m.Break(0, 1)
+		}
+	}
 }

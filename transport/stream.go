@@ -92,10 +92,15 @@ const streamBytes = 256 << 10
 func newStream(r *route, writer *memoryConn) *stream {
 	s := &stream{route: r, writer: writer}
 	s.cond.L = &s.mu
-	r.mu.Lock()
-	r.streams[s] = struct{}{}
-	r.mu.Unlock()
 	return s
+}
+
+// register lets faults of the route reach the stream. Its writer is complete by then:
+// a fault may end both directions of it.
+func (s *stream) register() {
+	s.route.mu.Lock()
+	s.route.streams[s] = struct{}{}
+	s.route.mu.Unlock()
 }
 
 func (s *stream) wake() {
