@@ -56,6 +56,9 @@ type Status struct {
 	Configuration Configuration
 	Changing      bool   // this member leads and carries out a change
 	TransferTo    NodeID // who is to lead instead; 0: nobody
+	// Uncertain says that damage to this member's log may have cost it what it had promised:
+	// it neither votes nor acknowledges until a leader has repaired it.
+	Uncertain bool
 	// Err is why the group has ended on this member; nil while it runs.
 	Err error
 	// Peers is what the leader knows of the others; empty on other members.
@@ -90,6 +93,7 @@ func (g *Group) Status() (Status, error) {
 	}
 	out.Configuration = configurationOf(&s.Configuration, s.ConfigurationIndex)
 	out.Members = out.Configuration.Members
+	out.Uncertain = s.DoubtFrom != 0
 	out.Changing, out.TransferTo = s.Changing, s.TransferTo
 	if s.End != nil {
 		out.Role, out.Leader, out.Err = raftpb.RoleUnknown, 0, g.rejected(*s.End)

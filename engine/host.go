@@ -178,6 +178,13 @@ func (h *Host) start(ctx context.Context, c GroupConfig, lived bool) (*Group, er
 	core := h.coreConfig(c.ID, found.conf)
 	core.ConfigurationIndex = found.configIndex
 	core.ApplyDurable = found.machine.disk != nil
+	if h.log.Group(c.ID).Uncertain() {
+		// Damage took the log back to an older state of itself. What was committed then, still
+		// is; whatever else was acknowledged or voted since is forgotten.
+		core.DoubtFrom, core.VoteDoubt = stored.Commit+1, true
+		h.cfg.Logger.Error("log was damaged: the group neither votes nor acknowledges here until a leader has repaired it",
+			"node", h.cfg.Node, "group", c.ID, "index", core.DoubtFrom, "term", stored.Term)
+	}
 	g.group, err = h.rt.Start(runtime.GroupConfig{
 		ID:          c.ID,
 		Raft:        core,

@@ -105,6 +105,12 @@ func (o observer) Fact(group GroupID, f raft.Fact) {
 		log.Info("change of membership ended", "node", node, "group", group, "index", f.Index, "term", f.Term, "reason", f.Refusal.String())
 	case raft.FactConfiguration:
 		log.Info("configuration in force", "node", node, "group", group, "index", f.Index, "term", f.Term)
+	case raft.FactRepaired:
+		log.Info("group repaired: it votes and acknowledges again", "node", node, "group", group, "index", f.Index, "term", f.Term)
+	case raft.FactMemberInDoubt:
+		log.Warn("member is in doubt: its log was damaged", "node", node, "group", group, "peer", f.Peer, "index", f.Index)
+	case raft.FactMemberLost:
+		log.Error("member lost what it had acknowledged", "node", node, "group", group, "peer", f.Peer, "index", f.Index)
 	case raft.FactInvalidMessage:
 		log.Warn("impossible message refused", "node", node, "group", group, "peer", f.Peer, "term", f.Term)
 	}
@@ -134,6 +140,7 @@ func walOptions(c Config, onFatal func(error)) wal.Options {
 		SegmentBytes: c.SegmentBytes,
 		Logger:       c.Logger,
 		OnFatal:      onFatal,
+		Salvage:      true, // a group in doubt neither votes nor acknowledges: see Host.start
 	}
 	// A worker must never wait for room in the log's queue: it holds all that the
 	// engine's own limits let in.

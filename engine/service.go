@@ -208,6 +208,9 @@ func statusResponse(s *Status) *raftpb.StatusResponse {
 		Group: s.Group, Node: s.Node, Role: s.Role, Term: s.Term, Vote: s.Vote, Leader: s.Leader,
 		FirstIndex: s.First, LastIndex: s.Last, Commit: s.Commit, Applied: s.Applied, SnapshotIndex: s.Snapshot, Health: raftpb.HealthOk,
 	}
+	if s.Uncertain {
+		r.Health = raftpb.HealthUncertain
+	}
 	if s.Err != nil {
 		r.Health = raftpb.HealthStopped
 	}

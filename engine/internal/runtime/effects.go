@@ -37,6 +37,9 @@ func (w *worker) execute(g *Group, out *raft.Effects) {
 		w.grant(g, r)
 	}
 	g.answerRequests(out)
+	if out.Repaired {
+		w.stageTrust(g)
+	}
 	if out.CompactTo > 0 {
 		w.stageCompact(g, out.CompactTo)
 	}
@@ -98,6 +101,15 @@ func (w *worker) stageHardState(g *Group) {
 	hs := g.hardState
 	w.batch.HardState(g.id, wal.HardState{Term: hs.Term, Vote: hs.Vote, Commit: hs.Commit})
 	g.hardDirty = false
+}
+
+// stageTrust ends the log's doubt about g. What made it whole is durable already; if
+// this is lost, a restart begins in doubt once more.
+func (w *worker) stageTrust(g *Group) {
+	w.batch.Trust(g.id)
+	if w.pending == nil {
+		w.pending = w.spare.get(w)
+	}
 }
 
 // note remembers that the batch of this drain holds p.
