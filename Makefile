@@ -1,6 +1,6 @@
 # The work itself is in .ci/run and in Go; this file gives it short names.
 .DEFAULT_GOAL := help
-.PHONY: help verify fix test check-requirements clients race fuzz wal-torture bench bench-codec bench-wal-peers bench-peers bench-snapshot generate ci
+.PHONY: help verify fix test check-requirements clients race fuzz wal-torture sim sim-determinism bench bench-codec bench-wal-peers bench-peers bench-snapshot generate ci
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -28,6 +28,12 @@ race: ## the packages that have goroutines, under the race detector (needs a C c
 
 fuzz: ## a slice of every fuzz target: make fuzz FUZZ_EACH=30s
 	@FUZZ_EACH=$(or $(FUZZ_EACH),3s) .ci/run fuzz
+
+sim: ## clusters in virtual time, everything going wrong: make sim SEEDS=5000 PROFILE=core
+	go run ./cmd/raftsim run --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),1) --profile $(or $(PROFILE),world) --shrink 60s
+
+sim-determinism: ## 1,000 seeds give the same traces in any process, with and without -race, on one processor and two
+	@.ci/run determinism
 
 wal-torture: ## the log at full size: every byte, every operation, some 400,000 crash images; half an hour
 	go test ./wal -run 'Crash|Fault|FullDisk|Flips|Short|Sectors|EveryFile' -v -torture 8 -timeout 90m

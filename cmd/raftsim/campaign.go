@@ -20,6 +20,7 @@ func runCommand() *cli.Command {
 			&cli.Uint64Flag{Name: "seeds", Value: 100, Usage: "how many"},
 			&cli.Uint64Flag{Name: "first", Value: 1, Usage: "the first `SEED`"},
 			&cli.StringFlag{Name: "profile", Value: enginetest.Profiles()[0].Name, Usage: profileUsage()},
+			&cli.Uint64Flag{Name: "events", Usage: "end the faults of each seed after so many events"},
 			&cli.BoolFlag{Name: "json", Usage: "one object for the whole run"},
 			&cli.BoolFlag{Name: "seed-hashes", Usage: "one line per seed with its trace hash, in their order, before the summary"},
 			&cli.DurationFlag{Name: "shrink", Usage: "make the first failing seed small, for at most `TIME`"},
@@ -49,7 +50,7 @@ func campaign(c *cli.Context) error {
 	seeds, first := c.Uint64("seeds"), c.Uint64("first")
 	hashes := make([]uint64, seeds)
 	progress := newProgress(c.App.ErrWriter, seeds)
-	s := enginetest.Campaign{Profile: p, First: first, Seeds: seeds}.Run(func(r enginetest.Report) {
+	s := enginetest.Campaign{Profile: p, First: first, Seeds: seeds, Events: c.Uint64("events")}.Run(func(r enginetest.Report) {
 		hashes[r.Seed-first] = r.Hash
 		progress.add(&r)
 	})

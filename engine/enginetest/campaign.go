@@ -15,7 +15,8 @@ type Campaign struct {
 	Profile     Profile
 	First       uint64 // seed
 	Seeds       uint64
-	MaxFailures int // the campaign ends after so many; 0: 10
+	Events      uint64 // of the phase of faults of each seed; 0: as the seed has it
+	MaxFailures int    // the campaign ends after so many; 0: 10
 }
 
 // Summary is what a campaign tells.
@@ -59,7 +60,7 @@ func (c Campaign) Run(each func(Report)) Summary {
 				if i >= c.Seeds {
 					return
 				}
-				r := c.Profile.Run(Options{Seed: c.First + i})
+				r := c.Profile.Run(Options{Seed: c.First + i, Events: c.Events})
 				if r.Failure != nil {
 					failed.Add(1)
 				}
@@ -102,13 +103,16 @@ func (c Campaign) sum(reports []Report, elapsed time.Duration, workers int) Summ
 	s.Hash = uint64(hash)
 	s.PerSecond = float64(s.Events) / elapsed.Seconds() / float64(workers)
 	switch {
-	case s.Seeds >= 100 && s.Events < s.Seeds*c.Profile.EventsPerSeed:
+	case s.Seeds >= 100 && c.Events == 0 && s.Events < s.Seeds*c.Profile.EventsPerSeed:
 		s.Invalid = "too few events"
 	case s.Deliveries*10 < s.Events*4:
 		s.Invalid = "less than 40 % of the events are deliveries"
 	}
 	return s
 }
+
+// shrinkTime is what a failing test may spend on making its failure small.
+const shrinkTime = 30 * time.Second
 
 // Shrunk is a failing run made small.
 type Shrunk struct {

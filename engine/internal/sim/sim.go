@@ -6,6 +6,7 @@ package sim
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 )
 
@@ -23,6 +24,29 @@ type Options struct {
 	// Mutant is a seeded bug to switch on, by its number; 0: none. Builds with the tag
 	// mutants only.
 	Mutant int
+	// Custom adds a state machine of somebody else's to every node. nil: none.
+	Custom *Custom
+}
+
+// Custom is a state machine that is tried in a world.
+type Custom struct {
+	New     func() Machine                // in its first state
+	Command func(*rand.Rand) []byte       // one that a client might propose
+	Check   func(map[int64]Machine) error // at the end, when all members are equal; nil: nothing
+}
+
+// Machine is a state machine of bytes.
+type Machine interface {
+	Apply(commands []Command) (results [][]byte, err error)
+	Snapshot() ([]byte, error)
+	Restore(state []byte) error
+}
+
+// Command is a committed command of a Machine.
+type Command struct {
+	Index int64
+	Term  int64
+	Data  []byte
 }
 
 // Range is [From, To).

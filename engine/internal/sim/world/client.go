@@ -1,6 +1,7 @@
 package world
 
 import (
+	"math/rand/v2"
 	"strconv"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
@@ -22,6 +23,7 @@ type clients struct {
 	leader    int // who answered last
 	arena     []byte
 	hunt      oracle.Hunt
+	random    *rand.Rand // for commands of another's machine
 }
 
 // client is one process. After an operation whose outcome is open it goes on as
@@ -54,6 +56,7 @@ const opsPerKey = 150
 
 func (c *clients) init(w *World) {
 	c.w = w
+	c.random = rand.New(rand.NewPCG(w.o.Seed, 5))
 	for i := range w.k.clients {
 		c.processes++
 		c.all = append(c.all, &client{place: i, process: c.processes})
@@ -108,6 +111,8 @@ func (c *clients) draw() command {
 		if lists {
 			cmd.expected = 1
 		}
+	case w.o.Custom != nil && s.Chance(0.7):
+		cmd.kind = other
 	case lists:
 		cmd.kind = extend
 	case s.Chance(0.3):
@@ -166,12 +171,18 @@ func (c *clients) begin(op *operation) bool {
 // entry is a command as it is proposed. Bodies are cut from large pieces.
 func (c *clients) entry(cmd *command) raft.Entry {
 	size := commandBytes + c.w.clientele.Intn(c.w.k.bodyBytes+1)
+	var data []byte
+	if cmd.kind == other {
+		data = c.w.o.Custom.Command(c.random)
+		size = commandBytes + len(data)
+	}
 	if len(c.arena) < size {
-		c.arena = make([]byte, 1<<14)
+		c.arena = make([]byte, max(1<<14, size))
 	}
 	body := c.arena[:size:size]
 	c.arena = c.arena[size:]
 	cmd.encode(body)
+	copy(body[commandBytes:], data)
 	return raft.Entry{Kind: raftpb.EntryKindCommand, Body: body, Crc32c: wal.EntryChecksum(raftpb.EntryKindCommand, body)}
 }
 
@@ -291,6 +302,9 @@ func (c *clients) crashed(n *node) {
 // write adds an operation to the history; o has its outcome.
 func (c *clients) write(op *operation, o oracle.Op) {
 	cmd := &op.cmd
+	if cmd.kind == other {
+		return
+	}
 	o.Process, o.Start, o.End = op.by.process, op.start, c.w.now
 	prefix := "r"
 	switch cmd.kind {

@@ -22,6 +22,7 @@ type machine struct {
 	applied raft.Index
 	waiting []*operation
 	results []result
+	custom  custom
 }
 
 // result is a machine's answer.
@@ -37,7 +38,8 @@ const (
 	put commandKind = iota + 1
 	swap
 	extend
-	get // never in the log
+	get   // never in the log
+	other // for a machine of somebody else's
 )
 
 // command is the body of an entry:
@@ -68,7 +70,11 @@ func (c *command) decode(b []byte) bool {
 	return true
 }
 
-func newMachine(n *node) *machine { return &machine{n: n} }
+func newMachine(n *node) *machine {
+	m := &machine{n: n}
+	m.custom.init(n.w.o.Custom)
+	return m
+}
 
 // Apply implements runtime.Machine.
 func (m *machine) Apply(entries []raft.Entry, first raft.Index, done []runtime.Completion) error {
@@ -77,6 +83,9 @@ func (m *machine) Apply(entries []raft.Entry, first raft.Index, done []runtime.C
 	n.w.did.applied += uint64(len(entries))
 	m.applied = first + raft.Index(len(entries)) - 1
 	m.waiting, m.results = m.waiting[:0], m.results[:0]
+	if err := m.custom.apply(entries, first); err != nil {
+		return err
+	}
 	for i := range entries {
 		index := first + raft.Index(i)
 		m.hash.Add(uint64(uint32(entries[i].Crc32c)) ^ uint64(entries[i].Term)<<32)
@@ -87,7 +96,12 @@ func (m *machine) Apply(entries []raft.Entry, first raft.Index, done []runtime.C
 		if !c.decode(entries[i].Body) {
 			return fmt.Errorf("entry %d is no command", index)
 		}
-		r := result{index, m.do(&c)}
+		r := result{index: index}
+		if c.kind == other {
+			m.hash.Add(m.custom.next())
+		} else {
+			r.swapped = m.do(&c)
+		}
 		if op, ok := done[i].(*operation); ok {
 			m.waiting, m.results = append(m.waiting, op), append(m.results, r)
 		}
@@ -144,6 +158,11 @@ func (m *machine) list(key uint32) []uint64 {
 func (m *machine) Capture(raft.Index) (runtime.Capture, error) {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(m.hash))
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.applied))
+	state, err := m.custom.snapshot(m.n, m.applied)
+	if err != nil {
+		return nil, err
+	}
+	b = append(binary.AppendUvarint(b, uint64(len(state))), state...)
 	b = binary.AppendUvarint(b, uint64(len(m.regs)))
 	for _, v := range m.regs {
 		b = binary.AppendUvarint(b, v)
@@ -189,6 +208,11 @@ func (m *machine) Restore(image *snapshot.Image) error {
 	}
 	m.hash, m.applied = schedule.Hash(binary.LittleEndian.Uint64(b)), raft.Index(binary.LittleEndian.Uint64(b[8:]))
 	b = b[16:]
+	size := number()
+	if err := m.custom.restore(b[:size]); err != nil {
+		return err
+	}
+	b = b[size:]
 	m.regs, m.lists = make([]uint64, number()), nil
 	for i := range m.regs {
 		m.regs[i] = number()

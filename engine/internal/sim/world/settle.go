@@ -106,6 +106,7 @@ func (w *World) finish() {
 		n.judge.Watched.State(n.machine.applied, uint64(n.machine.hash))
 	}
 	w.clients.readAll()
+	w.checkCustom()
 	if err := w.judge.Err(); err != nil {
 		w.objects(err)
 	}

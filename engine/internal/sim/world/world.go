@@ -49,7 +49,8 @@ type World struct {
 	coder codec.Codec // what messages pass through, if they do
 
 	nodes   []*node
-	settled []*node // members that are equal at the end
+	settled []*node               // members that are equal at the end
+	images  map[raft.Index]uint64 // hashes of the snapshots of another's machine
 	links   [][]link
 	calls   []*call
 	free    []int32
@@ -118,6 +119,9 @@ func newWorld(o sim.Options) *World {
 	}
 	if o.Events != 0 {
 		w.k.events = o.Events
+	}
+	if o.Custom != nil {
+		w.k.lasting, w.images = false, map[raft.Index]uint64{}
 	}
 	for i := range w.k.nodes {
 		w.config.Incoming = append(w.config.Incoming, raftpb.Member{ID: raftpb.NodeID(i + 1), Suffrage: raftpb.SuffrageVoter})
