@@ -138,7 +138,7 @@ func draw(seed uint64, without []string) knobs {
 	if s.Chance(0.75) {
 		k.snapEvery, k.snapKeep = int64(s.LogUniform(8, 800)), s.N(100)
 	}
-	k.chunk = 64 << s.Intn(10)
+	k.chunk = 1024 << s.Intn(10)
 	if s.Chance(0.6) {
 		k.outsiders = 1 + s.Intn(2)
 	}

@@ -175,7 +175,8 @@ func (c *call) Reply(resp codec.Message) {
 		return
 	}
 	c.w.send(c, false)
-	if c.done != nil && c.w.strikes(duplicate, &c.w.network) {
+	// A transport answers once, but the cores can bear more. Streams count on it.
+	if c.done != nil && c.Lane != transport.LaneSnapshot && c.w.strikes(duplicate, &c.w.network) {
 		c.refs++
 		c.w.send(c, false)
 	}
