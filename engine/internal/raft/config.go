@@ -40,8 +40,8 @@ type Config struct {
 	// recovery has found them already. nil: New reads the whole log for them.
 	Changes []Change
 
-	// Witness says that this node's store keeps no bodies of commands and that it has
-	// no state machine. It must agree with every configuration that lists the node.
+	// Witness says that this node keeps no bodies of commands and has no state machine.
+	// It counts as long as no configuration lists the node; then that one does.
 	Witness bool
 
 	// ElectionTimeout is E, the upper bound: without a word from a leader a node

@@ -195,7 +195,16 @@ func (n *Node) setConfiguration(c Configuration) {
 	slices.SortFunc(n.members, func(a, b progress) int { return cmp.Compare(a.id, b.id) })
 	n.self = n.position(n.cfg.ID)
 	n.voters = electorate{mutation: n.mutation, incoming: n.votersOf(c.Incoming), outgoing: n.votersOf(c.Outgoing)}
+	n.witness = n.isWitness()
 	n.setRank()
+}
+
+// isWitness is as the configuration says, or, while none lists this node, as before.
+func (n *Node) isWitness() bool {
+	if n.self < 0 {
+		return n.witness
+	}
+	return n.members[n.self].suffrage == raftpb.SuffrageWitness
 }
 
 // votersOf is the set of positions that vote in one half of a configuration.

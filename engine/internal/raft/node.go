@@ -43,6 +43,7 @@ type Node struct {
 	voters  electorate
 	members []progress
 	self    int // position in members; -1: not a member
+	witness bool
 
 	electionAt  Time  // when to campaign, unless a leader is heard
 	leaderHeard Time  // last word of the current leader
@@ -93,6 +94,8 @@ func New(cfg Config, log Log, hs HardState, applied Index, now Time) (*Node, err
 		term: hs.Term,
 		vote: hs.Vote,
 		role: raftpb.RoleFollower,
+
+		witness: cfg.Witness,
 	}
 	if err := n.loadLog(log, hs, applied); err != nil {
 		return nil, err
@@ -259,7 +262,7 @@ func (n *Node) handOutCommitted(out *Effects) {
 	if end <= n.handed {
 		return
 	}
-	if n.cfg.Witness {
+	if n.witness {
 		n.handed, n.log.applied = end, end // it has nothing to apply
 		return
 	}
@@ -453,7 +456,7 @@ func (n *Node) restingRole() raftpb.Role {
 // may not be able to elect anybody else (section 4.2.2). It has no vote of its own
 // then.
 func (n *Node) electable() bool {
-	if n.cfg.Witness {
+	if n.witness {
 		return false
 	}
 	if n.voters.has(n.self) && n.members[n.self].suffrage == raftpb.SuffrageVoter || n.mutated(mutLearnerCampaigns) && n.self >= 0 {

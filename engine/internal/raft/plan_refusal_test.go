@@ -93,7 +93,7 @@ func TestStrippedEntries(t *testing.T) {
 		"session":          {Entry{Term: 1, Kind: raftpb.EntryKindSession, Body: []byte("x")}, true, true},
 	} {
 		for _, witness := range []bool{false, true} {
-			n := &Node{cfg: Config{Witness: witness}}
+			n := &Node{witness: witness}
 			want := c.voter
 			if witness {
 				want = c.witness
@@ -101,6 +101,32 @@ func TestStrippedEntries(t *testing.T) {
 			if got := n.checkStripped(&c.e); (got == "") != want {
 				t.Errorf("%s, witness %v: %q", name, witness, got)
 			}
+		}
+	}
+}
+
+// TestWitnessByConfiguration: who is listed is what the configuration says, whatever
+// the driver said; until then the driver's word counts.
+func TestWitnessByConfiguration(t *testing.T) {
+	listed := voters(1, 2, 3)
+	listed.Incoming[0].Suffrage = raftpb.SuffrageWitness
+	for name, c := range map[string]struct {
+		conf        Configuration
+		says, wants bool
+	}{
+		"listed as a witness": {listed, false, true},
+		"listed as a voter":   {voters(1, 2, 3), true, false},
+		"not listed":          {Configuration{}, true, true},
+		"nobody":              {Configuration{}, false, false},
+	} {
+		cfg := goodConfig()
+		cfg.Configuration, cfg.Witness = c.conf, c.says
+		n, err := New(cfg, newMemoryLog(), HardState{}, 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n.witness != c.wants || n.electable() == (c.wants || len(c.conf.Incoming) == 0) {
+			t.Errorf("%s: witness %v, electable %v", name, n.witness, n.electable())
 		}
 	}
 }

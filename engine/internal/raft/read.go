@@ -55,7 +55,7 @@ func (n *Node) onRead(id uint64, out *Effects) {
 		if !n.queueRead(read{id: id}, out) {
 			n.refuseRead(id, RefusalBusy, out)
 		}
-	case n.cfg.Witness:
+	case n.witness:
 		n.mark(MarkWitnessRead)
 		n.refuseRead(id, RefusalWitness, out) // there is nothing to read from
 	case n.leader == 0:

@@ -79,9 +79,9 @@ func (n *Node) checkStripped(e *Entry) string {
 	switch {
 	case e.StrippedBytes.Set && (e.Kind != raftpb.EntryKindCommand || len(e.Body) > 0 || e.StrippedBytes.Value < 0):
 		return "stripped"
-	case e.StrippedBytes.Set && !n.cfg.Witness:
+	case e.StrippedBytes.Set && !n.witness:
 		return "body missing"
-	case n.cfg.Witness && e.Kind == raftpb.EntryKindCommand && !e.StrippedBytes.Set:
+	case n.witness && e.Kind == raftpb.EntryKindCommand && !e.StrippedBytes.Set:
 		return "body for a witness"
 	}
 	return ""

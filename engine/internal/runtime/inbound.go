@@ -58,13 +58,15 @@ func (h *Host) serveAppend(c *transport.Call, req *raftpb.AppendRequest) {
 	size := 0
 	for i := range req.Entries {
 		e := &req.Entries[i]
-		if e.Kind <= raftpb.EntryKindUnspecified || e.Kind > maxEntryKind || e.StrippedBytes.Set {
+		left := e.StrippedBytes // of a body that a witness is not sent
+		if e.Kind <= raftpb.EntryKindUnspecified || e.Kind > maxEntryKind ||
+			(left.Set && (left.Value < 0 || len(e.Body) > 0 || e.Kind != raftpb.EntryKindCommand)) {
 			h.cfg.Logger.Warn("unknown entry refused", "node", h.cfg.Node, "group", req.Group, "peer", c.From,
 				"index", req.PrevIndex+raft.Index(i)+1, "kind", int32(e.Kind))
 			c.Fail(errUnknownEntry)
 			return
 		}
-		if wal.EntryChecksum(e.Kind, e.Body) != e.Crc32c {
+		if !left.Set && wal.EntryChecksum(e.Kind, e.Body) != e.Crc32c {
 			h.cfg.Logger.Warn("damaged entry refused", "node", h.cfg.Node, "group", req.Group, "peer", c.From,
 				"index", req.PrevIndex+raft.Index(i)+1)
 			c.Fail(errDamaged)
