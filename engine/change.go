@@ -57,6 +57,12 @@ func AddVoter(id NodeID, addr string) Change {
 	return step(raftpb.ChangeKindAddVoter, Member{ID: id, Address: addr})
 }
 
+// AddWitness adds a member that votes and keeps the log without the commands; it has
+// to be started with GroupConfig.Join and GroupConfig.Witness. It stays a witness.
+func AddWitness(id NodeID, addr string) Change {
+	return step(raftpb.ChangeKindAddWitness, Member{ID: id, Address: addr})
+}
+
 // AddLearner adds a member that holds the state and has no vote.
 func AddLearner(id NodeID, addr string) Change {
 	return step(raftpb.ChangeKindAddLearner, Member{ID: id, Address: addr})

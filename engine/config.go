@@ -226,6 +226,9 @@ type GroupConfig struct {
 	// Join starts a member that the group does not have yet: it waits until the leader
 	// that adds it (Group.Change) tells it who the others are. Members must be empty.
 	Join bool
+	// Witness says, with Join, that it will be added as a witness (AddWitness): a member
+	// that votes, and keeps the log without the commands. Its Machine is never used.
+	Witness bool
 	// Machine is what the group replicates. Required.
 	Machine StateMachine
 	// OnApplyError is what becomes of the group when the machine returns an error from
@@ -254,6 +257,7 @@ func (c *GroupConfig) validate(self NodeID) error {
 		seen[m.ID] = true
 	}
 	check(seen[self] || c.Join, "Members: node %d (this one) is missing", self)
+	check(c.Join || !c.Witness, "Witness: the Members say it, without Join")
 	check(!c.Join || len(c.Members) == 0, "Members: %d, but Join is set", len(c.Members))
 	return errors.Join(faults...)
 }

@@ -176,7 +176,7 @@ func (h *Host) start(ctx context.Context, c GroupConfig, lived bool) (*Group, er
 	h.book.set(g, &found.conf)
 	stored := h.log.Group(c.ID).HardState()
 	core := h.coreConfig(c.ID, found.conf)
-	core.ConfigurationIndex = found.configIndex
+	core.ConfigurationIndex, core.Witness = found.configIndex, c.Witness
 	core.ApplyDurable = found.machine.disk != nil
 	if h.log.Group(c.ID).Uncertain() {
 		// Damage took the log back to an older state of itself. What was committed then, still
