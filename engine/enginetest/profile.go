@@ -29,7 +29,7 @@ type Profile struct {
 func Profiles() []Profile {
 	return []Profile{
 		{"world", "driver and log on simulated disks, network and clocks, with clients", world.Run, 40_000},
-		{"core", "cores alone, on disks that are models: many times faster", runBare, 20_000},
+		{"core", "cores alone, on disks that are models: many times faster", runBare, 15_000},
 	}
 }
 

@@ -213,7 +213,7 @@ func (n *node) start() error {
 	n.host = runtime.New(runtime.Config{
 		Node: n.id, Workers: 1, MaxInboxBytes: 1 << 20, MaxEventBytes: 1 << 16, Logger: slog.New(slog.DiscardHandler),
 		Clock: n, Tap: tap{n},
-		Snapshots: runtime.SnapshotLimits{MaxWrites: 1, MaxSends: 1 + w.k.nodes/2, ChunkBytes: w.k.chunk, WindowBytes: 4 * w.k.chunk},
+		Snapshots: runtime.SnapshotLimits{MaxWrites: 1, MaxSends: 1 + w.k.nodes/2, ChunkBytes: w.k.chunk, WindowBytes: 4 * w.k.chunk, MaxImageBytes: 1 << 26},
 	}, store{n}, int64(n.life)<<8|int64(n.id))
 	n.manual = n.host.Manual(wire{n})
 	if n.group, err = n.host.Start(c); err != nil {
