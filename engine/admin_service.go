@@ -14,7 +14,7 @@ import (
 func adminMethods() []*codec.Method {
 	return []*codec.Method{
 		raftpb.RaftAdminChangeMembership, raftpb.RaftAdminPlanChange, raftpb.RaftAdminTransferLeadership,
-		raftpb.RaftAdminSnapshot, raftpb.RaftAdminWhy,
+		raftpb.RaftAdminSnapshot, raftpb.RaftAdminWhy, raftpb.RaftAdminHash,
 	}
 }
 
@@ -40,6 +40,11 @@ func (h *Host) serveAdmin(c *transport.Call) bool {
 		return false
 	}
 	holder, _ := c.Holder()
+	req, isHash := c.Request.(*raftpb.HashRequest)
+	if isHash && c.From != 0 { // members compare
+		h.serveHash(c, req)
+		return true
+	}
 	if !h.cfg.AllowAdmin(c.RemoteAddr(), holder) {
 		h.cfg.Logger.Warn("admin call refused", "node", h.cfg.Node, "peer", c.RemoteAddr(), "method", c.Method.Name)
 		c.Fail(notAllowed(c.Request))
@@ -58,6 +63,8 @@ func (h *Host) serveAdmin(c *transport.Call) bool {
 		h.serveSnapshot(c, req)
 	case *raftpb.WhyRequest:
 		h.serveWhy(c, req)
+	case *raftpb.HashRequest:
+		h.serveHash(c, req)
 	default:
 		return false
 	}

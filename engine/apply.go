@@ -39,6 +39,10 @@ type machine struct {
 	meta     []KeyValue // of the batch under way, once it was asked for
 	metaDone bool
 
+	hashEvery Index // 0: never
+	hashes    hashes
+	hashed    func(StateHash) // told of each; nil: nobody is
+
 	count   *counters
 	pause   time.Duration // before the next attempt at a batch
 	fault   atomic.Pointer[ApplyFault]
@@ -82,7 +86,13 @@ func (m *machine) Apply(entries []raft.Entry, first raft.Index, done []runtime.C
 				return err
 			}
 		}
-		if err := m.take(&entries[m.next], first+raft.Index(m.next), done[m.next]); err != nil {
+		index := first + raft.Index(m.next)
+		if m.hashEvery > 0 && (index-1)%m.hashEvery == 0 && index > 1 {
+			if err := m.takeHash(index - 1); err != nil {
+				return err
+			}
+		}
+		if err := m.take(&entries[m.next], index, done[m.next]); err != nil {
 			return err
 		}
 	}
@@ -94,6 +104,25 @@ func (m *machine) reset() {
 	m.outcomes = m.outcomes[:0]
 	m.commands, m.stores, m.fed, m.next = m.commands[:0], m.stores[:0], 0, 0
 	m.room = m.sessions.Room()
+}
+
+// takeHash hashes the state at index, which the entry before the next one has.
+func (m *machine) takeHash(index Index) error {
+	if _, known := m.hashes.at(index); known {
+		return nil
+	}
+	if err := m.flush(index); err != nil {
+		return err
+	}
+	s, err := m.hash(index)
+	if err != nil {
+		return err
+	}
+	m.hashes.add(s)
+	if m.hashed != nil {
+		m.hashed(s)
+	}
+	return nil
 }
 
 // take takes one entry in.

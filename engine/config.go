@@ -231,6 +231,10 @@ type GroupConfig struct {
 	Witness bool
 	// Machine is what the group replicates. Required.
 	Machine StateMachine
+	// HashEvery has the state hashed at every index that is a multiple of it, on all members,
+	// and compared by the leader. What differs is logged, counted and in the Status. The
+	// same on all members. 0: never. It costs what HashStateMachine says.
+	HashEvery Index
 	// OnApplyError is what becomes of the group when the machine returns an error from
 	// Apply. The same on all members. Default Halt.
 	OnApplyError ApplyPolicy
@@ -245,6 +249,7 @@ func (c *GroupConfig) validate(self NodeID) error {
 	}
 	check(c.ID >= 1, "ID: %d, want at least 1", c.ID)
 	check(c.Machine != nil, "Machine: nil")
+	check(c.HashEvery >= 0, "HashEvery: %d is negative", c.HashEvery)
 	check(c.OnApplyError <= Skip, "OnApplyError: %d is not known", c.OnApplyError)
 	_, disk := c.Machine.(DiskStateMachine)
 	check(!disk || c.OnApplyError != Skip, "OnApplyError: a machine on disk cannot skip")

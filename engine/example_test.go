@@ -207,6 +207,20 @@ func ExampleGroup_Why() {
 	// Output: Nothing waits 0 <nil>
 }
 
+func ExampleGroup_Hash() {
+	_, group, closeAll := open(&adder{})
+	defer closeAll()
+	propose(group, "1")
+	ctx := context.Background()
+	a, err := group.Hash(ctx, 0)
+	if err != nil {
+		panic(err)
+	}
+	b, err := group.Hash(ctx, a.Index) // another member would say the same
+	fmt.Println(a == b, err)
+	// Output: true <nil>
+}
+
 func ExampleGroup_Stop() {
 	_, group, closeAll := open(&adder{})
 	defer closeAll()

@@ -20,6 +20,8 @@ type Group struct {
 	images    *snapshot.Group
 	addresses atomic.Pointer[map[NodeID]string]
 	fresh     atomic.Pointer[freshness]
+	comparing atomic.Bool // hashes, with other members
+	diverged  atomic.Pointer[Divergence]
 }
 
 // ID returns the group's id.
@@ -65,6 +67,8 @@ type Status struct {
 	Peers []PeerStatus
 	// ApplyFault is the last error that the machine returned from Apply; nil: none.
 	ApplyFault *ApplyFault
+	// Diverged is the last difference to another member that this one found; nil: none.
+	Diverged *Divergence
 }
 
 // PeerStatus is the leader's view of another member.
@@ -94,6 +98,7 @@ func (g *Group) Status() (Status, error) {
 	out.Configuration = configurationOf(&s.Configuration, s.ConfigurationIndex)
 	out.Members = out.Configuration.Members
 	out.Uncertain = s.DoubtFrom != 0
+	out.Diverged = g.diverged.Load()
 	out.Changing, out.TransferTo = s.Changing, s.TransferTo
 	if s.End != nil {
 		out.Role, out.Leader, out.Err = raftpb.RoleUnknown, 0, g.rejected(*s.End)

@@ -34,6 +34,7 @@ type Host struct {
 	ended   chan struct{} // closed when Close has ended
 	err     error         // of Close
 	watcher sync.WaitGroup
+	tasks   sync.WaitGroup // asked for by calls and comparisons
 
 	mu     sync.RWMutex // held for a look at the maps, never over I/O
 	groups map[GroupID]*Group
@@ -173,6 +174,7 @@ func (h *Host) start(ctx context.Context, c GroupConfig, lived bool) (*Group, er
 		return nil, err
 	}
 	g := &Group{host: h, id: c.ID, machine: found.machine, images: found.images}
+	g.machine.hashed = g.compare
 	h.book.set(g, &found.conf)
 	stored := h.log.Group(c.ID).HardState()
 	core := h.coreConfig(c.ID, found.conf)
@@ -300,6 +302,7 @@ func (h *Host) Close() error {
 		h.watcher.Wait()
 		h.handOver()
 		h.rt.Close()
+		h.tasks.Wait()
 		h.err = errors.Join(h.network.Close(), h.log.Close())
 		close(h.ended)
 	})

@@ -125,7 +125,7 @@ func (p ApplyPolicy) String() string {
 // newMachine returns the feeder of a machine, and the index that the machine's state
 // covers already.
 func newMachine(c *GroupConfig, count *counters) (*machine, Index, error) {
-	m := &machine{sm: c.Machine, policy: c.OnApplyError, count: count, sessions: session.New()}
+	m := &machine{sm: c.Machine, policy: c.OnApplyError, hashEvery: c.HashEvery, count: count, sessions: session.New()}
 	disk, ok := c.Machine.(DiskStateMachine)
 	if !ok {
 		return m, 0, nil

@@ -21,6 +21,7 @@ type Metrics struct {
 	Reads       ReadMetrics
 	Sessions    SessionMetrics
 	ApplyFaults uint64 // errors of state machines
+	Divergences uint64 // differences between members that this host found as leader
 	Log         wal.Metrics
 	Network     transport.Metrics
 	Snapshots   SnapshotMetrics
@@ -60,6 +61,7 @@ func (h *Host) Metrics() Metrics {
 		Transfers:   h.counters.transfers.Load(),
 		Changes:     h.counters.changes.Load(),
 		ApplyFaults: h.counters.applyFaults.Load(),
+		Divergences: h.counters.divergences.Load(),
 		Reads: ReadMetrics{
 			ByRound: h.counters.roundReads.Load(), ByLease: h.counters.leaseReads.Load(), Local: h.counters.localReads.Load(),
 		},
@@ -73,9 +75,9 @@ func (h *Host) Metrics() Metrics {
 }
 
 type counters struct {
-	elections, leaderships, transfers, changes, applyFaults atomic.Uint64
-	roundReads, leaseReads, localReads                      atomic.Uint64
-	sessionsOpened, sessionAnswers, sessionRefusals         atomic.Uint64
+	elections, leaderships, transfers, changes, applyFaults, divergences atomic.Uint64
+	roundReads, leaseReads, localReads                                   atomic.Uint64
+	sessionsOpened, sessionAnswers, sessionRefusals                      atomic.Uint64
 }
 
 // observer counts and logs what happens in the cores.

@@ -67,6 +67,11 @@ func (g *Group) ReadWithin(ctx context.Context, c Consistency, b ReadBound, fn f
 			way.mode, way.leased = runtime.ReadLeader, false
 		}
 	}
+	return g.wait(ctx, way, fn)
+}
+
+// wait has a read done on the applier.
+func (g *Group) wait(ctx context.Context, way readWay, fn func() error) error {
 	q := &query{group: g, fn: fn, done: make(chan error, 1), way: way}
 	if err := g.group.ReadAfter(way.mode, way.least, q); err != nil {
 		return refused(err)

@@ -244,6 +244,7 @@ func (h *Host) statusCounters() []raftpb.Counter {
 		{Name: "session_answers", Value: int64(m.Sessions.Answered)},
 		{Name: "session_refusals", Value: int64(m.Sessions.Refused)},
 		{Name: "apply_faults", Value: int64(m.ApplyFaults)},
+		{Name: "divergences", Value: int64(m.Divergences)},
 		{Name: "mallocs", Value: int64(mallocs[0].Value.Uint64())},
 	}
 }

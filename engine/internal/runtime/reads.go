@@ -36,6 +36,14 @@ func (g *Group) ReadHere(least raft.Index, f func(applied raft.Index)) bool {
 	return true
 }
 
+// Exclusively runs f while nobody reads the machine. Only a Reader may call it, from Run: nothing
+// is applied then.
+func (g *Group) Exclusively(f func()) {
+	g.state.Lock()
+	defer g.state.Unlock()
+	f()
+}
+
 // leave says that nobody may touch the machine of a group any more.
 func (a *applier) leave(g *Group) {
 	g.state.Lock()

@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/seed-814fcd60/raftwire/codec"
+	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+	"github.com/seed-814fcd60/raftwire/transport"
+)
+
+// HashStateMachine is a StateMachine that knows a hash of its state. Equal states have equal
+// hashes. Of other machines the bytes of a snapshot are hashed, which takes as long as
+// writing one, while nothing is applied.
+type HashStateMachine interface {
+	StateMachine
+	Hash() ([]byte, error)
+}
+
+// StateHash is a hash of the state at one index: of the machine, and of what the engine
+// keeps of sessions. Members whose hashes at an index differ have drifted apart: a machine
+// did something that does not follow from the commands, or its memory is damaged.
+type StateHash struct {
+	Index Index
+	Sum   [sha256.Size]byte
+}
+
+// Divergence is a difference between two members that was found.
+type Divergence struct {
+	Index        Index
+	Node, Other  NodeID
+	Mine, Theirs [sha256.Size]byte
+}
+
+// ErrNoHash says that the hash at an index is not known: it is not, or no more, among the
+// newest that GroupConfig.HashEvery had taken.
+var ErrNoHash = errors.New("engine: no hash at that index")
+
+// keptHashes is how many of the newest hashes a group keeps.
+const keptHashes = 16
+
+// hashes are the newest hashes of a group, by rising index. Safe for concurrent use.
+type hashes struct {
+	mu   sync.Mutex
+	kept []StateHash
+}
+
+func (h *hashes) add(s StateHash) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.kept) == keptHashes {
+		h.kept = append(h.kept[:0], h.kept[1:]...)
+	}
+	h.kept = append(h.kept, s)
+}
+
+func (h *hashes) at(index Index) (StateHash, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.kept {
+		if s.Index == index {
+			return s, true
+		}
+	}
+	return StateHash{}, false
+}
+
+// hash hashes the state. The caller sees to it that nothing is applied meanwhile.
+func (m *machine) hash(index Index) (StateHash, error) {
+	sum := sha256.New()
+	sum.Write(m.sessions.Append(nil))
+	if h, ok := m.sm.(HashStateMachine); ok {
+		b, err := h.Hash()
+		if err != nil {
+			return StateHash{}, fmt.Errorf("state machine: hash: %w", err)
+		}
+		sum.Write(b)
+	} else {
+		s, err := m.sm.Snapshot()
+		if err != nil {
+			return StateHash{}, fmt.Errorf("state machine: hash: %w", err)
+		}
+		_, err = s.WriteTo(sum)
+		if err = errors.Join(err, s.Close()); err != nil {
+			return StateHash{}, fmt.Errorf("state machine: hash: %w", err)
+		}
+	}
+	return StateHash{index, [sha256.Size]byte(sum.Sum(nil))}, nil
+}
+
+// Hash returns the hash of the state at index; 0: at what is applied now. It waits until
+// so much is applied. The hash of an earlier index is known if it is one of the newest
+// multiples of GroupConfig.HashEvery; otherwise the error is ErrNoHash.
+func (g *Group) Hash(ctx context.Context, index Index) (StateHash, error) {
+	if index < 0 {
+		return StateHash{}, ErrNoHash
+	}
+	var out StateHash
+	way := readWay{mode: runtime.ReadLocal, least: index}
+	err := g.wait(ctx, way, func() (err error) {
+		g.group.Exclusively(func() { out, err = g.hashHere(index) })
+		return err
+	})
+	return out, err
+}
+
+// hashHere runs while nothing is applied or read.
+func (g *Group) hashHere(index Index) (StateHash, error) {
+	if index == 0 || index == g.Applied() {
+		return g.machine.hash(g.Applied())
+	}
+	if s, ok := g.machine.hashes.at(index); ok {
+		return s, nil
+	}
+	return StateHash{}, ErrNoHash
+}
+
+// compare asks the other members for their hash of what this leader has just hashed.
+func (g *Group) compare(mine StateHash) {
+	if g.Leader() != g.host.cfg.Node || !g.comparing.CompareAndSwap(false, true) {
+		return
+	}
+	members := *g.addresses.Load()
+	g.host.tasks.Go(func() {
+		defer g.comparing.Store(false)
+		ctx, cancel := g.host.bounded(10 * g.host.cfg.ElectionTimeout)
+		defer cancel()
+		for id := range members {
+			if id != g.host.cfg.Node {
+				g.compareWith(ctx, id, mine)
+			}
+		}
+	})
+}
+
+func (g *Group) compareWith(ctx context.Context, id NodeID, mine StateHash) {
+	req := &raftpb.HashRequest{Group: g.id, Index: mine.Index}
+	theirs, err := callMember(ctx, g.host, id, raftpb.RaftAdminHash, req, func(m codec.Message) []byte {
+		return m.(*raftpb.HashResponse).State
+	})
+	if err != nil || len(theirs) != sha256.Size || bytes.Equal(theirs, mine.Sum[:]) {
+		return // a member that cannot tell, now or at that index, is asked the next time
+	}
+	d := &Divergence{Index: mine.Index, Node: g.host.cfg.Node, Other: id, Mine: mine.Sum, Theirs: [sha256.Size]byte(theirs)}
+	g.diverged.Store(d)
+	g.host.counters.divergences.Add(1)
+	g.host.cfg.Logger.Error("states differ", "node", d.Node, "group", g.id, "peer", id, "index", d.Index)
+}
+
+// bounded is a context that ends after some time, and when the host is closed.
+func (h *Host) bounded(d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	h.tasks.Go(func() {
+		select {
+		case <-h.closed:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, cancel
+}
+
+// serveHash answers nodes of the cluster too: they compare.
+func (h *Host) serveHash(c *transport.Call, req *raftpb.HashRequest) {
+	g := h.groupOf(c, req.Group)
+	if g == nil {
+		return
+	}
+	index := req.Index
+	h.tasks.Go(func() {
+		ctx, cancel := h.bounded(10 * time.Second)
+		defer cancel()
+		s, err := g.Hash(ctx, index)
+		if err != nil {
+			c.Fail(&raftpb.Unavailable{Group: g.id, Reason: err.Error()})
+			return
+		}
+		r := &raftpb.HashResponse{Group: g.id, Index: s.Index, State: s.Sum[:]}
+		c.Reply(r)
+	})
+}

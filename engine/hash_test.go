@@ -1,0 +1,125 @@
+package engine_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/seed-814fcd60/raftwire/engine"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+)
+
+// forgetful is a ledger that leaves a line out: a machine that drifts apart.
+type forgetful struct {
+	ledger
+	without string
+}
+
+func (f *forgetful) Apply(b engine.Batch, results []engine.Result) error {
+	kept := b
+	kept.Commands = nil
+	for _, cmd := range b.Commands {
+		if f.without == "" || string(cmd.Data) != f.without {
+			kept.Commands = append(kept.Commands, cmd)
+		}
+	}
+	return f.ledger.Apply(kept, results[:len(kept.Commands)])
+}
+
+func hashing(t *testing.T, without string) (*cluster, map[engine.NodeID]*engine.Group) {
+	t.Helper()
+	c := newCluster(t, 3, nil)
+	groups := map[engine.NodeID]*engine.Group{}
+	for id, h := range c.hosts {
+		m := &forgetful{}
+		if id == 2 {
+			m.without = without
+		}
+		g, err := h.Start(t.Context(), engine.GroupConfig{ID: 60, Members: c.members(), Machine: m, HashEvery: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		groups[id] = g
+	}
+	return c, groups
+}
+
+// proposeAnywhere proposes at whichever of groups leads.
+func proposeAnywhere(c *cluster, groups map[engine.NodeID]*engine.Group, cmd string) {
+	c.eventually("a leader to take "+cmd, func() bool {
+		for _, g := range groups {
+			if _, err := g.Propose(c.t.Context(), []byte(cmd)); err == nil {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// Members with the same state have the same hash at the same index, asked for now or
+// later, in the library or by an operator; the comparison finds nothing.
+func TestMembersHashAlike(t *testing.T) {
+	c, groups := hashing(t, "")
+	for i := range 95 {
+		proposeAnywhere(c, groups, fmt.Sprint(i))
+	}
+	for _, index := range []engine.Index{20, 50, 90} {
+		first, err := groups[1].Hash(t.Context(), index)
+		if err != nil || first.Index != index {
+			t.Fatalf("at %d: %+v, %v", index, first, err)
+		}
+		for id, g := range groups {
+			if s, err := g.Hash(t.Context(), index); err != nil || s != first {
+				t.Errorf("node %d at %d: %+v, %v; want %+v", id, index, s, err, first)
+			}
+		}
+		var r raftpb.HashResponse
+		err = caller(t, c.addrs[3]).Call(t.Context(), raftpb.RaftAdminHash, &raftpb.HashRequest{Group: 60, Index: index}, &r)
+		if err != nil || string(r.State) != string(first.Sum[:]) {
+			t.Errorf("an operator is told %x at %d, %v; want %x", r.State, r.Index, err, first.Sum)
+		}
+	}
+	if _, err := groups[1].Hash(t.Context(), 33); !errors.Is(err, engine.ErrNoHash) {
+		t.Errorf("at an index that was not hashed: %v, want ErrNoHash", err)
+	}
+	for i := range 200 {
+		proposeAnywhere(c, groups, fmt.Sprint("more ", i))
+	}
+	if _, err := groups[1].Hash(t.Context(), 20); !errors.Is(err, engine.ErrNoHash) {
+		t.Errorf("at an index of long ago: %v, want ErrNoHash", err)
+	}
+	now, err := groups[1].Hash(t.Context(), 0)
+	if err != nil || now.Index != groups[1].Applied() {
+		t.Errorf("now: %+v, %v", now, err)
+	}
+	for id, h := range c.hosts {
+		if n := h.Metrics().Divergences; n != 0 {
+			t.Errorf("node %d found %d differences between equal members", id, n)
+		}
+	}
+}
+
+// A member whose machine drifts apart is found by the leader's comparison, whichever of
+// them leads, and named with the index.
+func TestADriftingMemberIsFound(t *testing.T) {
+	c, groups := hashing(t, "the line that node 2 forgets")
+	proposeAnywhere(c, groups, "the line that node 2 forgets")
+	i := 0
+	c.eventually("the difference to be found", func() bool {
+		for range 10 {
+			i++
+			proposeAnywhere(c, groups, fmt.Sprint(i))
+		}
+		for id, g := range groups {
+			s, err := g.Status()
+			if err != nil || s.Diverged == nil {
+				continue
+			}
+			if d := s.Diverged; d.Node != id || d.Index%10 != 0 || d.Mine == d.Theirs || (d.Node != 2 && d.Other != 2) {
+				t.Errorf("node %d found %+v; want node 2 on one side", id, d)
+			}
+			return c.hosts[id].Metrics().Divergences > 0
+		}
+		return false
+	})
+}
