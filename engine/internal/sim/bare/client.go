@@ -46,7 +46,9 @@ func (w *World) client() {
 		return
 	}
 	if !s.witness && w.clients.Chance(w.knobs.Reads) {
-		w.read(s)
+		if w.clients.Intn(2) > 0 || !w.readByLease(s) {
+			w.read(s)
+		}
 		return
 	}
 	w.batch = w.batch[:0]

@@ -144,6 +144,9 @@ func (w *World) sync(s *server) {
 			delay += Election * Time(w.disk.Between(1, 3))
 		}
 	}
+	if delay > Election/4 {
+		w.push(w.now+Election/4, event{kind: eventStall, node: s.index, gen: s.boot})
+	}
 	w.push(w.now+delay, event{kind: eventDisk, node: s.index, gen: s.boot})
 }
 
@@ -153,6 +156,7 @@ func (w *World) persist(s *server) {
 	if s.queue.len() == 0 {
 		return
 	}
+	s.syncedAt = w.now
 	k := s.queue.len()
 	if !w.calm && w.disk.Intn(4) == 0 {
 		k = 1 + w.disk.Intn(k)
@@ -183,6 +187,10 @@ func (w *World) persist(s *server) {
 		w.tracef("disk %d: write %d, epoch %d, last %d", s.id, id, epoch, s.disk.LastIndex())
 	}
 	w.step(s, &raft.Event{Kind: raft.EventPersisted, WriteID: id, Epoch: epoch})
+	if s.stalled && s.node != nil {
+		s.stalled = false
+		w.step(s, &raft.Event{Kind: raft.EventDiskOK})
+	}
 }
 
 // isCommand tells entries of clients from those of the core.

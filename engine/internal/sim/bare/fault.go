@@ -25,6 +25,10 @@ func (w *World) fault() {
 		w.step(s, &raft.Event{Kind: raft.EventCampaign})
 	}
 	w.admin()
+	s = w.servers[w.process.Intn(len(w.servers))]
+	if w.alive(s) && w.process.Chance(w.knobs.Wake) {
+		w.step(s, &raft.Event{Kind: raft.EventWake, Peer: w.servers[w.process.Intn(len(w.servers))].id})
+	}
 	if w.process.Chance(w.knobs.Cuts) {
 		w.partition()
 	}
@@ -100,6 +104,18 @@ func (w *World) partition() {
 		w.push(w.now+Time(w.process.N(int64(Election))), event{kind: eventHeal})
 	}
 	w.tracef("partition %d, way %d", kind, way)
+	w.tellParted()
+}
+
+// tellParted tells those who sleep of the links that are cut.
+func (w *World) tellParted() {
+	for a := range w.servers {
+		for b := range a {
+			if w.links[a][b].cut || w.links[b][a].cut {
+				w.parted(w.servers[a], w.servers[b])
+			}
+		}
+	}
 }
 
 // isolate cuts all links of a node.
@@ -124,6 +140,7 @@ func (w *World) doomed(s *server) {
 		return
 	}
 	w.isolate(s)
+	w.tellParted()
 }
 
 // leads is called when a leader's effects are carried out. In some worlds it

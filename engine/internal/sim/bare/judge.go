@@ -55,7 +55,7 @@ func (w *World) observe(s *server, now *raft.Glance) {
 	view := invariant.View{
 		Role: now.Role, Term: now.Term, Vote: now.Vote, Commit: now.Commit, Applied: now.Applied,
 		First: now.First, Last: now.Last, LastTerm: now.LastTerm, Durable: now.Durable, Config: now.ConfigIndex,
-		Snapshot: s.snapshotAt(), Restoring: s.restoring != nil,
+		Snapshot: s.snapshotAt(), Restoring: s.restoring != nil, Uncertain: s.doubtFrom != 0,
 	}
 	if s.installed != nil {
 		view.Snapshot = max(view.Snapshot, s.installed.is.Index)
@@ -133,6 +133,7 @@ func (w *World) sawRestart(s *server) {
 	s.seen.Restarted(&invariant.Image{
 		Term: d.hard.Term, Vote: d.hard.Vote, Incarnation: 1,
 		Snapshot: invariant.Mark{Index: d.base, Term: d.under}, Entries: w.observed(d.entries),
+		Damaged: s.damaged, DoubtFrom: s.doubtFrom,
 	})
 	if s.machine.applied > 0 {
 		s.seen.Restored(s.machine.applied)
@@ -140,6 +141,7 @@ func (w *World) sawRestart(s *server) {
 	if w.model != nil {
 		w.modelRestart(s)
 	}
+	s.damaged = false
 	w.verdict()
 }
 

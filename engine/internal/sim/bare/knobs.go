@@ -46,6 +46,8 @@ type Knobs struct {
 	Halfway     float64 // a leader falls when a follower has its predecessors' entries only
 	Lazy        float64 // effects of several steps are carried out together
 	LazyFor     Time
+	Damage      float64 // a crash loses what was on the disk, in worlds without changes
+	Wake        float64
 	SkewPPM     int64 // clocks are up to so much too fast or too slow
 	Volatile    bool  // state machines begin anew at each start
 
@@ -114,6 +116,7 @@ func drawKnobs(r *schedule.Stream) Knobs {
 		k.Nodes = 7
 	}
 	k.drawCore(r)
+	k.drawLate(r)
 	if r.Intn(10) == 0 {
 		k.figure8(r)
 	}
@@ -138,6 +141,23 @@ func (k *Knobs) drawCore(r *schedule.Stream) {
 	c.TailBytes = 1 + r.Intn(16_000)
 	c.DisablePreVote = r.Intn(5) == 0
 	c.DisableCheckQuorum = r.Intn(8) == 0
+}
+
+// drawLate chooses what only makes sense with the rest known.
+func (k *Knobs) drawLate(r *schedule.Stream) {
+	c := &k.Core
+	if r.Intn(3) == 0 && !c.DisableCheckQuorum {
+		c.ClockBound = Election * Time(r.Between(5, 400)) / 1000
+		k.SkewPPM = min(k.SkewPPM, int64(c.ClockBound*9/10*million/Election))
+	}
+	if r.Intn(4) == 0 {
+		c.QuiesceAfter = Election * Time(r.Between(1, 12)) / 4
+		k.ClientEach = max(k.ClientEach, Time(r.LogUniform(5e7, 5e9)))
+		k.Events, k.Wake = min(k.Events, 20_000), 0.05
+	}
+	if k.Nodes >= 3 && r.Intn(4) == 0 {
+		k.Damage, k.Changes, k.Crash = r.LogUniform(0.05, 1), 0, max(k.Crash, 0.1)
+	}
 }
 
 // figure8 makes a world in which leaders fall again and again while entries of

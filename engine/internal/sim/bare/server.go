@@ -47,6 +47,13 @@ type server struct {
 	restoring  *image // what the state machine is to become
 	mayRestore bool
 	compactTo  raft.Index
+
+	doubtFrom  raft.Index // what the disk may have lost; 0: nothing
+	voteDoubt  bool
+	damaged    bool // since the last start
+	leaseUntil Time // by its own clock
+	stalled    bool
+	syncedAt   Time
 }
 
 // clock is a node's own: since base it has run by ppm too fast.
@@ -90,6 +97,7 @@ func (w *World) start(s *server) {
 	cfg := w.knobs.Core
 	cfg.ID, cfg.Seed, cfg.Boot = s.id, w.options.Seed<<8|uint64(s.id), uint64(s.boot)
 	cfg.Witness, cfg.Marks = s.witness, &w.Counts.Marks
+	cfg.DoubtFrom, cfg.VoteDoubt = s.doubtFrom, s.voteDoubt
 	s.wakeUp(w)
 	cfg.Configuration, cfg.ConfigurationIndex = s.founding(w)
 	node, err := raft.New(cfg, &s.disk, s.disk.hard, s.machine.applied, s.clock.at(w.now))
@@ -104,6 +112,7 @@ func (w *World) start(s *server) {
 	s.machine.handed, s.machine.under, s.machine.writing = s.machine.applied, false, nil
 	s.armed, s.wanted = raft.Never, raft.Never
 	s.calls, s.forgotten, s.unreachable = [callSlots]uint64{}, w.calls, 0
+	s.leaseUntil, s.stalled, s.syncedAt = 0, false, 0
 	s.votes, s.claims, s.orders = s.votes[:0], s.claims[:0], s.orders[:0]
 	s.sending, s.received, s.installed, s.restoring, s.compactTo = s.sending[:0], nil, nil, nil, 0
 	if s.boot > 1 {
@@ -158,7 +167,13 @@ func (w *World) crash(s *server) {
 	if w.process.Chance(w.knobs.Mute) {
 		s.muted = s.boot
 	}
+	w.damage(s)
 	w.push(w.now+Time(w.process.N(int64(w.knobs.Down))), event{kind: eventRestart, node: s.index})
+	for _, other := range w.servers {
+		if other != s {
+			w.parted(other, s)
+		}
+	}
 }
 
 // stop ends a process; the first few of its writes complete.
@@ -205,7 +220,7 @@ func (w *World) step(s *server, in *raft.Event) {
 // change of role or configuration, a leader's commit, and a read that is confirmed.
 func (w *World) mayWait(s *server) bool {
 	now := s.node.Glance()
-	if now.Role != s.was.Role || now.ConfigIndex != s.was.ConfigIndex || len(s.out.Reads) > 0 || s.out.Install != nil || now.Role == raftpb.RoleLeader && now.Commit != s.was.Commit {
+	if now.Role != s.was.Role || now.ConfigIndex != s.was.ConfigIndex || s.out.Repaired || len(s.out.Reads) > 0 || s.out.Install != nil || now.Role == raftpb.RoleLeader && now.Commit != s.was.Commit {
 		return false
 	}
 	for i := s.sent; i < len(s.out.SendNow); i++ {
@@ -222,6 +237,9 @@ func (w *World) carryOut(s *server) {
 	s.lazy, s.sent = false, 0
 	now := s.node.Glance()
 	w.count(s)
+	if out.Repaired {
+		w.repaired(s)
+	}
 	if out.Install != nil {
 		w.installs(s, out.Install)
 	}
@@ -258,12 +276,27 @@ func (w *World) carryOut(s *server) {
 	for i := range out.Reads {
 		w.granted(s, out.Reads[i])
 	}
+	w.leases(s, out.LeaseUntil)
+	asleep := w.knobs.Core.QuiesceAfter > 0 && slept(out)
 	s.wanted = out.NextTimer
 	w.arm(s)
 	out.Reset()
 	if now.Role == raftpb.RoleLeader {
 		w.leads(s, &now)
 	}
+	if asleep {
+		w.fellAsleep(s)
+	}
+}
+
+// slept reports whether the node fell asleep.
+func slept(out *raft.Effects) bool {
+	for i := range out.Facts {
+		if out.Facts[i].Kind == raft.FactQuiesced {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *World) count(s *server) {

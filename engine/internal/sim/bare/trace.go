@@ -106,6 +106,9 @@ func (w *World) modelStep(s *server, now *raft.Glance) {
 	if !led && !installs && now.Commit > was.Commit {
 		w.tell(model.Step{Kind: model.AdvanceCommit, Node: s.id, Index: now.Commit})
 	}
+	if out.Repaired {
+		w.tell(model.Step{Kind: model.Repaired, Node: s.id})
+	}
 	if now.Role == raftpb.RoleLeader {
 		w.modelTransfers(s)
 	}
@@ -163,6 +166,6 @@ func (w *World) modelCrash(s *server) { w.tell(model.Step{Kind: model.Crash, Nod
 
 func (w *World) modelRestart(s *server) {
 	step := s.image(model.Restart)
-	step.Commit = max(s.disk.hard.Commit, s.machine.applied)
+	step.Commit, step.Uncertain = max(s.disk.hard.Commit, s.machine.applied), s.damaged
 	w.tell(step)
 }

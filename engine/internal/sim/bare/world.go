@@ -48,6 +48,7 @@ const (
 	eventApply                     // the state machine takes some entries
 	eventCarryOut                  // effects that were put off
 	eventSnapshot                  // an image is written
+	eventStall                     // the disk has been busy for long
 	eventStream                    // slot: to whom; the next piece of an image leaves
 	eventDoom                      // a new leader's end
 	eventRestart
@@ -69,6 +70,7 @@ type Counts struct {
 	Events, Deliveries, Timers, Writes, Applies, Client uint64
 	Crashes, Commits, Acked, Reads, Leaders, Checked    uint64
 	Snapshots, Installs, Changes, Transfers             uint64
+	Damages, Repairs, LeaseReads                        uint64
 	Facts                                               [factKinds]uint64
 	Marks                                               raft.Marks
 }
@@ -232,6 +234,8 @@ func (w *World) next() {
 		w.apply(s)
 	case e.kind == eventSnapshot:
 		w.snapshotDone(s)
+	case e.kind == eventStall:
+		w.stall(s)
 	case e.kind == eventStream:
 		w.chunk(s, raft.NodeID(e.slot))
 	case e.kind == eventDoom && !w.calm:
@@ -270,6 +274,7 @@ func (c *Counts) Add(o *Counts) {
 		{&c.Applies, &o.Applies}, {&c.Client, &o.Client}, {&c.Crashes, &o.Crashes}, {&c.Commits, &o.Commits},
 		{&c.Acked, &o.Acked}, {&c.Reads, &o.Reads}, {&c.Leaders, &o.Leaders}, {&c.Checked, &o.Checked},
 		{&c.Snapshots, &o.Snapshots}, {&c.Installs, &o.Installs}, {&c.Changes, &o.Changes}, {&c.Transfers, &o.Transfers},
+		{&c.Damages, &o.Damages}, {&c.Repairs, &o.Repairs}, {&c.LeaseReads, &o.LeaseReads},
 	} {
 		*pair.to += *pair.from
 	}

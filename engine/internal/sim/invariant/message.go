@@ -165,7 +165,7 @@ func (n *Node) Progressed(peer *Node, p Progress) {
 	if h.term != n.term {
 		*h = heard{term: n.term}
 	}
-	if h.losses != peer.losses {
+	if h.losses != peer.losses && p.Match < h.match { // the leader notices a loss when it does
 		h.losses, h.match = peer.losses, 0
 	}
 	if in := n.config().index; h.config != in {
