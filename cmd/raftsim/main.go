@@ -57,6 +57,6 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			}
 			return cli.ShowAppHelp(c)
 		},
-		Commands: []*cli.Command{runCommand(), replayCommand(), shrinkCommand()},
+		Commands: []*cli.Command{runCommand(), replayCommand(), shrinkCommand(), mutantsCommand()},
 	}
 }

@@ -176,6 +176,7 @@ func (n *Node) onTimeoutNowAnswer(m *Message, out *Effects) {
 // leaderKnown ends a transfer of which the outcome is known now.
 func (n *Node) leaderKnown(out *Effects) {
 	t := &n.transfer
+	t.leaving = false // the leadership that it was about is over
 	switch {
 	case t.target == 0 || n.leader == 0:
 	case n.leader == t.target:

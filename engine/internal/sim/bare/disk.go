@@ -164,7 +164,13 @@ func (w *World) persist(s *server) {
 	var id, epoch uint64
 	for range k {
 		wr := s.queue.at(0)
+		if wr.truncate > 0 && wr.install == nil && wr.truncate > s.disk.base {
+			s.cutFrom, s.cutOff = wr.truncate, append(s.cutOff[:0], s.disk.entries[wr.truncate-s.disk.base-1:]...)
+		}
 		s.disk.take(wr)
+		if w.mutated(mutSyncIgnored) && len(wr.entries) > 0 && w.disk.Intn(50) == 0 {
+			s.disk.entries = s.disk.entries[:len(s.disk.entries)-len(wr.entries)]
+		}
 		id, epoch = wr.id, wr.epoch
 		s.done = id
 		if wr.install != nil {

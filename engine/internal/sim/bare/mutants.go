@@ -23,16 +23,35 @@ type Verdict struct {
 	Detail  string  `json:"detail,omitempty"`
 }
 
-// Mutants returns the names of the seeded bugs, whose numbers are their positions.
-func Mutants() []string { return raft.Mutants() }
+// Mutants returns the numbers of all seeded bugs: those of the core, then those of a
+// driver.
+func Mutants() (numbers []int) {
+	for which := range raft.Mutants() {
+		if which > 0 {
+			numbers = append(numbers, which)
+		}
+	}
+	for which := firstDriverMutant; which < driverMutantsEnd; which++ {
+		numbers = append(numbers, which)
+	}
+	return numbers
+}
 
-// Hunt runs worlds with mutant number which until one of them is broken, at most
-// so many. Every second one is judged by the model too.
-func Hunt(which int, first, most uint64) Verdict {
-	id, name, _ := strings.Cut(raft.Mutants()[which], "-")
+// MutantName is a seeded bug's number in the test plan and what it does: M07-commit-for-last.
+func MutantName(which int) string {
+	if which >= firstDriverMutant {
+		return driverMutants()[which-firstDriverMutant]
+	}
+	return raft.Mutants()[which]
+}
+
+// Hunt runs worlds with mutant number which until one of them is broken: at most so
+// many, and no new one after so long. Every second one is judged by the model too.
+func Hunt(which int, first, most uint64, budget time.Duration) Verdict {
+	id, name, _ := strings.Cut(MutantName(which), "-")
 	v := Verdict{ID: id, Name: name}
 	start := time.Now()
-	for ; v.Seeds < most && !v.Killed; v.Seeds++ {
+	for ; v.Seeds < most && !v.Killed && time.Since(start) < budget; v.Seeds++ {
 		w := New(Options{Seed: first + v.Seeds, Mutant: which, Model: v.Seeds%2 == 1})
 		w.Run()
 		if err := w.Err(); err != nil {

@@ -50,7 +50,9 @@ type server struct {
 
 	doubtFrom  raft.Index // what the disk may have lost; 0: nothing
 	voteDoubt  bool
-	damaged    bool // since the last start
+	damaged    bool         // since the last start
+	cutOff     []raft.Entry // what a truncation took last, from cutFrom on
+	cutFrom    raft.Index
 	leaseUntil Time // by its own clock
 	stalled    bool
 	syncedAt   Time
@@ -100,6 +102,9 @@ func (w *World) start(s *server) {
 	cfg.DoubtFrom, cfg.VoteDoubt = s.doubtFrom, s.voteDoubt
 	s.wakeUp(w)
 	cfg.Configuration, cfg.ConfigurationIndex = s.founding(w)
+	if w.mutated(mutFlagsDecide) && s.boot > 1 {
+		cfg.Configuration, cfg.Changes = w.initial(), []raft.Change{}
+	}
 	node, err := raft.New(cfg, &s.disk, s.disk.hard, s.machine.applied, s.clock.at(w.now))
 	if err != nil {
 		w.failf("start of node %d: %w", s.id, err)
@@ -187,6 +192,11 @@ func (w *World) stop(s *server, survive int) {
 		for _, slot := range wr.gated {
 			w.drop(slot)
 		}
+	}
+	if survive < s.queue.len() {
+		w.corrupts(s, s.queue.at(survive))
+	} else {
+		w.corrupts(s, nil)
 	}
 	for _, r := range s.reading {
 		w.group.ReadDropped(r.id)

@@ -53,7 +53,9 @@ func (w *World) snapshotDone(s *server) {
 		return // a received one has overtaken it
 	}
 	s.disk.snapshot = im
-	s.seen.SnapshotDurable(im.is.Index)
+	if !w.mutated(mutCompactEarly) {
+		s.seen.SnapshotDurable(im.is.Index)
+	}
 	w.Counts.Snapshots++
 	keep := im.is.Index + 1 - raft.Index(w.disk.N(int64(w.knobs.KeepEntries)+1))
 	if w.options.Trace != nil {

@@ -269,6 +269,7 @@ type Node struct {
 	doubtFrom raftpb.Index
 	lost      lost
 	losses    int
+	owed      raftpb.Index // what lost had of the committed log, or was counted for
 
 	outcast     bool
 	snapshotted raftpb.Index // its newest snapshot on disk

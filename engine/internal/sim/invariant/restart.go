@@ -42,6 +42,7 @@ func (n *Node) Restarted(d *Image) {
 	case d.Damaged:
 		if !n.doubt {
 			n.lost = lost{n.disk.term, n.disk.log}
+			n.owed = n.committedOf(&n.lost.log)
 		}
 		n.doubt, n.doubtFrom = true, d.DoubtFrom
 		n.losses++
@@ -116,17 +117,20 @@ func (n *Node) survives(d *Image, log *chain) {
 	}
 }
 
-// trusts: a node in doubt says that it is sure again. Then its disk holds what it
-// had held and others committed since by counting it, and its term has not fallen.
-func (n *Node) trusts() {
+// committedOf is how far a log agrees with the committed one.
+func (n *Node) committedOf(log *chain) raftpb.Index {
 	g := n.group
-	n.doubt = false
-	end := min(n.lost.log.last(), g.end())
-	differs := sort.Search(int(end), func(k int) bool { // hashes differ for ever from the first that does
+	return raftpb.Index(sort.Search(int(min(log.last(), g.end())), func(k int) bool { // hashes differ for ever from the first that does
 		i := raftpb.Index(k + 1)
-		return !n.lost.log.holds(g, i, g.committed[i])
-	})
-	owed := raftpb.Index(differs)
+		return !log.holds(g, i, g.committed[i])
+	}))
+}
+
+// trusts: a node in doubt says that it is sure again. Then its disk holds what it
+// had held of what was committed, or was committed since by counting it, and its term has not fallen.
+func (n *Node) trusts() {
+	g, owed := n.group, n.owed
+	n.doubt = false
 	if n.disk.term < n.lost.term {
 		n.report(I21, 0, n.disk.term, "it trusts its disk in term %d and had been in term %d", n.disk.term, n.lost.term)
 	}

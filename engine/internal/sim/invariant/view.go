@@ -175,6 +175,11 @@ func (n *Node) checkLeaderCommit(v *View, at link) {
 	if c := g.configs[n.inForce]; !c.quorum(held) {
 		n.report(I6, v.Commit, v.Term, "it commits entry %d, which is durable at %b of voters %b, outgoing %b", v.Commit, held, c.voters, c.outgoing)
 	}
+	for _, m := range g.nodes {
+		if c := g.configs[n.inForce]; m.doubt && held>>m.slot&1 != 0 && c.quorum(held) && !c.quorum(held&^(1<<m.slot)) {
+			m.owed = max(m.owed, v.Commit)
+		}
+	}
 	end := g.end()
 	if top := min(end, v.Commit); !n.log.holds(g, top, g.committed[top]) {
 		n.report(I6, top, v.Term, "it commits a log up to %d that differs from what was committed at %d or before", v.Commit, top)
