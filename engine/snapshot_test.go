@@ -347,3 +347,38 @@ func TestAMachineOnDiskInstallsASnapshot(t *testing.T) {
 		t.Errorf("applied twice: %v", disks[away].twice)
 	}
 }
+
+// The configuration is part of a snapshot: a new member learns from it who is in the group,
+// and when the entry that changed the members has left the log, a restart still knows them.
+func TestASnapshotRemembersTheMembers(t *testing.T) {
+	c := newCluster(t, 3, often(50, 5))
+	c.proposeMany("before", 120)
+	c.eventually("the log to be dropped", func() bool { return c.status(c.leader()).First > 60 })
+	c.join(4)
+	c.change(engine.AddVoter(4, c.addrs[4]))
+	if n := c.hosts[4].Metrics().Snapshots.Installed; n != 1 {
+		t.Errorf("the new member has installed %d snapshots", n)
+	}
+	c.equal()
+	changed := c.status(c.leader()).Last
+	c.proposeMany("after", 120)
+	for id := range c.addrs {
+		c.eventually("the change to leave the log", func() bool { return c.status(id).First > changed })
+	}
+	c.equal()
+	for id := range c.addrs {
+		c.stop(id)
+	}
+	for id := engine.NodeID(1); id <= 3; id++ {
+		c.start(id)
+	}
+	c.rejoin(4)
+	c.leader()
+	for id := range c.addrs {
+		if got := ids(c.status(id).Members); !slices.Equal(got, []engine.NodeID{1, 2, 3, 4}) {
+			t.Errorf("node %d knows the members %v", id, got)
+		}
+	}
+	c.proposeMany("again", 5)
+	c.equal()
+}
