@@ -69,7 +69,8 @@ type SnapshotConfig struct {
 	// negative: never by that. Default 256 MiB.
 	Bytes int64
 	// KeepEntries stay in the log behind the newest snapshot, for followers that lag a
-	// little: they need not be sent a snapshot. Negative: none. Default 10,000.
+	// little: they need not be sent a snapshot. A leader keeps more for a follower that
+	// answers, up to Entries. Negative: none, for nobody. Default 50,000.
 	KeepEntries int
 	// MaxImages is how many snapshots of a group stay on disk. Default 2, at most 100.
 	MaxImages int
@@ -94,7 +95,7 @@ type SnapshotConfig struct {
 func (c *SnapshotConfig) setDefaults() {
 	setDefault(&c.Entries, 500_000)
 	setDefault(&c.Bytes, 256<<20)
-	setDefault(&c.KeepEntries, 10_000)
+	setDefault(&c.KeepEntries, 50_000)
 	setDefault(&c.MaxImages, 2)
 	setDefault(&c.MaxWrites, 2)
 	setDefault(&c.MaxSends, 4)

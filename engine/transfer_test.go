@@ -299,7 +299,7 @@ func TestASnapshotArrivesThoughTheSenderStartsAgain(t *testing.T) {
 // A member loses its disk and comes back empty, while the others take commands: it gets
 // the snapshot and what follows.
 func TestAWipedMemberGetsASnapshot(t *testing.T) {
-	c := newCluster(t, 3, often(50, 5))
+	c := newCluster(t, 3, often(50, -1))
 	leader := c.leader()
 	c.proposeMany("before", 120)
 	wiped := leader%3 + 1

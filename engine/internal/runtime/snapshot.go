@@ -322,10 +322,27 @@ func (w *worker) snapshotTaken(g *Group, m snapshot.Meta, err error) {
 	w.host.counts.taken.Add(1)
 	w.host.cfg.Logger.Info("snapshot taken", "node", g.self, "group", g.id, "index", m.Index, "term", m.Term, "bytes", m.SizeBytes)
 	w.satisfy(g)
-	w.dropLog(g, m, s.policy.Keep)
+	w.dropLog(g, m, w.keep(g, m.Index))
 	for _, x := range slices.Clone(s.sends) {
 		w.advance(x)
 	}
+}
+
+// keep is how many entries before index stay in the log: the policy's, and on a leader
+// what followers that answer have yet to get, up to as many as come between two
+// snapshots. One that paused for a moment is not worth a snapshot.
+func (w *worker) keep(g *Group, index raft.Index) raft.Index {
+	p := &g.snaps.policy
+	keep := p.Keep
+	if !g.role.leader || keep == 0 {
+		return keep
+	}
+	for _, m := range g.node.Status().Members {
+		if m.ID != g.self && w.now-m.Contact < g.patience && index > m.Match {
+			keep = max(keep, min(index-m.Match, p.Entries))
+		}
+	}
+	return keep
 }
 
 // dropLog tells the core that the state up to m.Index is safe, and that keep entries

@@ -172,3 +172,28 @@ func TestSnapshotsThatAreAskedFor(t *testing.T) {
 		t.Errorf("%v\nwant %s", got, want)
 	}
 }
+
+// A follower that has paused for a moment when a snapshot is taken gets the entries that
+// it lacks; only one that stays away longer is left behind.
+func TestALogWaitsForAFollowerThatPaused(t *testing.T) {
+	h := newHands(t, 0, false, func(raft.NodeID) wal.FS { return wal.NewMemFS() })
+	defer h.close()
+	h.campaign(1)
+	h.propose(1, "together")
+	paused := h.members[2]
+	paused.cut = true
+	for i := range 11 {
+		h.propose(1, fmt.Sprint("line ", i))
+	}
+	if taken := h.members[0].host.SnapshotCounts().Taken; taken != 1 {
+		t.Fatalf("%d snapshots were taken, want 1", taken)
+	}
+	paused.cut = false
+	h.pass(3)
+	if n := len(paused.machine.lines); n != 12 {
+		t.Errorf("the follower has applied %d commands, want 12", n)
+	}
+	if c := paused.host.SnapshotCounts(); c.Installed != 0 || c.BytesIn != 0 {
+		t.Errorf("it was sent a snapshot: %+v", c)
+	}
+}
