@@ -149,6 +149,9 @@ func (w *worker) takeChunk(g *Group, a *snapshotCall) {
 	w.writeChunks(g, r)
 }
 
+// errOver says that a chunk belongs to a transfer that is over. The leader offers again.
+var errOver = errors.New("runtime: snapshot: the transfer is over")
+
 // dropReceive ends a transfer. What has arrived stays for another one.
 func (w *worker) dropReceive(g *Group) {
 	r := g.snaps.receiving
@@ -158,7 +161,7 @@ func (w *worker) dropReceive(g *Group) {
 	g.snaps.receiving = nil
 	r.over = true
 	for _, p := range r.queue {
-		p.call.drop(errors.New("runtime: snapshot: another one came"))
+		p.call.drop(errOver)
 	}
 	r.queue = nil
 	if !r.busy {
@@ -264,6 +267,10 @@ func (w *worker) chunksWritten(g *Group, r *receive, pieces []piece) {
 		}
 	}
 	if r.over || g.dead {
+		for i := range r.queue { // came while the image was completed: sent again, after a broken connection
+			r.queue[i].call.drop(errOver)
+		}
+		r.queue, r.queued = nil, 0
 		w.host.background.run(r.close)
 		return
 	}
