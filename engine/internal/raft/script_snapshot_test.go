@@ -31,8 +31,23 @@ func (s *stage) stream(a *actor) {
 	s.handOver(m, false)
 }
 
+// wipe takes a crashed node's store away: all of it, or with from=5 what stands at 5
+// and later. The store remembers that it did, unless it is silent.
+func (s *stage) wipe(a *actor) {
+	from := Index(s.value("from", 1))
+	if from == 1 {
+		a.log, a.hs, a.image, a.applied = newMemoryLog(), HardState{}, nil, 0
+	} else {
+		a.log.store(from, 0, nil)
+	}
+	if !s.flag("silent") {
+		a.cfg.DoubtFrom, a.cfg.VoteDoubt = from, from == 1
+	}
+}
+
 // showMore prints what snapshots, leases and doubts add to the effects.
-func (s *stage) showMore(out *Effects, say func(string, ...any)) {
+func (s *stage) showMore(a *actor, say func(string, ...any)) {
+	out := &a.eff
 	if out.CompactTo > 0 {
 		say("compact to %d", out.CompactTo)
 	}
@@ -44,7 +59,12 @@ func (s *stage) showMore(out *Effects, say func(string, ...any)) {
 		}
 	}
 	if out.Repaired {
-		say("repaired")
+		say("trusts its store again")
+		a.cfg.DoubtFrom, a.cfg.VoteDoubt = 0, false
+	}
+	if out.LeaseUntil != a.lease {
+		a.lease = out.LeaseUntil
+		say("lease until %d", a.lease)
 	}
 }
 

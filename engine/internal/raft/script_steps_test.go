@@ -240,7 +240,7 @@ func (s *stage) show(a *actor) {
 	for i := range out.SendAfter {
 		say("after %d: %s", out.SendAfter[i].WriteID, scriptMessage(&out.SendAfter[i].Message))
 	}
-	s.showMore(out, say)
+	s.showMore(a, say)
 	if !out.Commit.Empty() {
 		say("commit [%d, %d)", out.Commit.Lo, out.Commit.Hi)
 	}
@@ -322,13 +322,21 @@ func scriptMessage(m *Message) string {
 		switch m.Status {
 		case raftpb.AppendStatusOk:
 			text += fmt.Sprintf(" matched=%d", m.Matched)
+		case raftpb.AppendStatusUncertain:
+			text += fmt.Sprintf(" stored=%d hint=%d/%d last=%d", m.Matched, m.ConflictIndex, m.ConflictTerm, m.LogLast)
 		case raftpb.AppendStatusLogMismatch:
 			text += fmt.Sprintf(" hint=%d/%d last=%d", m.ConflictIndex, m.ConflictTerm, m.LogLast)
 		}
 	case MessageBeat:
 		text += fmt.Sprintf(" commit=%d round=%d", m.Commit, m.Round)
+		if m.Quiesce {
+			text += " quiesce"
+		}
 	case MessageBeatAck:
 		text += fmt.Sprintf(" round=%d", m.Round)
+		if m.Wake {
+			text += " wake"
+		}
 	case MessageTimeoutNowAnswer:
 		if m.Granted {
 			text += " granted"

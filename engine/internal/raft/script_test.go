@@ -51,6 +51,8 @@ type stage struct {
 	net   []Message
 	cut   map[[2]NodeID]bool
 	calls uint64
+
+	mutant mutant
 }
 
 // actor is a node, its disk and the writes that are not on it yet.
@@ -67,6 +69,7 @@ type actor struct {
 	boot    uint64
 	timer   Time
 	held    bool      // effects of several steps are carried out together
+	lease   Time      // as last told
 	image   *Snapshot // the newest snapshot on the disk
 }
 
@@ -116,6 +119,14 @@ func (s *stage) command() {
 		s.start(s.actor())
 	case "compact":
 		s.compact(s.actor())
+	case "wipe":
+		s.wipe(s.actor())
+	case "stalled":
+		s.step(s.actor(), Event{Kind: EventDiskStalled})
+	case "disk-ok":
+		s.step(s.actor(), Event{Kind: EventDiskOK})
+	case "wake":
+		s.step(s.actor(), Event{Kind: EventWake})
 	case "stream":
 		s.stream(s.actor())
 	case "stream-failed":
@@ -183,6 +194,8 @@ func (s *stage) addNodes() {
 			MaxPendingReads:     int(s.value("reads", 0)),
 			TailBytes:           int(s.value("tail-bytes", 0)),
 			MaxPinnedEntries:    int(s.value("pinned", 0)),
+			ClockBound:          Time(s.value("clock-bound", 0)),
+			QuiesceAfter:        Time(s.value("quiesce-after", 0)),
 			ApplyDurable:        s.flag("apply-durable"),
 			DisablePreVote:      s.flag("no-pre-vote"),
 			DisableCheckQuorum:  s.flag("no-check-quorum"),
@@ -207,6 +220,7 @@ func (s *stage) start(a *actor) {
 		s.printf("%d: %v\n", a.id, err)
 		return
 	}
+	setMutant(node, s.mutant)
 	a.node, a.queued, a.eff = node, nil, Effects{}
 	s.step(a, Event{Kind: EventTimer})
 }
