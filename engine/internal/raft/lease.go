@@ -44,13 +44,16 @@ func (n *Node) promise() Time { return n.cfg.ElectionTimeout / 2 }
 // promised reports whether a leader that this node heard may hold a lease by it,
 // whoever leads now and whenever this node was started.
 func (n *Node) promised() bool {
+	if n.mutated(mutPromiseForgotten) && n.leaderHeard == 0 {
+		return false
+	}
 	return n.cfg.ClockBound > 0 && n.now < n.promisedUntil
 }
 
 // loadPromise takes over what a former life may have promised. A node that has never
 // been in a term has promised nothing, and one that is alone has nobody to promise to.
 func (n *Node) loadPromise(hs HardState) {
-	if n.cfg.ClockBound > 0 && (hs.Term > 0 || n.cfg.DoubtFrom > 0) && !n.alone() && !n.mutated(mutPromiseForgotten) {
+	if n.cfg.ClockBound > 0 && (hs.Term > 0 || n.cfg.DoubtFrom > 0) && !n.alone() {
 		n.promisedUntil = n.now + n.promise()
 	}
 }

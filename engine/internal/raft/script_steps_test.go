@@ -40,6 +40,9 @@ func (s *stage) tick(end Time) {
 
 // due is the node whose timer comes first, at end or before.
 func (s *stage) due(end Time) *actor {
+	if s.fired++; s.fired > 20000 {
+		panic("time stands still") // only a mutant does that
+	}
 	var next *actor
 	for _, a := range s.nodes {
 		if a.node == nil || a.timer > end || (s.flag("only") && s.value("only", 0) != int64(a.id)) {

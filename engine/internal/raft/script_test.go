@@ -53,6 +53,7 @@ type stage struct {
 	calls uint64
 
 	mutant mutant
+	fired  int // timers of this script
 }
 
 // actor is a node, its disk and the writes that are not on it yet.
