@@ -33,7 +33,7 @@ type cluster struct {
 	trace    *strings.Builder
 	failed   string
 
-	installs, damages, repairs, leases, sleeps int
+	installs, damages, repairs, leases int
 }
 
 // server is one node with its disk and its state machine.

@@ -32,10 +32,10 @@ func (n *Node) stirred() {
 }
 
 // wake ends the sleep of this node. Nobody is held for lost for having been silent
-// in it. It returns false if the node was awake.
-func (n *Node) wake(by Mark, out *Effects) bool {
+// in it.
+func (n *Node) wake(by Mark, out *Effects) {
 	if !n.quiesce.asleep {
-		return false
+		return
 	}
 	n.mark(by)
 	n.quiesce.asleep = false
@@ -43,14 +43,13 @@ func (n *Node) wake(by Mark, out *Effects) bool {
 	if n.role != raftpb.RoleLeader {
 		n.leaderHeard = n.now
 		n.resetElectionTimer()
-		return true
+		return
 	}
 	for i := range n.members {
 		n.members[i].contact = n.now
 	}
 	n.quorumAt = n.now + n.cfg.ElectionTimeout
 	n.beatAt = n.now
-	return true
 }
 
 // offerSleep reports whether the beats of this round may say that the group sleeps:

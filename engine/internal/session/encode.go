@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/seed-814fcd60/raftwire/codec"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
@@ -41,7 +42,7 @@ func (r *record) message() raftpb.SessionRecord {
 // sessions or serials out of order.
 func Decode(b []byte) (*Table, error) {
 	var m raftpb.SessionTable
-	size, err := m.ParseCompact(b, &codec.Limits{MaxBytes: 2 * MaxTableBytes})
+	size, err := m.ParseCompact(b, &codec.Limits{MaxBytes: math.MaxInt32})
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("session: decode: %w", err)

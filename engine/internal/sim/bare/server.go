@@ -66,8 +66,8 @@ type clock struct {
 
 const million = 1_000_000
 
-func (c *clock) at(true Time) Time {
-	passed := true - c.base
+func (c *clock) at(now Time) Time {
+	passed := now - c.base
 	return c.shown + passed + passed/million*Time(c.ppm) + passed%million*Time(c.ppm)/million
 }
 
@@ -77,8 +77,8 @@ func (c *clock) when(local Time) Time {
 		return c.base + local - c.shown
 	}
 	passed := local - c.shown
-	real := passed/(million+Time(c.ppm))*million + passed%(million+Time(c.ppm))*million/(million+Time(c.ppm))
-	return c.base + real + 1
+	took := passed/(million+Time(c.ppm))*million + passed%(million+Time(c.ppm))*million/(million+Time(c.ppm))
+	return c.base + took + 1
 }
 
 // run goes on from now at another pace.

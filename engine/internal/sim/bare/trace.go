@@ -11,7 +11,7 @@ import (
 const commandKind = raftpb.EntryKindCommand
 
 func (w *World) traceMessage(m *raft.Message) {
-	text := ""
+	var text string
 	switch m.Kind {
 	case raft.MessageVote:
 		text = fmt.Sprintf("last %d of %d, pre %v", m.LastIndex, m.LastTerm, m.PreVote)

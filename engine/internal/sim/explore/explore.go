@@ -47,7 +47,7 @@ type entry struct {
 // message is one on the network. It is shared by states and never changes.
 type message struct {
 	raft.Message
-	print uint64
+	digest uint64
 }
 
 // write is one under way, with the messages that wait for it. It never changes.
@@ -57,21 +57,21 @@ type write struct {
 	truncate  raft.Index
 	entries   []raft.Entry
 	gated     []*message
-	print     uint64
+	digest    uint64
 }
 
 // place is a node with its disk. It never changes: a step makes a new one.
 type place struct {
-	node  *raft.Node
-	disk  *disk
-	queue []*write
-	print uint64
+	node   *raft.Node
+	disk   *disk
+	queue  []*write
+	digest uint64
 }
 
 // state is a world. States share what they have in common.
 type state struct {
 	places    []*place
-	network   []*message // by rising print
+	network   []*message // by rising digest
 	leaders   []raft.NodeID
 	committed []entry
 	left      left
@@ -173,9 +173,9 @@ func (s *Search) boot(id raft.NodeID, d *disk) (*raft.Node, error) {
 // sealed makes a place that will not change any more.
 func sealed(node *raft.Node, d *disk, queue []*write) *place {
 	h := schedule.Hash(node.Fingerprint())
-	h.Add(d.print())
+	h.Add(d.digest())
 	for _, w := range queue {
-		h.Add(w.print)
+		h.Add(w.digest)
 	}
 	return &place{node, d, queue, uint64(h)}
 }
@@ -184,10 +184,10 @@ func sealed(node *raft.Node, d *disk, queue []*write) *place {
 func (s *Search) isNew(w *state) bool {
 	var h schedule.Hash
 	for _, p := range w.places {
-		h.Add(p.print)
+		h.Add(p.digest)
 	}
 	for _, m := range w.network {
-		h.Add(m.print)
+		h.Add(m.digest)
 	}
 	for _, l := range w.leaders {
 		h.Add(uint64(l))

@@ -87,9 +87,9 @@ func (s *Search) has(from *state, node *raft.Node, committed []entry) bool {
 }
 
 // durable reports whether a majority of disks has e as entry k+1. d is that of node i.
-func (c *state) durable(k int, e entry, i int, d *disk) bool {
+func (w *state) durable(k int, e entry, i int, d *disk) bool {
 	n := 0
-	for j, p := range c.places {
+	for j, p := range w.places {
 		at := p.disk
 		if j == i {
 			at = d
@@ -98,7 +98,7 @@ func (c *state) durable(k int, e entry, i int, d *disk) bool {
 			n++
 		}
 	}
-	return n > len(c.places)/2
+	return n > len(w.places)/2
 }
 
 // promises holds a message against its sender's disk: I9.
@@ -136,7 +136,7 @@ func (d *disk) with(w *write) *disk {
 	return &c
 }
 
-func (d *disk) print() uint64 {
+func (d *disk) digest() uint64 {
 	var h schedule.Hash
 	h.Add(uint64(d.hard.Term))
 	h.Add(uint64(d.hard.Vote))

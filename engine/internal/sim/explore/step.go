@@ -17,7 +17,7 @@ func (s *Search) expand(w *state) {
 		s.atNode(w, i)
 	}
 	for k, m := range w.network {
-		if k > 0 && w.network[k-1].print == m.print {
+		if k > 0 && w.network[k-1].digest == m.digest {
 			continue // the same message twice
 		}
 		gone := w.without(k)
@@ -170,9 +170,9 @@ func (s *Search) gate(c *state, queue []*write) {
 	}
 }
 
-// send puts a message on the network, which has them by rising print.
+// send puts a message on the network, which has them by rising digest.
 func (w *state) send(m *message) {
-	at, _ := slices.BinarySearchFunc(w.network, m, func(a, b *message) int { return cmp.Compare(a.print, b.print) })
+	at, _ := slices.BinarySearchFunc(w.network, m, func(a, b *message) int { return cmp.Compare(a.digest, b.digest) })
 	w.network = slices.Insert(w.network, at, m)
 }
 
@@ -194,7 +194,7 @@ func packed(m *raft.Message) *message {
 	for i := range m.Entries {
 		h.Add(uint64(m.Entries[i].Term)<<32 ^ uint64(m.Entries[i].Crc32c))
 	}
-	p.print = uint64(h)
+	p.digest = uint64(h)
 	return p
 }
 
@@ -208,7 +208,7 @@ func (s *Search) written() *write {
 	return w.sealed()
 }
 
-// sealed gives the write its print. Its number is no part of it.
+// sealed gives the write its digest. Its number is no part of it.
 func (w write) sealed() *write {
 	var h schedule.Hash
 	if w.hard != nil {
@@ -221,9 +221,9 @@ func (w write) sealed() *write {
 		h.Add(uint64(w.entries[i].Term)<<32 ^ uint64(w.entries[i].Crc32c))
 	}
 	for _, m := range w.gated {
-		h.Add(m.print)
+		h.Add(m.digest)
 	}
-	w.print = uint64(h)
+	w.digest = uint64(h)
 	return &w
 }
 

@@ -148,12 +148,11 @@ func draw(seed uint64, without []string) knobs {
 	}
 	for t := range troubles {
 		own := schedule.NewStream(seed, 200+uint64(t))
-		on, rate := own.Chance(0.5), 1.0
-		if most[t] > 0 {
-			rate = own.LogUniform(most[t]/300, most[t])
-		} else {
-			rate = own.LogUniform(0.03, 1) // a weight among those that strike now and then
+		on, lo, hi := own.Chance(0.5), most[t]/300, most[t]
+		if hi == 0 {
+			lo, hi = 0.03, 1 // a weight among those that strike now and then
 		}
+		rate := own.LogUniform(lo, hi)
 		if on && !slices.Contains(without, troubleNames[t]) {
 			k.rate[t] = rate
 		}
