@@ -49,6 +49,7 @@ type operation struct {
 	hunt  oracle.Read
 
 	served bool
+	lease  bool
 }
 
 // opsPerKey keeps histories of one key short: then others are used.
@@ -91,6 +92,9 @@ func (c *clients) act(place int, turn uint32) {
 	op := &operation{c: c, by: cl, cmd: c.draw(), start: w.now}
 	if !c.begin(op) {
 		c.later(cl)
+		return
+	}
+	if op.by == nil { // it was served at once
 		return
 	}
 	cl.op = op
@@ -141,6 +145,9 @@ func (c *clients) begin(op *operation) bool {
 		return false
 	}
 	op.at, op.life = n, n.life
+	if op.cmd.kind == get && w.k.leases > 0 && n.pausedUntil <= w.now && n.group.Leased() && w.clientele.Chance(w.k.leases) {
+		return c.readByLease(op)
+	}
 	var err error
 	if op.cmd.kind == get {
 		mode := runtime.ReadLeader
@@ -207,6 +214,17 @@ func (op *operation) complete(r result) {
 	c.end(op)
 }
 
+// readByLease reads what is applied, at once, because the node leads and has a lease.
+func (c *clients) readByLease(op *operation) bool {
+	w := c.w
+	c.reads++
+	op.read, op.lease = c.reads, true
+	w.judge.Watched.ReadAsked(op.read)
+	op.hunt = c.hunt.Begin(oracle.LeaseRead)
+	w.did.leased++
+	return op.at.group.ReadHere(0, op.Run)
+}
+
 // Run implements runtime.Reader.
 func (op *operation) Run(applied raft.Index) {
 	c := op.c
@@ -214,7 +232,7 @@ func (op *operation) Run(applied raft.Index) {
 		return
 	}
 	w := c.w
-	op.at.judge.Watched.ReadServed(op.read, applied, false)
+	op.at.judge.Watched.ReadServed(op.read, applied, op.lease)
 	if err := c.hunt.End(op.hunt, applied); err != nil {
 		w.fail("oracle", "node %d: %v", op.at.id, err)
 	}

@@ -104,7 +104,8 @@ type knobs struct {
 	snapEvery int64 // entries between snapshots; 0: none are taken
 	snapKeep  int64 // entries of the log behind the newest
 	chunk     int
-	lasting   bool // state machines keep their state on disk
+	leases    float64 // share of reads that are tried by lease; 0: there are none
+	lasting   bool    // state machines keep their state on disk
 }
 
 // draw makes the knobs of a seed. Every trouble has its own numbers, so that leaving
@@ -160,5 +161,16 @@ func draw(seed uint64, without []string) knobs {
 			k.skewPPM = own.Between(100, 100_000)
 		}
 	}
+	if own := schedule.NewStream(seed, 300); own.Chance(0.3) && !k.disableQuorum {
+		k.leases = own.Float()
+	}
 	return k
+}
+
+// clockBound is the most that two clocks drift apart within half an election time-out.
+func (k *knobs) clockBound() int64 {
+	if k.leases == 0 {
+		return 0
+	}
+	return millisecond + election/2*(2*k.skewPPM)/(1_000_000-k.skewPPM)
 }

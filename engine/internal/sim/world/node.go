@@ -59,6 +59,7 @@ type node struct {
 	hangUntil   int64
 	fullUntil   int64
 	doomedAt    int64
+	lease       int64 // until when it believes to have one, by its clock; 0: it does not
 	ppm         int64 // its clock is fast by so many millionths
 	clockBase   int64 // true time at which ppm began to hold
 	localBase   int64 // its clock then
@@ -102,6 +103,9 @@ func (n *node) globalAt(t int64) int64 {
 // setClock changes the rate of the clock, which does not jump.
 func (n *node) setClock(ppm int64) {
 	n.localBase, n.clockBase, n.ppm = n.local(), n.w.now, ppm
+	if n.up && n.lease != 0 {
+		n.judge.Watched.Lease(n.w.now, n.globalAt(n.lease))
+	}
 }
 
 // boot is a start of the process: the log is recovered and the group begun.
@@ -292,7 +296,7 @@ func (k *knobs) core(n *node, conf raft.Configuration) raft.Config {
 	c := raft.Config{
 		ID: n.id, Configuration: conf, ElectionTimeout: raft.Time(election), Heartbeat: raft.Time(k.heartbeat),
 		Seed: n.w.o.Seed<<8 ^ uint64(n.id), Boot: uint64(n.life), TailBytes: k.tail,
-		ApplyDurable: k.lasting, Marks: &n.w.marks,
+		ApplyDurable: k.lasting, ClockBound: raft.Time(k.clockBound()), Marks: &n.w.marks,
 		DisablePreVote: k.disablePre, DisableCheckQuorum: k.disableQuorum,
 	}
 	if k.small {
@@ -398,7 +402,7 @@ func (w *World) poke(n *node) {
 
 // crash ends the process now. What was not synced is there, or not.
 func (w *World) crash(n *node) {
-	n.up = false
+	n.up, n.lease = false, 0
 	n.life++
 	w.did.crashes++
 	w.trace(n, "crash", "life %d ends", n.life-1)

@@ -17,6 +17,13 @@ func (t tap) Stepped(g *runtime.Group, in *raft.Event, out *raft.Effects) {
 	w := n.w
 	was := n.judge.Role()
 	n.judge.Stepped(g.Node(), in, out)
+	if until := int64(out.LeaseUntil); until != n.lease {
+		n.lease = until
+		if until != 0 {
+			until = n.globalAt(until)
+		}
+		n.judge.Watched.Lease(w.now, until)
+	}
 	if w.o.Trace != nil {
 		w.traceStep(n, in, out)
 	}

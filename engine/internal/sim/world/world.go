@@ -68,8 +68,8 @@ type World struct {
 
 // did counts what a run consisted of.
 type did struct {
-	crashes, restarts, frames, applied, writes, reads, infos, lost, recovered  uint64
-	snapshots, installed, changed, changeRefused, transferred, transferRefused uint64
+	crashes, restarts, frames, applied, writes, reads, infos, lost, recovered          uint64
+	leased, snapshots, installed, changed, changeRefused, transferred, transferRefused uint64
 }
 
 // eventKind says what an event is about.
@@ -311,7 +311,7 @@ func (w *World) report() sim.Report {
 	}
 	for name, n := range map[string]uint64{
 		"elections": j.Elections, "crashes": d.crashes, "restarts": d.restarts, "frames": d.frames, "applied": d.applied,
-		"snapshots": d.snapshots, "snapshots-installed": d.installed, "changes": d.changed, "changes-refused": d.changeRefused,
+		"lease-reads": d.leased, "snapshots": d.snapshots, "snapshots-installed": d.installed, "changes": d.changed, "changes-refused": d.changeRefused,
 		"transfers": d.transferred, "transfers-refused": d.transferRefused,
 		"client-writes": d.writes, "client-reads": d.reads, "client-unknown": d.infos, "messages-lost": d.lost, "entries-recovered": d.recovered,
 	} {
