@@ -382,3 +382,62 @@ func TestASnapshotRemembersTheMembers(t *testing.T) {
 	c.proposeMany("again", 5)
 	c.equal()
 }
+
+// A witness that was away while the log it needs was dropped gets the description of a
+// snapshot and nothing of the state, and votes and acknowledges on.
+func TestAWitnessInstallsASnapshotWithoutState(t *testing.T) {
+	const id = engine.GroupID(9)
+	c := newCluster(t, 3, often(50, -1))
+	members := c.members()
+	members[2].Suffrage = engine.Witness
+	ledgers := map[engine.NodeID]*ledger{}
+	join := func(node engine.NodeID) {
+		ledgers[node] = &ledger{}
+		if _, err := c.hosts[node].Start(t.Context(), engine.GroupConfig{ID: id, Machine: ledgers[node], Members: members}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for node := range c.hosts {
+		join(node)
+	}
+	propose := func(name string, count int) {
+		for i := range count {
+			c.eventually("a proposal", func() bool {
+				for node := engine.NodeID(1); node <= 2; node++ {
+					if h := c.hosts[node]; h != nil {
+						if _, err := h.Group(id).Propose(t.Context(), fmt.Appendf(nil, "%s %d", name, i)); err == nil {
+							return true
+						}
+					}
+				}
+				return false
+			})
+		}
+	}
+	propose("before", 5)
+	c.stop(3)
+	propose("away", 120)
+	first := func(node engine.NodeID) engine.Index {
+		s, err := c.hosts[node].Group(id).Status()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.First
+	}
+	c.eventually("the log to be dropped", func() bool { return first(1) > 60 && first(2) > 60 })
+	c.start(3)
+	join(3)
+	c.eventually("the witness to follow", func() bool { return first(3) > 60 })
+	if m := c.hosts[3].Metrics().Snapshots; m.Installed != 1 || m.BytesIn > 1000 {
+		t.Errorf("%+v", m)
+	}
+	c.stop(c.hosts[1].Group(id).Leader()) // the witness is needed now
+	propose("with it", 10)
+	c.stop(3)
+	c.start(3)
+	join(3)
+	propose("and after its restart", 10)
+	if n := len(ledgers[3].lines); n != 0 {
+		t.Errorf("the witness applied %d commands", n)
+	}
+}

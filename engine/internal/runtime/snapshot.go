@@ -427,6 +427,9 @@ func restore(m SnapshotMachine, image *snapshot.Image) (chain uint64, err error)
 	if err := image.Facts(facts); err != nil {
 		return 0, err
 	}
+	if of := image.Meta(); snapshot.Hollow(&of) {
+		return 0, nil // a witness: it has no state
+	}
 	if err := m.Restore(image); err != nil {
 		return 0, fmt.Errorf("state machine: restore snapshot at %d: %w", image.Meta().Index, err)
 	}

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
 	"github.com/seed-814fcd60/raftwire/engine/internal/snapshot"
@@ -89,6 +90,9 @@ func (w *worker) chunkArrived(g *Group, m *raft.Message, a *snapshotCall) {
 	case g.snaps.machine == nil:
 		a.reply(raftpb.SnapshotStatusRejected, 0, 0)
 		return
+	case of != nil && snapshot.Hollow(of) && g.keepsState(of):
+		a.reply(raftpb.SnapshotStatusRejected, 0, 0)
+		return
 	case of == nil:
 		a.reply(raftpb.SnapshotStatusResumeAt, 0, 0) // the description comes with the next
 		return
@@ -96,6 +100,13 @@ func (w *worker) chunkArrived(g *Group, m *raft.Message, a *snapshotCall) {
 	m.Snapshot = describe(of)
 	m.Call = g.calls.add(a)
 	w.stepCore(g, raft.Event{Kind: raft.EventMessage, Message: m})
+}
+
+// keepsState reports whether this node is a member with a state machine, as m knows it.
+func (g *Group) keepsState(m *snapshot.Meta) bool {
+	return slices.ContainsFunc(m.Config.Incoming, func(x raft.Member) bool {
+		return x.ID == g.self && x.Suffrage != raftpb.SuffrageWitness
+	})
 }
 
 func describe(m *snapshot.Meta) *raft.Snapshot {

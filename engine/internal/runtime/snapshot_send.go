@@ -27,6 +27,7 @@ type send struct {
 	to    raft.NodeID
 	term  raft.Term
 	least raft.Index
+	empty bool // to a witness: without the state
 	image *snapshot.Image
 	meta  snapshot.Meta
 	phase sendPhase
@@ -78,7 +79,7 @@ func (w *worker) askedFor(g *Group, a raft.SnapshotAsk) {
 		delete(g.snaps.refused, a.Peer)
 	}
 	s := g.snaps.sends[i]
-	s.term, s.least, s.heard = a.Term, a.Index, w.now
+	s.term, s.least, s.empty, s.heard = a.Term, a.Index, a.Witness, w.now
 	if s.image != nil && s.meta.Index < s.least {
 		w.letGo(s)
 	}
@@ -187,6 +188,11 @@ func (w *worker) findImage(s *send) {
 	image, err := g.snaps.openNewest()
 	switch {
 	case err == nil && image.Meta().Index >= s.least:
+		if s.empty {
+			full := image
+			image = full.Hollow()
+			_ = full.Close() // nothing was read
+		}
 		s.image, s.meta, s.phase = image, image.Meta(), sendOffers
 		w.offer(s)
 		return
@@ -353,6 +359,9 @@ func (w *worker) chunkAnswered(s *send, serial uint64, size int, beat bool, a ra
 func (w *worker) suspect(s *send) {
 	w.rest(s)
 	s.until = w.now + sendRestMax
+	if s.empty {
+		return // made in memory
+	}
 	image, meta, serial, store := s.image, s.meta, s.serial, s.group.snaps.store
 	w.host.background.run(func() {
 		err := image.Verify()

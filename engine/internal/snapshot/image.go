@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -18,6 +19,8 @@ type Image struct {
 	group  *Group
 	stored *stored
 	once   sync.Once
+
+	mem []byte // of an image that is not on disk
 
 	mu     sync.Mutex
 	file   wal.File
@@ -63,6 +66,9 @@ func (i *Image) open() (wal.File, error) {
 
 // ReadAt reads a piece of the image as it is on disk, for sending. The receiver checks it.
 func (i *Image) ReadAt(p []byte, off int64) (int, error) {
+	if i.mem != nil {
+		return bytes.NewReader(i.mem).ReadAt(p, off)
+	}
 	f, err := i.open()
 	if err != nil {
 		return 0, err
@@ -87,6 +93,19 @@ func (i *Image) Verify() error {
 	}
 	return nil
 }
+
+// Hollow returns an image in memory with the same index, term and configuration, and no
+// state: all that a witness needs.
+func (i *Image) Hollow() *Image {
+	m := i.stored.meta
+	b := appendHead(nil, i.group.id, &m)
+	e := end{size: int64(len(b)) + endBytes, sha256: sha256.Sum256(b)}
+	m.SizeBytes, m.SnapshotID, m.Sha256 = e.size, e.sha256[:idBytes:idBytes], e.sha256[:]
+	return &Image{group: i.group, stored: &stored{meta: m, refs: 1}, mem: e.append(b)}
+}
+
+// Hollow reports whether the image that m describes holds no state.
+func Hollow(m *Meta) bool { return m.SizeBytes == int64(len(appendHead(nil, 0, m)))+endBytes }
 
 // errEnough ends a reading early.
 var errEnough = errors.New("snapshot: enough")

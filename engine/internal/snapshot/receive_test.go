@@ -267,3 +267,36 @@ func TestOutdatedTransfersAreRemoved(t *testing.T) {
 		t.Errorf("%q, want the image at 20 and the partial at 30", names)
 	}
 }
+
+// A witness gets the description of a snapshot and nothing of the state. It is an image
+// like any other: checked, stored, found again.
+func TestAHollowImageHoldsNoState(t *testing.T) {
+	full := source(t, stateAt(10, 3*blockBytes))
+	img := full.Hollow()
+	m, was := img.Meta(), full.Meta()
+	if m.SizeBytes > 1000 || m.Index != was.Index || m.Term != was.Term || !Hollow(&m) || Hollow(&was) {
+		t.Fatalf("%+v of %+v", m, was)
+	}
+	fs := wal.NewMemFS()
+	p, err := openGroup(t, fs, Options{}).Receive(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := transfer(img, p, 100, 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(img.Close(), full.Close()); err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := openGroup(t, fs, Options{}).Recover(10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := load(got)
+	if err != nil || s.machine != nil || len(s.facts) != 0 || len(s.meta.Config.Incoming) != 1 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
