@@ -31,6 +31,10 @@ type doubt struct {
 	askAt Time
 }
 
+// doubtContext is set in the context of a question that comes from a node in doubt,
+// and in no other: it tells the leader so.
+const doubtContext = 1 << 61
+
 // doubtAsk is a question on its way. Contexts are never used twice, also not after
 // a restart: an answer that names one was given after the question.
 type doubtAsk struct {
@@ -82,10 +86,11 @@ func (n *Node) doubtTimer(out *Effects) {
 		if i == n.self || !n.voters.has(i) {
 			continue
 		}
-		n.reads.context = (n.reads.context + 1) & (1<<62 - 1)
-		d.asks = append(d.asks, doubtAsk{p.id, n.reads.context})
+		n.reads.context = (n.reads.context + 1) & (doubtContext - 1)
+		context := n.reads.context | doubtContext
+		d.asks = append(d.asks, doubtAsk{p.id, context})
 		out.SendNow = append(out.SendNow, Message{
-			Kind: MessageReadIndex, From: n.cfg.ID, To: p.id, Term: n.term, Context: n.reads.context, Doubt: true,
+			Kind: MessageReadIndex, From: n.cfg.ID, To: p.id, Term: n.term, Context: context,
 		})
 	}
 }

@@ -101,7 +101,7 @@ func New(cfg Config, log Log, hs HardState, applied Index, now Time) (*Node, err
 		return nil, err
 	}
 	n.saved = HardState{Term: hs.Term, Vote: hs.Vote, Commit: hs.Commit}
-	n.reads.context = n.rnd.Int64N(1 << 62)
+	n.reads.context = n.rnd.Int64N(doubtContext)
 	if err := n.loadChanges(); err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func (n *Node) onRead(id uint64, out *Effects) {
 		n.mark(MarkReadsFull)
 		n.refuseRead(id, RefusalBusy, out)
 	default:
-		q.context = (q.context + 1) & (1<<62 - 1)
+		q.context = (q.context + 1) & (doubtContext - 1)
 		q.forwards = append(q.forwards, forward{id, q.context, n.now + n.cfg.ElectionTimeout})
 		out.SendNow = append(out.SendNow, Message{
 			Kind: MessageReadIndex, From: n.cfg.ID, To: n.leader, Term: n.term, Context: q.context,
@@ -84,7 +84,7 @@ func (n *Node) onReadIndex(m *Message, out *Effects) {
 		n.refuse(m, out)
 		return
 	}
-	if m.Doubt {
+	if m.Context&doubtContext != 0 {
 		n.memberInDoubt(&n.members[n.position(m.From)], out)
 	}
 	if !n.queueRead(read{from: m.From, call: m.Call, context: m.Context}, out) {

@@ -151,7 +151,6 @@ type Message struct {
 
 	// ReadIndex and its answer.
 	Context   int64
-	Doubt     bool  // the asker lost, or may have lost, what it had acknowledged
 	ReadIndex Index // 0 in an answer: refused, this node does not lead
 	Busy      bool  // in a refusal: this node leads, and too many reads wait
 
