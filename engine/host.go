@@ -302,8 +302,7 @@ func (h *Host) Close() error {
 		h.watcher.Wait()
 		h.handOver()
 		h.rt.Close()
-		h.tasks.Wait()
-		h.err = errors.Join(h.network.Close(), h.log.Close())
+		h.err = errors.Join(h.network.Close(), h.endTasks(), h.log.Close())
 		close(h.ended)
 	})
 	<-h.ended
@@ -330,6 +329,12 @@ func (h *Host) handOver() {
 			return
 		}
 	}
+}
+
+// endTasks waits for what calls have begun. No call comes any more.
+func (h *Host) endTasks() error {
+	h.tasks.Wait()
+	return nil
 }
 
 // handOverTimeout bounds how long a leader that stops looks for another one: as long as
