@@ -64,7 +64,7 @@ var layers = []Layer{
 	{
 		Dir: "engine/internal/session",
 		May: []string{"gen/raftpb", "codec"},
-		Std: []string{"bytes", "cmp", "encoding/binary", "errors", "fmt", "slices", "sort"},
+		Std: []string{"bytes", "cmp", "encoding/binary", "errors", "fmt", "math", "slices", "sort"},
 	},
 	{
 		Dir:  "wal",
