@@ -1,6 +1,6 @@
 # The work itself is in .ci/run and in Go; this file gives it short names.
 .DEFAULT_GOAL := help
-.PHONY: help verify fix test check-requirements clients race fuzz wal-torture sim sim-determinism bench bench-codec bench-wal-peers bench-peers bench-snapshot generate ci
+.PHONY: help verify fix test cover-core check-requirements clients race fuzz wal-torture sim sim-determinism bench bench-codec bench-wal-peers bench-peers bench-snapshot generate ci
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -22,6 +22,9 @@ check-requirements: ## run the tests behind docs/requirements.md; none may be mi
 
 clients: ## the programs in examples/clients against a running cluster (needs Thrift and five languages)
 	@.ci/run clients
+
+cover-core: ## what of the Raft core the simulation reaches, and what not
+	@.ci/run cover
 
 race: ## the packages that have goroutines, under the race detector (needs a C compiler)
 	@.ci/run race

@@ -13,6 +13,7 @@ type parcel struct {
 	write   uint64 // that it waited for, as the observer knows it; 0: none
 	boot    uint32 // of its sender
 	image   *image // of the last message of a stream
+	life    uint32 // of an answer: the boot of the one who asked; 0: not known
 	copies  int32
 }
 
@@ -49,7 +50,10 @@ func (w *World) pack(s *server, m *raft.Message) int32 {
 	p.entries = append(p.entries[:0], m.Entries...)
 	p.message = *m
 	p.message.Entries = p.entries
-	p.write, p.boot, p.copies, p.image = 0, s.boot, 1, nil
+	p.write, p.boot, p.copies, p.image, p.life = 0, s.boot, 1, nil, 0
+	if m.Call != 0 {
+		p.life = s.askedBy[m.Call%callSlots]
+	}
 	return slot
 }
 
@@ -143,7 +147,7 @@ func (w *World) deliver(s *server, slot int32) {
 		w.drop(slot)
 		w.report(from)
 		return
-	case from.muted >= p.boot:
+	case from.muted >= p.boot, p.life != 0 && p.life <= s.lostLife:
 		w.drop(slot)
 		return
 	}
@@ -172,6 +176,7 @@ func (w *World) deliver(s *server, slot int32) {
 		at := &s.calls[w.calls%callSlots]
 		s.forgotten = max(s.forgotten, *at)
 		*at = w.calls
+		s.askedBy[w.calls%callSlots] = p.boot
 	}
 	s.cause = m
 	w.step(s, &in)

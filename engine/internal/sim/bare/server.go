@@ -48,10 +48,14 @@ type server struct {
 	mayRestore bool
 	compactTo  raft.Index
 
-	doubtFrom  raft.Index // what the disk may have lost; 0: nothing
-	voteDoubt  bool
-	damaged    bool         // since the last start
-	cutOff     []raft.Entry // what a truncation took last, from cutFrom on
+	doubtFrom raft.Index // what the disk may have lost; 0: nothing
+	voteDoubt bool
+	damaged   bool // since the last start
+	// lostLife is the last boot before a damage. Answers to it end with their connections:
+	// a node in doubt relies on that.
+	lostLife   uint32
+	askedBy    [callSlots]uint32 // the boots of those who asked, by the low bits of the call
+	cutOff     []raft.Entry      // what a truncation took last, from cutFrom on
 	cutFrom    raft.Index
 	leaseUntil Time // by its own clock
 	stalled    bool

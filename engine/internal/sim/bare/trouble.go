@@ -25,7 +25,7 @@ func (w *World) damage(s *server) {
 		from = im.is.Index + 1
 	}
 	s.machine.forget()
-	s.doubtFrom, s.damaged = from, true
+	s.doubtFrom, s.damaged, s.lostLife = from, true, s.boot
 	if from == 1 || w.disk.Intn(2) == 0 {
 		s.voteDoubt = true
 		last, _ := d.Term(d.LastIndex())

@@ -32,7 +32,6 @@ type heard struct {
 	acked  raftpb.Index // the highest, in term
 	asked  uint64       // when the newest round was sent that it answered
 	match  raftpb.Index // what the leader made of it
-	losses int          // of the follower's disk, before
 	config raftpb.Index // in force when match was told
 }
 
@@ -165,8 +164,8 @@ func (n *Node) Progressed(peer *Node, p Progress) {
 	if h.term != n.term {
 		*h = heard{term: n.term}
 	}
-	if h.losses != peer.losses && p.Match < h.match { // the leader notices a loss when it does
-		h.losses, h.match = peer.losses, 0
+	if peer.losses > 0 && p.Match == 0 { // it said so, once or more often
+		h.match = 0
 	}
 	if in := n.config().index; h.config != in {
 		if p.Match == 0 {

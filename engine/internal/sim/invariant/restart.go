@@ -21,7 +21,7 @@ type Image struct {
 
 // lost is what a damaged disk had held.
 type lost struct {
-	term raftpb.Term
+	term raftpb.Term // that others may have heard of as one in which it voted for them
 	log  chain
 }
 
@@ -42,6 +42,9 @@ func (n *Node) Restarted(d *Image) {
 	case d.Damaged:
 		if !n.doubt {
 			n.lost = lost{n.disk.term, n.disk.log}
+			if n.disk.vote == n.id {
+				n.lost.term = 0 // its own candidacy: nobody else can count that vote
+			}
 			n.owed = n.committedOf(&n.lost.log)
 		}
 		n.doubt, n.doubtFrom = true, d.DoubtFrom
