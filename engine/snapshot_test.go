@@ -414,9 +414,6 @@ func TestAWitnessInstallsASnapshotWithoutState(t *testing.T) {
 			})
 		}
 	}
-	propose("before", 5)
-	c.stop(3)
-	propose("away", 120)
 	first := func(node engine.NodeID) engine.Index {
 		s, err := c.hosts[node].Group(id).Status()
 		if err != nil {
@@ -424,10 +421,17 @@ func TestAWitnessInstallsASnapshotWithoutState(t *testing.T) {
 		}
 		return s.First
 	}
-	c.eventually("the log to be dropped", func() bool { return first(1) > 60 && first(2) > 60 })
+	propose("before", 60)
+	c.eventually("the witness to drop its log", func() bool { return first(3) > 40 })
+	if n := c.hosts[3].Metrics().Snapshots.Installed; n != 0 {
+		t.Errorf("it has installed %d snapshots", n)
+	}
+	c.stop(3)
+	propose("away", 120)
+	c.eventually("the log to be dropped", func() bool { return first(1) > 100 && first(2) > 100 })
 	c.start(3)
 	join(3)
-	c.eventually("the witness to follow", func() bool { return first(3) > 60 })
+	c.eventually("the witness to follow", func() bool { return first(3) > 100 })
 	if m := c.hosts[3].Metrics().Snapshots; m.Installed != 1 || m.BytesIn > 1000 {
 		t.Errorf("%+v", m)
 	}

@@ -40,6 +40,9 @@ func (w *worker) execute(g *Group, out *raft.Effects) {
 	if out.Repaired {
 		w.stageTrust(g)
 	}
+	if e := g.snaps.policy.Entries; e > 0 && g.hardState.Commit >= g.snaps.looked+e {
+		w.witness(g)
+	}
 	if out.CompactTo > 0 {
 		w.stageCompact(g, out.CompactTo)
 	}

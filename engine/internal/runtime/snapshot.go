@@ -97,10 +97,11 @@ type snapshots struct {
 
 	config      raft.Configuration // as of fed
 	configIndex raft.Index
-	term        raft.Term // of the entry fed last
-	since       int64     // bytes fed since one was due
-	busy        bool      // one is being taken
-	missed      bool      // one was due meanwhile
+	term        raft.Term  // of the entry fed last
+	since       int64      // bytes fed since one was due
+	looked      raft.Index // commit at which witness was called last
+	busy        bool       // one is being taken
+	missed      bool       // one was due meanwhile
 	wanted      []*snapshotWait
 
 	sends     []*send
@@ -351,6 +352,39 @@ func (w *worker) dropLog(g *Group, m snapshot.Meta, keep raft.Index) {
 	taken := raft.Snapshot{Index: m.Index, Term: m.Term, Configuration: m.Config, ConfigurationIndex: m.ConfigIndex}
 	w.stepCore(g, raft.Event{
 		Kind: raft.EventSnapshotTaken, Snapshot: &taken, Keep: max(1, m.Index+1-keep),
+	})
+}
+
+// witness takes a snapshot on a witness, which is fed nothing: the description alone,
+// which lets its log go. On other members it does nothing.
+func (w *worker) witness(g *Group) {
+	s := &g.snaps
+	s.looked = g.hardState.Commit
+	if s.busy || s.machine == nil {
+		return
+	}
+	now := g.node.Status()
+	index := min(now.Commit, now.Durable)
+	self := slices.IndexFunc(now.Configuration.Incoming, func(m raft.Member) bool { return m.ID == g.self })
+	if self < 0 || now.Configuration.Incoming[self].Suffrage != raftpb.SuffrageWitness || now.ConfigurationIndex > index {
+		return
+	}
+	term, err := g.log.Term(index)
+	if err != nil {
+		return // the log begins behind it: a snapshot was installed
+	}
+	s.busy = true
+	w.host.writes.force() // it is small
+	m := snapshot.Meta{Index: index, Term: term, Config: now.Configuration, ConfigIndex: now.ConfigurationIndex}
+	w.host.background.run(func() {
+		image, err := s.store.Create(m)
+		if err == nil {
+			m, err = image.Commit()
+		}
+		if errors.Is(err, snapshot.ErrExists) {
+			err = nil
+		}
+		w.host.taken(g, m, err)
 	})
 }
 
