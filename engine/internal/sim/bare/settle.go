@@ -24,7 +24,9 @@ func (w *World) settle() {
 	w.heal()
 	w.knobs.MinDelay, w.knobs.MoreDelay, w.knobs.DiskDelay = millisecond, 4*millisecond, millisecond
 	w.knobs.ApplyDelay, w.knobs.ApplyBytes = millisecond, 1<<20
+	late := w.now + 11*Election
 	for _, s := range w.servers {
+		late = max(late, s.pausedUntil+Election) // what came to it in its pause comes then
 		s.pausedUntil = 0
 		s.clock.run(w.now, 0)
 		if s.node == nil {
@@ -36,7 +38,7 @@ func (w *World) settle() {
 		}
 		w.arm(s)
 	}
-	w.advance(w.now + 11*Election) // what is late comes in
+	w.advance(late) // what is late comes in
 	limit := w.now + leaderWithin
 	for w.err == nil && w.steady() == nil {
 		if w.now > limit {

@@ -78,6 +78,9 @@ type Counts struct {
 // factKinds is room for all kinds of facts that the core knows.
 const factKinds = 64
 
+// stillAtMost is how many events may come at one instant.
+const stillAtMost = 100_000
+
 // maxNodes bounds the nodes of a world, those that join later included.
 const maxNodes = 10
 
@@ -100,6 +103,7 @@ type World struct {
 	free    []int32
 	among   []*server
 	calls   uint64
+	still   int // events since time moved
 	orders  uint64
 	reads   uint64
 
@@ -198,6 +202,12 @@ func (w *World) advance(until Time) {
 // next handles the next event.
 func (w *World) next() {
 	at, e := w.queue.Pop()
+	if Time(at) > w.now {
+		w.still = 0
+	} else if w.still++; w.still > stillAtMost {
+		w.failf("liveness: time stands still: somebody asks for a timer again and again")
+		return
+	}
 	w.now = Time(at)
 	switch e.kind {
 	case eventClient:
