@@ -104,8 +104,8 @@ func (g *Group) way(c Consistency, b ReadBound) readWay {
 	case Follower:
 		w.mode = runtime.ReadAnywhere
 	case Lease:
-		if g.group.Leased() {
-			w.mode, w.here, w.leased = runtime.ReadLocal, true, true
+		if committed, ok := g.group.LeaseIndex(); ok {
+			w.mode, w.here, w.leased, w.least = runtime.ReadLocal, true, true, max(w.least, committed)
 		}
 	case Stale:
 		w.mode = runtime.ReadLocal

@@ -100,6 +100,9 @@ func (n *Node) Follower(id NodeID) (s MemberStatus, ok bool) {
 	return n.member(i), true
 }
 
+// Commit returns the commit index.
+func (n *Node) Commit() Index { return n.log.commit }
+
 // Role returns the current role.
 func (n *Node) Role() raftpb.Role { return n.role }
 

@@ -10,6 +10,9 @@ import (
 // of its lines: the write is staged before anything that promises it is queued
 // behind it, and what leaves at once promises nothing.
 func (w *worker) execute(g *Group, out *raft.Effects) {
+	if out.LeaseUntil != 0 { // before a message leaves by which others apply more
+		g.committed.Store(uint64(g.node.Commit()))
+	}
 	g.lease.Store(int64(out.LeaseUntil)) // before a message leaves that ends it
 	for _, f := range out.Facts {
 		g.observe.Fact(g.id, f)

@@ -21,10 +21,11 @@ type Group struct {
 	parked  []job   // the applier's: jobs that wait for another attempt
 	late    []read  // the applier's: they wait for an index to be applied
 
-	state   sync.RWMutex // the applier writes the machine, failed and gone; readers on other goroutines read
-	gone    bool         // the machine is left alone
-	lease   atomic.Int64 // until when reads need no round, on the host's clock; 0: they do
-	observe Observer
+	state     sync.RWMutex  // the applier writes the machine, failed and gone; readers on other goroutines read
+	gone      bool          // the machine is left alone
+	committed atomic.Uint64 // Index: what a read by lease must find applied
+	lease     atomic.Int64  // until when reads need no round, on the host's clock; 0: they do
+	observe   Observer
 
 	hardState raft.HardState // the newest; may be ahead of the log by a commit
 	hardDirty bool

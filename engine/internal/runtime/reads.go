@@ -6,7 +6,7 @@ import (
 
 // Ways to a read, from the cheapest:
 //
-//	caller's goroutine   ReadHere: what is applied; with a lease nothing acknowledged is missing
+//	caller's goroutine   ReadHere: what is applied; with a lease, all that is committed
 //	applier              ReadLocal: the same, behind what is queued there
 //	worker, a round      ReadLeader, ReadAnywhere: a read index, then the applier
 //
@@ -15,8 +15,16 @@ import (
 // maxLateReads bounds the reads of a group that wait for an index.
 const maxLateReads = 1 << 14
 
-// Leased reports whether this node leads and holds a lease now: that what is applied here
-// lacks nothing that was acknowledged. Safe for concurrent use.
+// LeaseIndex reports whether this node leads and holds a lease now, and what must be
+// applied here before that lacks nothing that anybody can have seen: all that is
+// committed. What is applied is not enough: a follower may have applied more, and shown
+// it to a reader. Safe for concurrent use.
+func (g *Group) LeaseIndex() (least raft.Index, ok bool) {
+	ok = g.Leased()
+	return raft.Index(g.committed.Load()), ok
+}
+
+// Leased reports whether this node leads and holds a lease now. Safe for concurrent use.
 func (g *Group) Leased() bool {
 	until := g.lease.Load()
 	return until != 0 && int64(g.w.host.clock.Now()) < until

@@ -145,8 +145,10 @@ func (c *clients) begin(op *operation) bool {
 		return false
 	}
 	op.at, op.life = n, n.life
-	if op.cmd.kind == get && w.k.leases > 0 && n.pausedUntil <= w.now && n.group.Leased() && w.clientele.Chance(w.k.leases) {
-		return c.readByLease(op)
+	if op.cmd.kind == get && w.k.leases > 0 && n.pausedUntil <= w.now {
+		if least, ok := n.group.LeaseIndex(); ok && least <= n.group.Applied() && w.clientele.Chance(w.k.leases) {
+			return c.readByLease(op, least)
+		}
 	}
 	var err error
 	if op.cmd.kind == get {
@@ -215,14 +217,14 @@ func (op *operation) complete(r result) {
 }
 
 // readByLease reads what is applied, at once, because the node leads and has a lease.
-func (c *clients) readByLease(op *operation) bool {
+func (c *clients) readByLease(op *operation, least raft.Index) bool {
 	w := c.w
 	c.reads++
 	op.read, op.lease = c.reads, true
 	w.judge.Watched.ReadAsked(op.read)
 	op.hunt = c.hunt.Begin(oracle.LeaseRead)
 	w.did.leased++
-	return op.at.group.ReadHere(0, op.Run)
+	return op.at.group.ReadHere(least, op.Run)
 }
 
 // Run implements runtime.Reader.
