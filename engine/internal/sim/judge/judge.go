@@ -284,14 +284,20 @@ type Disk struct {
 	Incarnation int64
 	Snapshot    raft.Index // what the log begins behind; 0: nothing
 	Term        raft.Term  // of the entry there
-	Image       raft.Index // where the newest image ends; at least Snapshot
-	Entries     []raft.Entry
+	// Finished says that an image that had arrived became the log during recovery. The
+	// model has no such step: it is told nothing more in this run.
+	Finished bool
+	Image    raft.Index // where the newest image ends; at least Snapshot
+	Entries  []raft.Entry
 }
 
 // Restarted judges what a node found on its disk; core is made of it.
 func (n *Node) Restarted(core *raft.Node, d *Disk) {
 	g := n.group
 	n.down = false
+	if d.Finished {
+		g.model = nil
+	}
 	im := invariant.Image{Term: d.Hard.Term, Vote: d.Hard.Vote, Incarnation: d.Incarnation, Entries: g.watchedEntries(d.Entries)}
 	im.Snapshot = invariant.Mark{Index: d.Snapshot, Term: d.Term}
 	n.Watched.Restarted(&im)

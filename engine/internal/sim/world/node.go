@@ -46,6 +46,7 @@ type node struct {
 	writing   bool       // evDisk is under way
 	applying  bool       // evApply is under way
 	tasking   bool       // evTask is under way
+	finished  bool       // that image became the log then
 	image     raft.Index // where the newest image ended at the start
 	submitted int        // batches that the log has not answered
 	waiting   ring[func(error)]
@@ -195,7 +196,7 @@ func (n *node) start() error {
 		ID: groupID, Observer: observer{n}, Images: images, ConfigAt: view.Snapshot().Index,
 		Policy: runtime.SnapshotPolicy{Entries: raft.Index(w.k.snapEvery), Keep: raft.Index(w.k.snapKeep)},
 	}
-	n.image = 0
+	n.image, n.finished = 0, found.Finish != nil
 	if found.Image != nil {
 		m := found.Image.Meta()
 		conf, c.ConfigIndex, c.ConfigAt, n.image = m.Config, m.ConfigIndex, m.Index, m.Index
@@ -252,7 +253,7 @@ func (n *node) found(view *wal.Group, hard raft.HardState) error {
 		hard.Commit = max(hard.Commit, n.machine.applied)
 		n.judge.Restarted(n.group.Node(), &judge.Disk{
 			Hard: hard, Incarnation: n.log.Identity().Incarnation, Entries: n.entries,
-			Snapshot: base, Term: term, Image: n.image,
+			Snapshot: base, Term: term, Image: n.image, Finished: n.finished,
 		})
 		if n.machine.applied > 0 {
 			n.judge.Watched.Restored(n.machine.applied)
