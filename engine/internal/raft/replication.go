@@ -353,7 +353,7 @@ func (n *Node) leaderTimer(out *Effects) {
 	if n.stalled && n.transfer.target == 0 {
 		n.handOver(out)
 	}
-	if n.transfer.sent {
+	if i := n.position(n.transfer.target); n.transfer.sent && i >= 0 && n.members[i].match == n.log.last {
 		n.mark(MarkTransferRepeated)
 		n.sendTimeoutNow(out)
 	}

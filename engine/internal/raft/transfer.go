@@ -137,7 +137,8 @@ func (n *Node) driveTransfer(out *Effects) {
 	}
 }
 
-// sendTimeoutNow is repeated with every beat: it may be lost.
+// sendTimeoutNow is repeated with every beat, as long as the target has the whole log:
+// it may be lost, and a configuration may follow it.
 func (n *Node) sendTimeoutNow(out *Effects) {
 	n.handedOver = n.term
 	out.fact(Fact{Kind: FactTransferSent, Term: n.term, Peer: n.transfer.target})

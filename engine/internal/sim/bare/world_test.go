@@ -94,6 +94,18 @@ func TestModelAcceptsWorlds(t *testing.T) {
 	t.Logf("%+v", total)
 }
 
+// TestSeedsThatWereRed: worlds that once showed a bug of the core.
+func TestSeedsThatWereRed(t *testing.T) {
+	// 172: TimeoutNow was repeated to a target that lacked a configuration appended since.
+	for _, seed := range []uint64{172} {
+		w := bare.New(bare.Options{Seed: seed, Model: true})
+		w.Run()
+		if w.Err() != nil {
+			t.Error(w.Err())
+		}
+	}
+}
+
 // TestSameSeedSameWorld: everything comes from the seed.
 func TestSameSeedSameWorld(t *testing.T) {
 	for seed := range uint64(10) {
