@@ -58,6 +58,7 @@ func (s *sender) leaveOut(g *Group, m *raft.Message) {
 	if a := g.calls.take(m.Call); a != nil {
 		a.drop(nil)
 	}
+	m.Call = 0 // another request gets that number before the write is done
 }
 
 func (s *sender) request(g *Group, m *raft.Message) {
