@@ -36,24 +36,33 @@ func (c *cluster) damage(id engine.NodeID) {
 	c.t.Fatal("no segment with a frame")
 }
 
+// insist proposes until it is acknowledged, be it twice.
+func (c *cluster) insist(cmd string) {
+	c.t.Helper()
+	c.eventually(cmd, func() bool {
+		_, err := c.group(c.leader()).Propose(c.t.Context(), []byte(cmd))
+		return err == nil
+	})
+}
+
 // A member whose log is damaged in its structure starts all the same, as an older state
 // of itself: it neither votes nor acknowledges until the leader has repaired it, and says so.
 func TestDamagedLogIsRepairedByTheLeader(t *testing.T) {
 	c := newCluster(t, 3, func(cfg *engine.Config) { cfg.Durability = engine.Fsync })
 	for i := range 50 {
-		c.propose(fmt.Sprint("before ", i))
+		c.insist(fmt.Sprint("before ", i))
 	}
 	victim := c.leader()%3 + 1
 	c.stop(victim)
 	for i := range 50 {
-		c.propose(fmt.Sprint("meanwhile ", i))
+		c.insist(fmt.Sprint("meanwhile ", i))
 	}
 	c.damage(victim)
 	c.start(victim)
 	if s, err := c.group(victim).Status(); err != nil || s.Applied > 100 {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	c.propose("after")
+	c.insist("after")
 	c.eventually("the repair", func() bool {
 		s, err := c.group(victim).Status()
 		return err == nil && !s.Uncertain && s.Applied > 100
@@ -74,7 +83,7 @@ func TestDamagedLogIsRepairedByTheLeader(t *testing.T) {
 			c.stop(id)
 		}
 	}
-	c.propose("with the repaired one")
+	c.insist("with the repaired one")
 }
 
 // With a majority in doubt nobody can say what was committed: no leader arises, whatever time
@@ -82,7 +91,7 @@ func TestDamagedLogIsRepairedByTheLeader(t *testing.T) {
 func TestMajorityInDoubtServesNothing(t *testing.T) {
 	c := newCluster(t, 3, func(cfg *engine.Config) { cfg.Durability = engine.Fsync })
 	for i := range 50 {
-		c.propose(fmt.Sprint(i))
+		c.insist(fmt.Sprint(i))
 	}
 	for id := engine.NodeID(1); id <= 3; id++ {
 		c.stop(id)
