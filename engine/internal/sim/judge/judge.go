@@ -135,7 +135,49 @@ func (n *Node) Stepped(core *raft.Node, in *raft.Event, out *raft.Effects) {
 		n.progressed(core, in.Message.From)
 	}
 	n.was = now
+	n.confirms(in, out)
 	g.hash(n.id, in, out, &now)
+}
+
+// confirms tells of reads that a leader takes and of those that it confirms, its own
+// and those of others: each needs a round that began after it came.
+func (n *Node) confirms(in *raft.Event, out *raft.Effects) {
+	w := n.group.Watched
+	switch {
+	case in.Kind == raft.EventRead:
+		w.ReadAsked(n.readID(in.ReadID, false))
+	case in.Kind == raft.EventMessage && in.Message.Kind == raft.MessageReadIndex:
+		w.ReadAsked(n.readID(in.Message.Call, true))
+	}
+	for i := range out.Reads {
+		r := &out.Reads[i]
+		id := n.readID(r.ReadID, false)
+		if !r.Refused && (in.Kind != raft.EventMessage || in.Message.Kind != raft.MessageReadIndexAnswer) {
+			n.Watched.ReadConfirmed(id, r.Index)
+		}
+		w.ReadDropped(id)
+	}
+	for i := range out.SendNow {
+		m := &out.SendNow[i]
+		if m.Kind != raft.MessageReadIndexAnswer {
+			continue
+		}
+		id := n.readID(m.Call, true)
+		if m.ReadIndex != 0 {
+			n.Watched.ReadConfirmed(id, m.ReadIndex)
+		}
+		w.ReadDropped(id)
+	}
+}
+
+// readID names a read to the observer: the node's own ones, and those that others
+// passed on to it.
+func (n *Node) readID(id uint64, passed bool) uint64 {
+	out := uint64(1)<<63 | uint64(n.id)<<48 | id&(1<<47-1)
+	if passed {
+		out |= 1 << 47
+	}
+	return out
 }
 
 // hasSnapshot takes note of an image that is complete and durable.
