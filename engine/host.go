@@ -302,7 +302,9 @@ func (h *Host) Close() error {
 		h.watcher.Wait()
 		h.handOver()
 		h.rt.Close()
-		h.err = errors.Join(h.network.Close(), h.endTasks(), h.log.Close())
+		network := h.network.Close()
+		h.tasks.Wait() // what calls have begun; no call comes any more
+		h.err = errors.Join(network, h.log.Close())
 		close(h.ended)
 	})
 	<-h.ended
@@ -329,12 +331,6 @@ func (h *Host) handOver() {
 			return
 		}
 	}
-}
-
-// endTasks waits for what calls have begun. No call comes any more.
-func (h *Host) endTasks() error {
-	h.tasks.Wait()
-	return nil
 }
 
 // handOverTimeout bounds how long a leader that stops looks for another one: as long as

@@ -182,9 +182,7 @@ const (
 	MarkSnapshotMatched       // a snapshot was not needed: the log holds its last entry
 	MarkSnapshotInstalled     // a snapshot replaced a log that ended before it
 	MarkSnapshotCutConflict   // a snapshot replaced a tail that conflicts with it
-	MarkSnapshotKeptTail      // a snapshot was installed below a tail that matches
 	MarkSnapshotOverUnwritten // a snapshot was installed over entries that were not handed out yet
-	MarkSnapshotConfiguration // a snapshot brought another configuration
 	MarkSnapshotPinned        // compaction waited for a follower that installs
 	MarkPinReleased           // compaction went on when a follower had installed
 	MarkSnapshotOld           // a local snapshot came that is older than the log's begin
@@ -397,9 +395,7 @@ var markNames = [MarkCount]string{
 	MarkSnapshotMatched:         "snapshot-matched",
 	MarkSnapshotInstalled:       "snapshot-installed",
 	MarkSnapshotCutConflict:     "snapshot-cut-conflict",
-	MarkSnapshotKeptTail:        "snapshot-kept-tail",
 	MarkSnapshotOverUnwritten:   "snapshot-over-unwritten",
-	MarkSnapshotConfiguration:   "snapshot-configuration",
 	MarkSnapshotPinned:          "snapshot-pinned",
 	MarkPinReleased:             "pin-released",
 	MarkSnapshotOld:             "snapshot-old",

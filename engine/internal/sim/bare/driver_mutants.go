@@ -16,12 +16,6 @@ const (
 	driverMutantsEnd
 )
 
-func driverMutants() []string {
-	return []string{
-		"M03-term-alone", "M28-compact-early", "M29-applied-apart", "M31-flags-decide", "M41-sync-ignored", "M43-truncation-lost",
-	}
-}
-
 func (w *World) mutated(which int) bool { return w.options.Mutant == which }
 
 // corrupts does to a crashed node's disk what a driver's mistake does. next is the

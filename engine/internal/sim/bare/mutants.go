@@ -79,3 +79,10 @@ func judgeOf(err error) string {
 	by, _, _ := strings.Cut(text, ":")
 	return by
 }
+
+// driverMutants are the names of the constants from firstDriverMutant on.
+func driverMutants() []string {
+	return []string{
+		"M03-term-alone", "M28-compact-early", "M29-applied-apart", "M31-flags-decide", "M41-sync-ignored", "M43-truncation-lost",
+	}
+}
