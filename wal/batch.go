@@ -105,7 +105,8 @@ func (b *Batch) Append(g raftpb.GroupID, first raftpb.Index, entries []raftpb.En
 	b.add(size, op{kind: opAppend, group: g, index: first, entries: entries})
 }
 
-// HardState replaces g's term, vote and commit.
+// HardState replaces g's term, vote and commit. Once entries of g were refused with
+// ErrNoSpace, the commit is stored no higher than the log reaches.
 func (b *Batch) HardState(g raftpb.GroupID, hs HardState) {
 	b.add(recordBound+hardStateBytes, op{kind: opHardState, group: g, hard: hs})
 }

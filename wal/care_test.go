@@ -230,7 +230,8 @@ func TestNoSpace(t *testing.T) {
 	if !errors.Is(err, ErrNoSpace) || next < 10 {
 		t.Fatalf("after %d entries: %v", next-1, err)
 	}
-	mustWrite(t, l, func(b *Batch) { b.HardState(1, HardState{Term: 2, Vote: 1}) })
+	// Its owner has not heard of the refusal yet and commits the entry that was not taken.
+	mustWrite(t, l, func(b *Batch) { b.HardState(1, HardState{Term: 2, Vote: 1, Commit: next}) })
 	mustWrite(t, l, func(b *Batch) { b.Compact(1, next) })
 	for l.Step() {
 	}
@@ -242,8 +243,8 @@ func TestNoSpace(t *testing.T) {
 	mustClose(t, l)
 	l, _ = mustOpen(t, "wal", o)
 	checkEntries(t, l.Group(1), next, entriesOf(2, next, 1, 3000))
-	if hs := l.Group(1).HardState(); hs.Term != 2 || hs.Vote != 1 {
-		t.Errorf("hard state is %v", hs)
+	if hs := l.Group(1).HardState(); hs.Term != 2 || hs.Vote != 1 || hs.Commit != next-1 {
+		t.Errorf("hard state is %v, the log reached %d", hs, next-1)
 	}
 	mustClose(t, l)
 }

@@ -21,6 +21,8 @@ type Group struct {
 	// The state the group will have when the batch being checked is applied.
 	// Guarded by Log.mu; valid when round is the log's.
 	check struct{ round, first, last uint64 }
+	// refused: entries were refused for want of space. Guarded by Log.mu.
+	refused bool
 }
 
 // groupView is the index of one group: 24 bytes per record, whatever the number

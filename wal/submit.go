@@ -140,10 +140,11 @@ func (l *Log) check(b *Batch) error {
 	space := !l.noSpace || l.spaceFor(b.size)
 	for i := range b.ops {
 		o := &b.ops[i]
+		g := l.group(o.group)
 		if !space && (o.kind == opAppend || o.kind == opSnapshot || o.kind == opRepair) {
+			g.refused = true
 			return ErrNoSpace
 		}
-		g := l.group(o.group)
 		o.state = g
 		if g.check.round != l.round {
 			g.check.round, g.check.first, g.check.last = l.round, g.view.first, g.view.last
@@ -229,6 +230,11 @@ func (l *Log) apply(f *frame, o *op) {
 		f.frees = f.frees || uint64(o.index) <= v.last
 		l.appendEntries(f, v, o)
 	case opHardState:
+		if g.refused {
+			// Its owner may not know yet that what it commits was not taken. A vote must be
+			// kept even so; a commit that the log does not reach would be a contradiction.
+			o.hard.Commit = min(o.hard.Commit, raftpb.Index(g.check.last))
+		}
 		v.hard = o.hard
 		v.hardLSN = f.hardState(o.group, o.hard, 0)
 	case opTruncate:
