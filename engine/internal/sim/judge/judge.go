@@ -23,6 +23,10 @@ type Options struct {
 	Invariants invariant.Options
 	// Refine checks every step against the model, too.
 	Refine bool
+	// Observer watches several groups: then they must not share an entry. nil: this one
+	// gets its own.
+	Observer *invariant.Observer
+	ID       raftpb.GroupID // 0: 1
 }
 
 // Group judges one Raft group. One goroutine at a time may use it.
@@ -44,8 +48,11 @@ type Group struct {
 
 // New returns the judge of a group that begins with a configuration and empty logs.
 func New(o Options, c *raft.Configuration) *Group {
-	g := &Group{Observer: invariant.New(o.Invariants), nodes: map[raft.NodeID]*Node{}}
-	g.Watched = g.Observer.Group(1, *ConfigOf(c))
+	g := &Group{Observer: o.Observer, nodes: map[raft.NodeID]*Node{}}
+	if g.Observer == nil {
+		g.Observer = invariant.New(o.Invariants)
+	}
+	g.Watched = g.Observer.Group(max(1, o.ID), *ConfigOf(c))
 	if o.Refine {
 		m := modelConfig(c)
 		g.model = model.New(*m)

@@ -5,24 +5,26 @@ import (
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 )
 
-// asked is the node that operators take for the leader: nearly always it is.
-func (w *World) asked() *node {
-	n := w.nodes[w.process.Intn(len(w.nodes))]
+// asked is the member of some group that operators take for its leader: nearly always
+// it is.
+func (w *World) asked() *member {
+	g := w.anyGroup(&w.process)
+	m := g.members[w.process.Intn(len(g.members))]
 	if w.process.Chance(0.1) {
-		return n
+		return m
 	}
-	for _, m := range w.nodes {
-		if m.up && m.group != nil && m.judge.Role() == raftpb.RoleLeader {
-			n = m
+	for _, other := range g.members {
+		if other.group != nil && other.judge.Role() == raftpb.RoleLeader {
+			m = other
 		}
 	}
-	return n
+	return m
 }
 
 // change asks for other members: one or several steps, sensible or not.
 func (w *World) change() {
-	n, s := w.asked(), &w.process
-	if !n.up || n.group == nil {
+	m, s := w.asked(), &w.process
+	if m.group == nil {
 		return
 	}
 	kinds := []raftpb.ChangeKind{
@@ -31,14 +33,14 @@ func (w *World) change() {
 	}
 	r := raft.ChangeRequest{CatchUp: raft.CatchUp{Skip: s.Chance(0.3)}}
 	for range 1 + s.Intn(3) {
-		member := raftpb.Member{ID: raftpb.NodeID(1 + s.Intn(len(w.nodes))), Suffrage: raftpb.SuffrageVoter}
-		step := raftpb.Change{Kind: kinds[s.Intn(len(kinds))], Member: member}
+		one := raftpb.Member{ID: raftpb.NodeID(1 + s.Intn(len(w.nodes))), Suffrage: raftpb.SuffrageVoter}
+		step := raftpb.Change{Kind: kinds[s.Intn(len(kinds))], Member: one}
 		if step.Kind == raftpb.ChangeKindAddLearner {
 			step.Member.Suffrage = raftpb.SuffrageLearner
 		}
 		r.Steps = append(r.Steps, step)
 	}
-	_ = n.group.Change(r, func(a raft.ChangeAnswer) { // stopped: nobody hears of it
+	_ = m.group.Change(r, func(a raft.ChangeAnswer) { // stopped: nobody hears of it
 		if a.Refused != raft.RefusalNone {
 			w.did.changeRefused++
 		} else {
@@ -46,22 +48,22 @@ func (w *World) change() {
 		}
 	})
 	if w.o.Trace != nil {
-		w.trace(n, "admin", "change %+v", r)
+		w.trace(m.n, "admin", "change %+v", r)
 	}
-	w.poke(n)
+	w.poke(m.n)
 }
 
 // transfer asks the leader to hand over.
 func (w *World) transfer(to *node) {
-	n := w.asked()
-	if !n.up || n.group == nil {
+	m := w.asked()
+	if m.group == nil {
 		return
 	}
 	id := to.id
 	if w.process.Chance(0.3) {
 		id = 0
 	}
-	_ = n.group.Transfer(id, func(a raft.TransferAnswer) { // stopped: nobody hears of it
+	_ = m.group.Transfer(id, func(a raft.TransferAnswer) { // stopped: nobody hears of it
 		if a.Refused != raft.RefusalNone {
 			w.did.transferRefused++
 		} else {
@@ -69,7 +71,7 @@ func (w *World) transfer(to *node) {
 		}
 	})
 	if w.o.Trace != nil {
-		w.trace(n, "admin", "transfer to %d", id)
+		w.trace(m.n, "admin", "transfer to %d", id)
 	}
-	w.poke(n)
+	w.poke(m.n)
 }

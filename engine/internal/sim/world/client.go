@@ -15,6 +15,7 @@ import (
 // clients propose and read, each one thing at a time, and write down what they saw.
 type clients struct {
 	w         *World
+	g         *group
 	all       []*client
 	history   []oracle.Op
 	processes int64
@@ -41,7 +42,7 @@ type client struct {
 type operation struct {
 	c     *clients
 	by    *client // nil: nobody waits any more
-	at    *node
+	at    *member
 	life  uint32
 	cmd   command
 	start int64
@@ -55,9 +56,10 @@ type operation struct {
 // opsPerKey keeps histories of one key short: then others are used.
 const opsPerKey = 150
 
-func (c *clients) init(w *World) {
-	c.w = w
-	c.random = rand.New(rand.NewPCG(w.o.Seed, 5))
+func (c *clients) init(g *group) {
+	w := g.w
+	c.w, c.g = w, g
+	c.random = rand.New(rand.NewPCG(w.o.Seed, 5+uint64(g.place)<<8))
 	for i := range w.k.clients {
 		c.processes++
 		c.all = append(c.all, &client{place: i, process: c.processes})
@@ -80,7 +82,7 @@ func (c *clients) later(cl *client) {
 
 func (c *clients) wake(cl *client, d int64) {
 	cl.turn++
-	c.w.push(c.w.now+d, event{kind: evClient, slot: int32(cl.place), x: cl.turn})
+	c.w.push(c.w.now+d, event{kind: evClient, node: int8(c.g.place), slot: int32(cl.place), x: cl.turn})
 }
 
 // act begins an operation.
@@ -99,7 +101,7 @@ func (c *clients) act(place int, turn uint32) {
 	}
 	cl.op = op
 	cl.seq++
-	w.push(w.now+w.k.timeout, event{kind: evTimeout, slot: int32(place), x: cl.seq})
+	w.push(w.now+w.k.timeout, event{kind: evTimeout, node: int8(c.g.place), slot: int32(place), x: cl.seq})
 }
 
 // draw chooses what to ask for.
@@ -107,7 +109,7 @@ func (c *clients) draw() command {
 	w, s := c.w, &c.w.clientele
 	c.values++
 	era := c.values / uint64(opsPerKey*w.k.keys)
-	cmd := command{kind: put, key: uint32(era)*uint32(w.k.keys) + uint32(s.Intn(w.k.keys)), value: c.values}
+	cmd := command{kind: put, key: uint32(era)*uint32(w.k.keys) + uint32(s.Intn(w.k.keys)), value: c.value()}
 	lists := s.Chance(0.4)
 	switch {
 	case s.Chance(w.k.reads) || w.did.writes > maxWrites && !s.Chance(0.02):
@@ -121,15 +123,18 @@ func (c *clients) draw() command {
 		cmd.kind = extend
 	case s.Chance(0.3):
 		cmd.kind = swap
-		cmd.expected = w.anyRegister(cmd.key)
+		cmd.expected = c.anyRegister(cmd.key)
 	}
 	return cmd
 }
 
+// value is the newest of the values, which no other group has.
+func (c *clients) value() uint64 { return c.values | uint64(c.g.place)<<48 }
+
 // anyRegister is what some node has in a register: a good guess.
-func (w *World) anyRegister(key uint32) uint64 {
-	if n := w.nodes[w.clientele.Intn(len(w.nodes))]; n.up && n.machine != nil {
-		return n.machine.register(key)
+func (c *clients) anyRegister(key uint32) uint64 {
+	if m := c.g.members[c.w.clientele.Intn(len(c.g.members))]; m.group != nil {
+		return m.machine.register(key)
 	}
 	return 0
 }
@@ -137,16 +142,17 @@ func (w *World) anyRegister(key uint32) uint64 {
 // begin hands the operation to a node; false: nothing was queued.
 func (c *clients) begin(op *operation) bool {
 	w := c.w
-	n := w.nodes[c.leader]
-	if !n.up || w.clientele.Chance(0.1) {
-		n = w.nodes[w.clientele.Intn(len(w.nodes))]
+	m := c.g.members[c.leader]
+	if m.group == nil || w.clientele.Chance(0.1) {
+		m = c.g.members[w.clientele.Intn(len(c.g.members))]
 	}
-	if !n.up || n.group == nil {
+	n := m.n
+	if m.group == nil {
 		return false
 	}
-	op.at, op.life = n, n.life
+	op.at, op.life = m, n.life
 	if op.cmd.kind == get && w.k.leases > 0 && n.pausedUntil <= w.now {
-		if least, ok := n.group.LeaseIndex(); ok && least <= n.group.Applied() && w.clientele.Chance(w.k.leases) {
+		if least, ok := m.group.LeaseIndex(); ok && least <= m.group.Applied() && w.clientele.Chance(w.k.leases) {
 			return c.readByLease(op, least)
 		}
 	}
@@ -159,13 +165,13 @@ func (c *clients) begin(op *operation) bool {
 		}
 		c.reads++
 		op.read = c.reads
-		w.judge.Watched.ReadAsked(op.read)
+		c.g.judge.Watched.ReadAsked(op.read)
 		op.hunt = c.hunt.Begin(kind)
-		err = n.group.Read(mode, op)
+		err = m.group.Read(mode, op)
 	} else {
 		e := c.entry(&op.cmd)
-		w.judge.Watched.Proposed(judge.Sum(&e))
-		err = n.group.Propose(e, op)
+		c.g.judge.Watched.Proposed(judge.Sum(&e))
+		err = m.group.Propose(e, op)
 	}
 	if err != nil {
 		return false
@@ -208,8 +214,8 @@ func (op *operation) complete(r result) {
 	if op.by == nil {
 		return
 	}
-	c.leader, op.served = op.at.place, true
-	c.w.judge.Watched.ClientAcked(r.index)
+	c.leader, op.served = op.at.n.place, true
+	c.g.judge.Watched.ClientAcked(r.index)
 	c.hunt.Acked(r.index)
 	c.w.did.writes++
 	c.write(op, oracle.Op{Status: oracle.OK, Swapped: r.swapped})
@@ -221,7 +227,7 @@ func (c *clients) readByLease(op *operation, least raft.Index) bool {
 	w := c.w
 	c.reads++
 	op.read, op.lease = c.reads, true
-	w.judge.Watched.ReadAsked(op.read)
+	c.g.judge.Watched.ReadAsked(op.read)
 	op.hunt = c.hunt.Begin(oracle.LeaseRead)
 	w.did.leased++
 	return op.at.group.ReadHere(least, op.Run)
@@ -236,7 +242,7 @@ func (op *operation) Run(applied raft.Index) {
 	w := c.w
 	op.at.judge.Watched.ReadServed(op.read, applied, op.lease)
 	if err := c.hunt.End(op.hunt, applied); err != nil {
-		w.fail("oracle", "node %d: %v", op.at.id, err)
+		w.fail("oracle", "node %d: %v", op.at.n.id, err)
 	}
 	w.did.reads++
 	m := op.at.machine
@@ -267,7 +273,7 @@ func (op *operation) Fail(r runtime.Rejection) {
 	cl := op.by
 	switch {
 	case op.cmd.kind == get:
-		c.w.judge.Watched.ReadDropped(op.read)
+		c.g.judge.Watched.ReadDropped(op.read)
 		c.end(op)
 	case r.MayHappen:
 		c.unknown(op)
@@ -284,7 +290,7 @@ func (op *operation) Fail(r runtime.Rejection) {
 func (c *clients) unknown(op *operation) {
 	cl := op.by
 	if op.cmd.kind == get {
-		c.w.judge.Watched.ReadDropped(op.read)
+		c.g.judge.Watched.ReadDropped(op.read)
 	} else {
 		c.w.did.infos++
 		c.write(op, oracle.Op{Status: oracle.Info})
@@ -313,7 +319,7 @@ func (c *clients) timeout(place int, seq uint32) {
 // crashed: whoever waits for an answer of n sees the connection end.
 func (c *clients) crashed(n *node) {
 	for _, cl := range c.all {
-		if cl.op != nil && cl.op.at == n {
+		if cl.op != nil && cl.op.at.n == n {
 			c.unknown(cl.op)
 		}
 	}
@@ -352,7 +358,7 @@ func (c *clients) write(op *operation, o oracle.Op) {
 	}
 	o.Key = prefix + strconv.FormatUint(uint64(cmd.key), 10)
 	if c.w.o.Trace != nil {
-		c.w.trace(op.at, "client", "%v", &o)
+		c.w.trace(op.at.n, "client", "%v", &o)
 	}
 	c.history = append(c.history, o)
 }
@@ -374,32 +380,32 @@ func (c *clients) busy(probe *operation) bool {
 func (c *clients) probe() *operation {
 	cl := c.all[0]
 	c.values++
-	op := &operation{c: c, by: cl, cmd: command{kind: extend, key: 0, value: c.values}, start: c.w.now}
-	if n := c.w.leader(); n != nil {
-		c.leader = n.place
+	op := &operation{c: c, by: cl, cmd: command{kind: extend, key: 0, value: c.value()}, start: c.w.now}
+	if m := c.g.leader(); m != nil {
+		c.leader = m.n.place
 	}
 	if !c.begin(op) {
 		return nil
 	}
 	cl.op = op
 	cl.seq++
-	c.w.push(c.w.now+10*election, event{kind: evTimeout, slot: int32(cl.place), x: cl.seq})
+	c.w.push(c.w.now+10*election, event{kind: evTimeout, node: int8(c.g.place), slot: int32(cl.place), x: cl.seq})
 	return op
 }
 
 // readAll reads every key from a node that has everything: nothing that was
 // acknowledged may be missing.
 func (c *clients) readAll() {
-	n := c.w.settled[0]
+	m := c.g.settled[0]
 	c.processes++
 	cl := &client{process: c.processes}
-	for key := range n.machine.lists {
-		op := &operation{c: c, by: cl, at: n, cmd: command{kind: get, key: uint32(key), expected: 1}, start: c.w.now}
+	for key := range m.machine.lists {
+		op := &operation{c: c, by: cl, at: m, cmd: command{kind: get, key: uint32(key), expected: 1}, start: c.w.now}
 		c.reads++
 		op.read = c.reads
-		c.w.judge.Watched.ReadAsked(op.read)
+		c.g.judge.Watched.ReadAsked(op.read)
 		op.hunt = c.hunt.Begin(oracle.LeaderRead)
-		op.Run(n.group.Applied())
+		op.Run(m.group.Applied())
 		op.by = nil
 	}
 }

@@ -70,7 +70,7 @@ func hashOf(b []byte) uint64 {
 }
 
 // snapshot is the machine's state after the entry at i. Equal states are equal bytes.
-func (c *custom) snapshot(n *node, i raft.Index) ([]byte, error) {
+func (c *custom) snapshot(m *member, i raft.Index) ([]byte, error) {
 	if c.machine == nil {
 		return nil, nil
 	}
@@ -79,10 +79,10 @@ func (c *custom) snapshot(n *node, i raft.Index) ([]byte, error) {
 		return nil, err
 	}
 	h := hashOf(state)
-	if was, ok := n.w.images[i]; ok && was != h {
-		n.w.fail("snapshot", "node %d: the state after entry %d is written as other bytes than elsewhere", n.id, i)
+	if was, ok := m.g.images[i]; ok && was != h {
+		m.g.w.fail("snapshot", "node %d: the state after entry %d is written as other bytes than elsewhere", m.n.id, i)
 	}
-	n.w.images[i] = h
+	m.g.images[i] = h
 	return state, nil
 }
 
@@ -95,16 +95,17 @@ func (c *custom) restore(state []byte) error {
 }
 
 // checkCustom asks whoever wrote the machine, at the end, when all members are equal.
-func (w *World) checkCustom() {
+func (g *group) checkCustom() {
+	w := g.w
 	if w.o.Custom == nil {
 		return
 	}
 	machines := make(map[int64]sim.Machine)
-	for _, n := range w.settled {
-		c := &n.machine.custom
-		machines[int64(n.id)] = c.machine
-		if _, err := c.snapshot(n, n.machine.applied); err != nil {
-			w.fail("snapshot", "node %d: %v", n.id, err)
+	for _, m := range g.settled {
+		c := &m.machine.custom
+		machines[int64(m.n.id)] = c.machine
+		if _, err := c.snapshot(m, m.machine.applied); err != nil {
+			w.fail("snapshot", "node %d: %v", m.n.id, err)
 		}
 	}
 	if w.o.Custom.Check != nil && w.failure == nil {

@@ -65,6 +65,7 @@ func (t trouble) fatal() bool {
 // knobs are drawn once per seed.
 type knobs struct {
 	nodes  int
+	groups int // of Raft, over one log and one set of links
 	events uint64
 	rate   [troubles]float64
 
@@ -163,6 +164,10 @@ func draw(seed uint64, without []string) knobs {
 	}
 	if own := schedule.NewStream(seed, 300); own.Chance(0.3) && !k.disableQuorum {
 		k.leases = own.Float()
+	}
+	k.groups = 1
+	if own := schedule.NewStream(seed, 301); own.Chance(0.4) {
+		k.groups = 2 + own.Intn(3)
 	}
 	return k
 }

@@ -15,7 +15,7 @@ import (
 // machine is the state machine of every node: keys that hold a number, and keys that
 // hold a list of numbers. It keeps a hash of all that it did.
 type machine struct {
-	n       *node
+	of      *member
 	regs    []uint64
 	lists   [][]uint64
 	hash    schedule.Hash
@@ -70,17 +70,16 @@ func (c *command) decode(b []byte) bool {
 	return true
 }
 
-func newMachine(n *node) *machine {
-	m := &machine{n: n}
-	m.custom.init(n.w.o.Custom)
+func newMachine(of *member) *machine {
+	m := &machine{of: of}
+	m.custom.init(of.g.w.o.Custom)
 	return m
 }
 
 // Apply implements runtime.Machine.
 func (m *machine) Apply(entries []raft.Entry, first raft.Index, done []runtime.Completion) error {
-	n := m.n
-	n.judge.Applied(first, entries)
-	n.w.did.applied += uint64(len(entries))
+	m.of.judge.Applied(first, entries)
+	m.of.g.w.did.applied += uint64(len(entries))
 	m.applied = first + raft.Index(len(entries)) - 1
 	m.waiting, m.results = m.waiting[:0], m.results[:0]
 	if err := m.custom.apply(entries, first); err != nil {
@@ -106,7 +105,7 @@ func (m *machine) Apply(entries []raft.Entry, first raft.Index, done []runtime.C
 			m.waiting, m.results = append(m.waiting, op), append(m.results, r)
 		}
 		if index&63 == 0 {
-			n.judge.Watched.State(index, uint64(m.hash))
+			m.of.judge.Watched.State(index, uint64(m.hash))
 		}
 	}
 	return nil
@@ -158,7 +157,7 @@ func (m *machine) list(key uint32) []uint64 {
 func (m *machine) Capture(raft.Index) (runtime.Capture, error) {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(m.hash))
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.applied))
-	state, err := m.custom.snapshot(m.n, m.applied)
+	state, err := m.custom.snapshot(m.of, m.applied)
 	if err != nil {
 		return nil, err
 	}
@@ -224,9 +223,9 @@ func (m *machine) Restore(image *snapshot.Image) error {
 		}
 		m.lists = append(m.lists, l)
 	}
-	if n := m.n; !n.judge.Down() {
-		n.judge.Watched.Restored(m.applied)
-		n.judge.Watched.State(m.applied, uint64(m.hash))
+	if j := m.of.judge; !j.Down() {
+		j.Watched.Restored(m.applied)
+		j.Watched.State(m.applied, uint64(m.hash))
 	}
 	return nil
 }

@@ -123,7 +123,7 @@ func (w *World) arrives(e event) {
 		w.freeCall(c)
 		return
 	}
-	if !n.up || n.group == nil { // nobody listens there
+	if !n.up || n.host == nil { // nobody listens there
 		c.err = transport.ErrUnreachable
 		w.send(c, false)
 		return

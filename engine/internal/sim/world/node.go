@@ -11,14 +11,8 @@ import (
 	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/disk"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/invariant"
-	"github.com/seed-814fcd60/raftwire/engine/internal/sim/judge"
-	"github.com/seed-814fcd60/raftwire/engine/internal/snapshot"
-	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 	"github.com/seed-814fcd60/raftwire/wal"
 )
-
-// groupID is the group that every world has.
-const groupID runtime.GroupID = 1
 
 // node is one process of the cluster and its disk. What a crash takes is made anew by
 // boot.
@@ -26,7 +20,6 @@ type node struct {
 	w       *World
 	place   int // in World.nodes
 	id      raft.NodeID
-	judge   *judge.Node
 	disk    *disk.Disk
 	life    uint32 // raised by every crash
 	up      bool
@@ -36,19 +29,16 @@ type node struct {
 
 	host    *runtime.Host
 	manual  runtime.Manual
-	group   *runtime.Group
 	log     *wal.Log
-	machine *machine
-	failed  error // the log's
+	members []*member // one for each of World.groups
+	failed  error     // the log's
 
-	running   bool       // evRun is under way
-	timerAt   int64      // true time of the earliest evTimer under way; 0: none
-	writing   bool       // evDisk is under way
-	applying  bool       // evApply is under way
-	tasking   bool       // evTask is under way
-	finished  bool       // that image became the log then
-	image     raft.Index // where the newest image ended at the start
-	submitted int        // batches that the log has not answered
+	running   bool  // evRun is under way
+	timerAt   int64 // true time of the earliest evTimer under way; 0: none
+	writing   bool  // evDisk is under way
+	applying  bool  // evApply is under way
+	tasking   bool  // evTask is under way
+	submitted int   // batches that the log has not answered
 	waiting   ring[func(error)]
 	told      ring[told]
 	toldAt    int64
@@ -60,11 +50,9 @@ type node struct {
 	hangUntil   int64
 	fullUntil   int64
 	doomedAt    int64
-	lease       int64 // until when it believes to have one, by its clock; 0: it does not
 	ppm         int64 // its clock is fast by so many millionths
 	clockBase   int64 // true time at which ppm began to hold
 	localBase   int64 // its clock then
-	entries     []raft.Entry
 }
 
 // told is the completion of a write on its way to the node.
@@ -75,7 +63,11 @@ type told struct {
 
 func (w *World) newNode(place int) *node {
 	id := raft.NodeID(place + 1)
-	n := &node{w: w, place: place, id: id, judge: w.judge.Node(id), disk: disk.New()}
+	n := &node{w: w, place: place, id: id, disk: disk.New()}
+	for _, g := range w.groups {
+		m := &member{n: n, g: g, judge: g.judge.Node(id)}
+		n.members, g.members = append(n.members, m), append(g.members, m)
+	}
 	n.disk.Before = n.beforeDisk
 	if w.k.skewPPM > 0 {
 		n.ppm = w.process.Between(-w.k.skewPPM, w.k.skewPPM)
@@ -104,8 +96,10 @@ func (n *node) globalAt(t int64) int64 {
 // setClock changes the rate of the clock, which does not jump.
 func (n *node) setClock(ppm int64) {
 	n.localBase, n.clockBase, n.ppm = n.local(), n.w.now, ppm
-	if n.up && n.lease != 0 {
-		n.judge.Watched.Lease(n.w.now, n.globalAt(n.lease))
+	for _, m := range n.members {
+		if n.up && m.lease != 0 {
+			m.judge.Watched.Lease(n.w.now, n.globalAt(m.lease))
+		}
 	}
 }
 
@@ -133,7 +127,10 @@ func (n *node) boot() {
 		return
 	}
 	w.did.restarts++
-	w.trace(n, "up", "life %d, log up to %d, %+v", n.life, log.Group(groupID).LastIndex(), log.Group(groupID).HardState())
+	for _, m := range n.members {
+		view := log.Group(m.g.id)
+		w.trace(n, "up", "%slife %d, log up to %d, %+v", m.g.name(), n.life, view.LastIndex(), view.HardState())
+	}
 	w.poke(n)
 }
 
@@ -168,135 +165,29 @@ func (n *node) logFailed(err error) {
 	n.w.push(n.w.now+n.w.process.N(election), event{kind: evExit, node: int8(n.place), gen: n.life})
 }
 
-// start makes the host and its group from what the disk has, as an engine's host does.
+// start makes the host and its groups from what the disk has, as an engine's host does.
 func (n *node) start() error {
-	w, view := n.w, n.log.Group(groupID)
-	conf, err := n.stored(view)
-	if err != nil {
-		return err
-	}
-	images, err := snapshot.New(n.disk, "/snapshot", snapshot.Options{}).Group(groupID)
-	if err != nil {
-		return err
-	}
-	found, err := runtime.Recover(view, images)
-	if err != nil {
-		return err
-	}
-	defer found.Close()
-	if len(found.Damaged) > 0 {
-		w.fail("I20", "node %d: a snapshot is damaged, and nothing was damaged: %v", n.id, found.Damaged[0])
-	}
-	if found.Finish != nil {
-		if err := n.log.Write(found.Finish); err != nil {
-			return err
-		}
-	}
-	c := runtime.GroupConfig{
-		ID: groupID, Observer: observer{n}, Images: images, ConfigAt: view.Snapshot().Index,
-		Policy: runtime.SnapshotPolicy{Entries: raft.Index(w.k.snapEvery), Keep: raft.Index(w.k.snapKeep)},
-	}
-	n.image, n.finished = 0, found.Finish != nil
-	if found.Image != nil {
-		m := found.Image.Meta()
-		conf, c.ConfigIndex, c.ConfigAt, n.image = m.Config, m.ConfigIndex, m.Index, m.Index
-	}
-	if n.machine == nil {
-		n.machine = newMachine(n)
-	}
-	c.Machine = n.machine
-	if c.Applied, c.Chain, err = found.Restore(n.machine, n.machine.applied); err != nil {
-		return err
-	}
-	stored := view.HardState()
-	c.Hard = raft.HardState{Term: stored.Term, Vote: stored.Vote, Commit: stored.Commit}
-	c.Raft = w.k.core(n, conf)
-	c.Raft.ConfigurationIndex = c.ConfigIndex
-	if c.Raft.Changes, err = n.read(view); err != nil {
-		return err
-	}
+	w := n.w
 	n.host = runtime.New(runtime.Config{
 		Node: n.id, Workers: 1, MaxInboxBytes: 1 << 20, MaxEventBytes: 1 << 16, Logger: slog.New(slog.DiscardHandler),
 		Clock: n, Tap: tap{n},
 		Snapshots: runtime.SnapshotLimits{MaxWrites: 1, MaxSends: 1 + w.k.nodes/2, ChunkBytes: w.k.chunk, WindowBytes: 4 * w.k.chunk, MaxImageBytes: 1 << 26},
 	}, store{n}, int64(n.life)<<8|int64(n.id))
 	n.manual = n.host.Manual(wire{n})
-	if n.group, err = n.host.Start(c); err != nil {
-		return err
-	}
-	return n.found(view, c.Hard)
-}
-
-// stored is the configuration that the log begins with. On the first start it is stored
-// before anything else happens; a spare node has none.
-func (n *node) stored(view *wal.Group) (conf raft.Configuration, err error) {
-	if data := view.Snapshot().Data; len(data) > 0 {
-		_, err = conf.ParseCompact(data, nil)
-		return conf, err
-	}
-	if n.place >= n.w.k.nodes {
-		return conf, nil
-	}
-	var b wal.Batch
-	b.Snapshot(groupID, wal.Snapshot{Data: n.w.config.AppendCompact(nil)})
-	return n.w.config, n.log.Write(&b)
-}
-
-// found tells the judge what the node has found.
-func (n *node) found(view *wal.Group, hard raft.HardState) error {
-	base := view.FirstIndex() - 1
-	term, err := view.Term(base)
-	if err != nil {
-		return err
-	}
-	if n.judge.Down() {
-		hard.Commit = max(hard.Commit, n.machine.applied)
-		n.judge.Restarted(n.group.Node(), &judge.Disk{
-			Hard: hard, Incarnation: n.log.Identity().Incarnation, Entries: n.entries,
-			Snapshot: base, Term: term, Image: n.image, Finished: n.finished,
-		})
-		if n.machine.applied > 0 {
-			n.judge.Watched.Restored(n.machine.applied)
+	for _, m := range n.members {
+		if err := m.start(); err != nil {
+			return err
 		}
 	}
-	clear(n.entries)
 	n.booted = true
 	return nil
 }
 
-// read reads the whole log, for the judge and for the changes of configuration in it.
-// Half of the worlds leave finding those to the core.
-func (n *node) read(view *wal.Group) (changes []raft.Change, err error) {
-	first, last := view.FirstIndex(), view.LastIndex()
-	n.entries = n.entries[:0]
-	for i := first; i <= last; i = first + raft.Index(len(n.entries)) {
-		if n.entries, err = view.Entries(n.entries, i, last+1, 1<<20); err != nil {
-			return nil, err
-		}
-	}
-	n.w.did.recovered += uint64(len(n.entries))
-	if n.w.o.Seed&1 == 0 {
-		return nil, nil
-	}
-	changes = []raft.Change{}
-	for i := range n.entries {
-		if n.entries[i].Kind != raftpb.EntryKindConfig {
-			continue
-		}
-		var c raft.Configuration
-		if _, err := c.ParseCompact(n.entries[i].Body, nil); err != nil {
-			return nil, err
-		}
-		changes = append(changes, raft.Change{Index: first + raft.Index(i), Configuration: c})
-	}
-	return changes, nil
-}
-
 // core is the configuration of a node's core.
-func (k *knobs) core(n *node, conf raft.Configuration) raft.Config {
+func (k *knobs) core(n *node, g *group, conf raft.Configuration) raft.Config {
 	c := raft.Config{
 		ID: n.id, Configuration: conf, ElectionTimeout: raft.Time(election), Heartbeat: raft.Time(k.heartbeat),
-		Seed: n.w.o.Seed<<8 ^ uint64(n.id), Boot: uint64(n.life), TailBytes: k.tail,
+		Seed: n.w.o.Seed<<8 ^ uint64(n.id) ^ uint64(g.place)<<56, Boot: uint64(n.life), TailBytes: k.tail,
 		ApplyDurable: k.lasting, ClockBound: raft.Time(k.clockBound()), Marks: &n.w.marks,
 		DisablePreVote: k.disablePre, DisableCheckQuorum: k.disableQuorum,
 	}
@@ -358,10 +249,12 @@ func (n *node) handle() {
 // step is one drain of the worker.
 func (n *node) step() {
 	n.manual.Step()
-	if end := n.group.End(); end != nil && n.failed == nil && errors.Is(end.Err, wal.ErrNoSpace) {
-		n.logFailed(end.Err)
-	} else if end != nil && n.failed == nil && end.Reason == runtime.Failed {
-		n.w.fail("group", "node %d: its group ended: %v", n.id, end)
+	for _, m := range n.members {
+		if end := m.group.End(); end != nil && n.failed == nil && errors.Is(end.Err, wal.ErrNoSpace) {
+			n.logFailed(end.Err)
+		} else if end != nil && n.failed == nil && end.Reason == runtime.Failed {
+			n.w.fail("group", "%snode %d: its group ended: %v", m.g.name(), n.id, end)
+		}
 	}
 	n.after()
 }
@@ -403,7 +296,7 @@ func (w *World) poke(n *node) {
 
 // crash ends the process now. What was not synced is there, or not.
 func (w *World) crash(n *node) {
-	n.up, n.lease = false, 0
+	n.up = false
 	n.life++
 	w.did.crashes++
 	w.trace(n, "crash", "life %d ends", n.life-1)
@@ -411,14 +304,19 @@ func (w *World) crash(n *node) {
 		c := n.host.SnapshotCounts()
 		w.did.snapshots, w.did.installed = w.did.snapshots+c.Taken, w.did.installed+c.Installed
 	}
-	n.judge.Crashed()
-	n.host, n.manual, n.group, n.log = nil, runtime.Manual{}, nil, nil
-	if !w.k.lasting {
-		n.machine = nil
+	for _, m := range n.members {
+		m.judge.Crashed()
+		m.group, m.lease = nil, 0
+		if !w.k.lasting {
+			m.machine = nil
+		}
 	}
+	n.host, n.manual, n.log = nil, runtime.Manual{}, nil
 	n.disk.Crash(disk.Survival{Keep: w.k.survival, Pages: w.k.pages}, &w.disk)
 	w.hangUp(n)
-	w.clients.crashed(n)
+	for _, g := range w.groups {
+		g.clients.crashed(n)
+	}
 	d := 1 + w.process.N(w.k.downFor)
 	if n.noStart {
 		d += election / 3
@@ -449,10 +347,10 @@ func (r random) Read(p []byte) (int, error) {
 type observer struct{ n *node }
 
 // Fact implements runtime.Observer.
-func (o observer) Fact(_ runtime.GroupID, f raft.Fact) {
+func (o observer) Fact(id runtime.GroupID, f raft.Fact) {
 	w := o.n.w
 	if f.Kind == raft.FactChangeEnded {
-		w.clients.leader = o.n.place
+		w.groups[id-1].clients.leader = o.n.place
 	}
 	if w.o.Trace != nil {
 		w.trace(o.n, f.Kind.String(), "%s", factText(&f))

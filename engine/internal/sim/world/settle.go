@@ -20,31 +20,50 @@ func (w *World) settle() {
 	}
 	w.calmDown()
 	until := w.now + patience
-	var probe *operation
-	var probed int64
 	for w.failure == nil && w.now < until {
 		if w.queue.Len() == 0 {
 			break
 		}
 		w.next()
-		if w.clients.busy(probe) {
-			continue
+		equal := 0
+		for _, g := range w.groups {
+			if !g.recovers() {
+				break
+			}
+			equal++
 		}
-		switch {
-		case probe != nil && probe.served && w.equal():
+		if equal == len(w.groups) {
 			w.finish()
 			return
-		case (probe == nil || !probe.served) && w.now > probed+election/10:
-			probe, probed = w.clients.probe(), w.now
 		}
 	}
-	w.fail("liveness", "%d ms after the last fault: %s", patience/millisecond, w.situation(probe))
+	for _, g := range w.groups {
+		if !g.recovers() {
+			w.fail("liveness", "%d ms after the last fault: %s", patience/millisecond, g.situation())
+		}
+	}
+}
+
+// recovers reports whether the group serves and its members are equal. It proposes one
+// more command, until one is served.
+func (g *group) recovers() bool {
+	w, c := g.w, &g.clients
+	if c.busy(g.probe) {
+		return false
+	}
+	if g.probe != nil && g.probe.served {
+		return g.equal()
+	}
+	if w.now > g.probed+election/10 {
+		g.probe, g.probed = c.probe(), w.now
+	}
+	return false
 }
 
 // equal: one node leads, the configuration is no joint one, and all of its members are
 // up and have applied the same log to its end. Others may be anywhere.
-func (w *World) equal() bool {
-	leader := w.leader()
+func (g *group) equal() bool {
+	leader := g.leader()
 	if leader == nil {
 		return false
 	}
@@ -56,61 +75,69 @@ func (w *World) equal() bool {
 	if len(conf.Outgoing) > 0 {
 		return false
 	}
-	w.settled = w.settled[:0]
+	g.settled = g.settled[:0]
 	for i := range conf.Incoming {
-		n := w.nodes[conf.Incoming[i].ID-1]
-		if !n.up || n.group == nil {
+		m := g.members[conf.Incoming[i].ID-1]
+		if m.group == nil {
 			return false
 		}
-		if b := n.group.Node().Glance(); b.Last != a.Last || b.Commit != a.Last || n.group.Applied() != a.Last {
+		if b := m.group.Node().Glance(); b.Last != a.Last || b.Commit != a.Last || m.group.Applied() != a.Last {
 			return false
 		}
-		w.settled = append(w.settled, n)
+		g.settled = append(g.settled, m)
 	}
 	return true
 }
 
 // leader is the node that leads in the highest term, nil if none does.
-func (w *World) leader() *node {
-	var best *node
-	for _, n := range w.nodes {
-		if !n.up || n.group == nil || n.judge.Role() != raftpb.RoleLeader {
+func (g *group) leader() *member {
+	var best *member
+	for _, m := range g.members {
+		if m.group == nil || m.judge.Role() != raftpb.RoleLeader {
 			continue
 		}
-		if best == nil || n.judge.Term() > best.judge.Term() {
-			best = n
+		if best == nil || m.judge.Term() > best.judge.Term() {
+			best = m
 		}
 	}
 	return best
 }
 
 // situation says how the nodes stand, for whoever must find out why they do not go on.
-func (w *World) situation(probe *operation) string {
+func (g *group) situation() string {
 	var b strings.Builder
-	if probe == nil || !probe.served {
+	b.WriteString(g.name())
+	if g.probe == nil || !g.probe.served {
 		b.WriteString("no command was served; ")
 	}
-	for _, n := range w.nodes {
-		if !n.up || n.group == nil {
+	for _, m := range g.members {
+		if m.group == nil {
 			b.WriteString("a node is down; ")
 			continue
 		}
-		b.WriteString(glanceText(n))
+		b.WriteString(glanceText(m))
 	}
 	return b.String()
 }
 
 // finish compares the nodes and asks the oracles.
 func (w *World) finish() {
-	for _, n := range w.settled {
-		n.judge.Watched.State(n.machine.applied, uint64(n.machine.hash))
+	for _, g := range w.groups {
+		g.finish()
 	}
-	w.clients.readAll()
-	w.checkCustom()
-	if err := w.judge.Err(); err != nil {
+}
+
+func (g *group) finish() {
+	w := g.w
+	for _, m := range g.settled {
+		m.judge.Watched.State(m.machine.applied, uint64(m.machine.hash))
+	}
+	g.clients.readAll()
+	g.checkCustom()
+	if err := g.judge.Err(); err != nil {
 		w.objects(err)
 	}
-	history := w.clients.history
+	history := g.clients.history
 	if v := oracle.Lists(history); len(v) > 0 {
 		w.fail("oracle", "%v", &v[0])
 		return
@@ -126,8 +153,8 @@ func (w *World) finish() {
 	}
 }
 
-func glanceText(n *node) string {
-	g := n.group.Node().Glance()
+func glanceText(m *member) string {
+	g := m.group.Node().Glance()
 	return fmt.Sprintf("node %d: %v in term %d, log %d of %d, commit %d, applied %d, durable %d; ",
-		n.id, g.Role, g.Term, g.Last, g.LastTerm, g.Commit, n.group.Applied(), g.Durable)
+		m.n.id, g.Role, g.Term, g.Last, g.LastTerm, g.Commit, m.group.Applied(), g.Durable)
 }

@@ -15,35 +15,36 @@ type tap struct{ n *node }
 func (t tap) Stepped(g *runtime.Group, in *raft.Event, out *raft.Effects) {
 	n := t.n
 	w := n.w
-	was := n.judge.Role()
-	n.judge.Stepped(g.Node(), in, out)
-	if until := int64(out.LeaseUntil); until != n.lease {
-		n.lease = until
+	m := n.member(g)
+	was := m.judge.Role()
+	m.judge.Stepped(g.Node(), in, out)
+	if until := int64(out.LeaseUntil); until != m.lease {
+		m.lease = until
 		if until != 0 {
 			until = n.globalAt(until)
 		}
-		n.judge.Watched.Lease(w.now, until)
+		m.judge.Watched.Lease(w.now, until)
 	}
 	if w.o.Trace != nil {
-		w.traceStep(n, in, out)
+		w.traceStep(m, in, out)
 	}
-	if was != raftpb.RoleLeader && n.judge.Role() == raftpb.RoleLeader && w.strikes(newLeader, &w.process) {
+	if was != raftpb.RoleLeader && m.judge.Role() == raftpb.RoleLeader && w.strikes(newLeader, &w.process) {
 		w.fell(n)
 	}
 }
 
 // Durable implements runtime.Tap.
-func (t tap) Durable(_ *runtime.Group, write uint64) { t.n.judge.Durable(write) }
+func (t tap) Durable(g *runtime.Group, write uint64) { t.n.member(g).judge.Durable(write) }
 
 // Leaves implements runtime.Tap. A crash in here leaves the rest of the effects undone.
-func (t tap) Leaves(_ *runtime.Group, m *raft.Message, write uint64) {
-	t.n.judge.Leaves(m, write)
+func (t tap) Leaves(g *runtime.Group, m *raft.Message, write uint64) {
+	t.n.member(g).judge.Leaves(m, write)
 	if w := t.n.w; w.strikes(crashInside, &w.process) {
 		panic(powerLoss{})
 	}
 }
 
-func (w *World) traceStep(n *node, in *raft.Event, out *raft.Effects) {
+func (w *World) traceStep(m *member, in *raft.Event, out *raft.Effects) {
 	text := fmt.Sprintf("event %d", in.Kind)
 	switch in.Kind {
 	case raft.EventMessage:
@@ -58,12 +59,12 @@ func (w *World) traceStep(n *node, in *raft.Event, out *raft.Effects) {
 		text = fmt.Sprintf("applied up to %d", in.Applied)
 	default:
 	}
-	g := n.group
+	g := m.group
 	if g == nil {
 		return
 	}
 	now := g.Node().Glance()
-	w.trace(n, "step", "%s => %v term %d vote %d log %d of %d commit %d durable %d; write %d, from %d truncating %d, %d entries; sends %d, later %d",
-		text, now.Role, now.Term, now.Vote, now.Last, now.LastTerm, now.Commit, now.Durable,
+	w.trace(m.n, "step", "%s%s => %v term %d vote %d log %d of %d commit %d durable %d; write %d, from %d truncating %d, %d entries; sends %d, later %d",
+		m.g.name(), text, now.Role, now.Term, now.Vote, now.Last, now.LastTerm, now.Commit, now.Durable,
 		out.WriteID, out.AppendFrom, out.TruncateFrom, len(out.Append), len(out.SendNow), len(out.SendAfter))
 }

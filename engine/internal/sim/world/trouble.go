@@ -79,17 +79,19 @@ func (w *World) crashNow(n *node) {
 
 // campaign makes the node's election timer go off.
 func (n *node) campaign() {
-	if n.up && n.group != nil {
-		n.group.Campaign()
+	if m := n.w.anyGroup(&n.w.process).members[n.place]; m.group != nil {
+		m.group.Campaign()
 		n.w.poke(n)
 	}
 }
 
 // burst lets every client that thinks act at once, and sooner than usual.
 func (w *World) burst() {
-	for _, cl := range w.clients.all {
-		if cl.op == nil {
-			w.clients.wake(cl, 1)
+	for _, g := range w.groups {
+		for _, cl := range g.clients.all {
+			if cl.op == nil {
+				g.clients.wake(cl, 1)
+			}
 		}
 	}
 }

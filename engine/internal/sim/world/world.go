@@ -31,9 +31,7 @@ import (
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/invariant"
-	"github.com/seed-814fcd60/raftwire/engine/internal/sim/judge"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/schedule"
-	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 )
 
 // World is one simulated cluster. It belongs to one goroutine.
@@ -48,16 +46,12 @@ type World struct {
 
 	coder codec.Codec // what messages pass through, if they do
 
-	nodes   []*node
-	settled []*node               // members that are equal at the end
-	images  map[raft.Index]uint64 // hashes of the snapshots of another's machine
-	links   [][]link
-	calls   []*call
-	free    []int32
+	nodes []*node
+	links [][]link
+	calls []*call
+	free  []int32
 
-	judge    *judge.Group
-	config   raft.Configuration
-	clients  clients
+	groups   []*group
 	troubles uint64 // that struck or would have
 	skip     []sim.Range
 	struck   [troubles]uint64
@@ -85,8 +79,8 @@ const (
 	evLogTimer                  // slot: which one
 	evApply
 	evTask    // file work beside the worker
-	evClient  // slot: which client
-	evTimeout // slot: which client; x: of which operation
+	evClient  // node: which group; slot: which of its clients
+	evTimeout // likewise; x: of which operation
 	evFault
 	evHeal
 	evRestart
@@ -121,21 +115,21 @@ func newWorld(o sim.Options) *World {
 		w.k.events = o.Events
 	}
 	if o.Custom != nil {
-		w.k.lasting, w.images = false, map[raft.Index]uint64{}
+		w.k.lasting, w.k.groups = false, 1
 	}
-	for i := range w.k.nodes {
-		w.config.Incoming = append(w.config.Incoming, raftpb.Member{ID: raftpb.NodeID(i + 1), Suffrage: raftpb.SuffrageVoter})
+	observer := invariant.New(invariant.Options{Origins: true, Limits: w.k.limits()})
+	for range w.k.groups {
+		w.groups = append(w.groups, w.newGroup(observer))
 	}
-	w.judge = judge.New(judge.Options{
-		Invariants: invariant.Options{Origins: true, Limits: w.k.limits()}, Refine: true,
-	}, &w.config)
 	w.coder, _ = codec.ByID(uint8(1 + w.k.codec))
 	w.links = make([][]link, w.k.nodes+w.k.outsiders)
 	for i := range w.links {
 		w.links[i] = make([]link, len(w.links))
 		w.nodes = append(w.nodes, w.newNode(i))
 	}
-	w.clients.init(w)
+	for _, g := range w.groups {
+		g.clients.init(g)
+	}
 	return w
 }
 
@@ -145,9 +139,11 @@ func (w *World) live() {
 		w.guard(n, (*node).boot)
 	}
 	w.push(w.k.faultEvery, event{kind: evFault})
-	w.clients.start()
+	for _, g := range w.groups {
+		g.clients.start()
+	}
 	span := w.now + 2000*election
-	for w.failure == nil && w.judge.Events < w.k.events && w.now < span {
+	for w.failure == nil && w.events() < w.k.events && w.now < span {
 		w.next()
 	}
 	w.settle()
@@ -164,10 +160,10 @@ func (w *World) next() {
 		w.arrives(e)
 		return
 	case evClient:
-		w.clients.act(int(e.slot), e.x)
+		w.groups[e.node].clients.act(int(e.slot), e.x)
 		return
 	case evTimeout:
-		w.clients.timeout(int(e.slot), e.x)
+		w.groups[e.node].clients.timeout(int(e.slot), e.x)
 		return
 	case evFault:
 		w.strikeOften()
@@ -209,9 +205,7 @@ func (w *World) guard(n *node, f func(*node)) {
 	}()
 	f(n)
 	if w.failure == nil {
-		if err := w.judge.Err(); err != nil {
-			w.objects(err)
-		}
+		w.judge()
 	}
 }
 
@@ -233,10 +227,20 @@ func origin(stack []byte) string {
 	return "?"
 }
 
+// judge asks the judges of all groups.
+func (w *World) judge() {
+	for _, g := range w.groups {
+		if err := g.judge.Err(); err != nil {
+			w.objects(err)
+			return
+		}
+	}
+}
+
 // objects ends the world with what a judge has to say.
 func (w *World) objects(err error) {
-	if v := w.judge.Observer.First(); v != nil {
-		w.fail(string(v.ID), "node %d: %s (index %d, term %d)", v.Node, v.Sentence, v.Index, v.Term)
+	if v := w.groups[0].judge.Observer.First(); v != nil {
+		w.fail(string(v.ID), "%snode %d: %s (index %d, term %d)", w.groups[v.Group-1].name(), v.Node, v.Sentence, v.Index, v.Term)
 		return
 	}
 	w.fail("model", "%v", err)
@@ -246,7 +250,7 @@ func (w *World) fail(check, format string, args ...any) {
 	if w.failure != nil {
 		return
 	}
-	w.failure = &sim.Failure{Check: check, Sentence: fmt.Sprintf(format, args...), At: w.now, Event: w.judge.Events}
+	w.failure = &sim.Failure{Check: check, Sentence: fmt.Sprintf(format, args...), At: w.now, Event: w.events()}
 	if w.o.Trace != nil {
 		w.trace(nil, "VIOLATION", "%v", w.failure)
 	}
@@ -294,11 +298,18 @@ func (w *World) counts(t trouble) bool {
 }
 
 func (w *World) report() sim.Report {
-	j := w.judge
 	r := sim.Report{
-		Seed: w.o.Seed, Hash: uint64(j.Hash), Events: j.Events, Deliveries: j.Deliveries, Simulated: w.now,
+		Seed: w.o.Seed, Simulated: w.now,
 		Troubles: w.troubles, Faults: sim.Counts{}, Did: sim.Counts{}, Marks: sim.Counts{}, Failure: w.failure,
 	}
+	var hash schedule.Hash
+	var elections uint64
+	for _, g := range w.groups {
+		j := g.judge
+		hash.Add(uint64(j.Hash))
+		r.Events, r.Deliveries, elections = r.Events+j.Events, r.Deliveries+j.Deliveries, elections+j.Elections
+	}
+	r.Hash = uint64(hash)
 	for t, n := range w.struck {
 		r.Faults.Add(troubleNames[t], n)
 	}
@@ -310,7 +321,7 @@ func (w *World) report() sim.Report {
 		}
 	}
 	for name, n := range map[string]uint64{
-		"elections": j.Elections, "crashes": d.crashes, "restarts": d.restarts, "frames": d.frames, "applied": d.applied,
+		"groups": uint64(len(w.groups)), "elections": elections, "crashes": d.crashes, "restarts": d.restarts, "frames": d.frames, "applied": d.applied,
 		"lease-reads": d.leased, "snapshots": d.snapshots, "snapshots-installed": d.installed, "changes": d.changed, "changes-refused": d.changeRefused,
 		"transfers": d.transferred, "transfers-refused": d.transferRefused,
 		"client-writes": d.writes, "client-reads": d.reads, "client-unknown": d.infos, "messages-lost": d.lost, "entries-recovered": d.recovered,
