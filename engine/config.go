@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/codec"
+	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
 	"github.com/seed-814fcd60/raftwire/engine/internal/session"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 	"github.com/seed-814fcd60/raftwire/transport"
@@ -80,6 +82,15 @@ type Config struct {
 	// At most a third of ElectionTimeout. Default: a tenth of it.
 	HeartbeatInterval time.Duration
 
+	// QuiesceAfter is for how long a group must have had nothing to do before it sleeps: it
+	// sends nothing and costs nothing until somebody wants something, while the hosts go on
+	// showing each other that they are there, once per pair however many groups sleep. The
+	// loss of a host wakes its groups. Default: 5 x ElectionTimeout. Negative: never.
+	QuiesceAfter time.Duration
+	// DiskStallAfter is how long no write to the disk may end, while one is under way, before
+	// this host's leaders hand over. Default: half of ElectionTimeout. Negative: never.
+	DiskStallAfter time.Duration
+
 	// ClockBound switches leases on (see Lease): it is the most by which the clocks of two
 	// members may drift apart within half an ElectionTimeout, pauses of a whole machine
 	// included. A lease lasts half an ElectionTimeout less this. If clocks do not keep it,
@@ -141,6 +152,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Codec, "thrift-compact")
 	setDefault(&c.ElectionTimeout, time.Second)
 	setDefault(&c.HeartbeatInterval, c.ElectionTimeout/10)
+	setDefault(&c.QuiesceAfter, 5*c.ElectionTimeout)
+	setDefault(&c.DiskStallAfter, c.ElectionTimeout/2)
 	setDefault(&c.MaxCommandBytes, maxFrameBytes-64<<10)
 	setDefault(&c.MaxInboxBytes, 64<<20)
 	setDefault(&c.MaxUncommittedBytes, 64<<20)
@@ -174,6 +187,16 @@ func setDefault[T comparable](field *T, value T) {
 	if *field == zero {
 		*field = value
 	}
+}
+
+// presence says how hosts show each other that they are there while groups sleep: often
+// enough that a few words may be lost before half an election time-out has passed.
+func (c *Config) presence() runtime.Presence {
+	if c.QuiesceAfter < 0 {
+		return runtime.Presence{}
+	}
+	e := raft.Time(c.ElectionTimeout)
+	return runtime.Presence{Interval: min(raft.Time(c.HeartbeatInterval), e/10), Patience: e / 2}
 }
 
 func (c *Config) validate() error {

@@ -61,6 +61,10 @@ type Status struct {
 	// Uncertain says that damage to this member's log may have cost it what it had promised:
 	// it neither votes nor acknowledges until a leader has repaired it.
 	Uncertain bool
+	// Asleep says that the group has nothing to do and sends nothing: see Config.QuiesceAfter.
+	Asleep bool
+	// DiskStalled says that this member's disk hangs: it does not lead until it works again.
+	DiskStalled bool
 	// Err is why the group has ended on this member; nil while it runs.
 	Err error
 	// Peers is what the leader knows of the others; empty on other members.
@@ -98,6 +102,7 @@ func (g *Group) Status() (Status, error) {
 	out.Configuration = configurationOf(&s.Configuration, s.ConfigurationIndex)
 	out.Members = out.Configuration.Members
 	out.Uncertain = s.DoubtFrom != 0
+	out.Asleep, out.DiskStalled = s.Asleep, s.DiskStalled
 	out.Diverged = g.diverged.Load()
 	out.Changing, out.TransferTo = s.Changing, s.TransferTo
 	if s.End != nil {

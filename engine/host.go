@@ -72,6 +72,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	h.rt = runtime.New(runtime.Config{
 		Node: cfg.Node, Workers: cfg.Workers, MaxInboxBytes: cfg.MaxInboxBytes, Logger: cfg.Logger, OnFatal: h.fatal,
 		MaxEventBytes: min(4<<20, cfg.MaxUncommittedBytes/4), Snapshots: cfg.Snapshots.limits(),
+		Presence: cfg.presence(), StallAfter: raft.Time(max(0, cfg.DiskStallAfter)),
 	}, log, unique())
 	used, _ := codec.ByName(cfg.Codec)
 	h.network, err = cfg.Network(transport.Config{
@@ -249,6 +250,7 @@ func (h *Host) coreConfig(id GroupID, conf raftpb.Configuration) raft.Config {
 		ElectionTimeout:     raft.Time(h.cfg.ElectionTimeout),
 		Heartbeat:           raft.Time(h.cfg.HeartbeatInterval),
 		ClockBound:          raft.Time(h.cfg.ClockBound),
+		QuiesceAfter:        raft.Time(max(0, h.cfg.QuiesceAfter)),
 		Seed:                seed(h.cfg.Node, id, h.log.Identity().Incarnation),
 		Boot:                uint64(unique()),
 		MaxUncommittedBytes: h.cfg.MaxUncommittedBytes,

@@ -89,7 +89,9 @@ type member struct {
 	manual  Manual
 	group   *Group
 	machine *roll
-	cut     bool // from all others
+	cut     bool // from all others, who see it at once
+	silent  bool // what is sent to it, or by it, is lost without a word
+	hung    bool // its disk takes no write
 
 	promised raft.Index // what it has said to be durable
 	refusals int        // of snapshots that it offered
@@ -105,6 +107,9 @@ type hands struct {
 	limits  SnapshotLimits
 
 	unsynced bool // a fault: snapshots are not synced
+
+	quiesceAfter, stallAfter raft.Time
+	heartbeats, beats        int // sent; and what they carried
 }
 
 const handGroup GroupID = 7
@@ -172,14 +177,16 @@ func (h *hands) open(id raft.NodeID, fs wal.FS) (*member, error) {
 	m.host = New(Config{
 		Node: id, Workers: 1, MaxInboxBytes: 64 << 20, MaxEventBytes: 4 << 20, Logger: slog.New(slog.DiscardHandler),
 		Clock: h.clock, Snapshots: h.limits, Tap: m,
-	}, m.log, 1)
+		StallAfter: h.stallAfter, Presence: Presence{Interval: 1e8, Patience: 5e8},
+	}, m.log, int64(h.clock.now)+1)
 	m.manual = m.host.Manual(handNetwork{h, m})
 	hard := m.log.Group(handGroup).HardState()
 	m.group, err = m.host.Start(GroupConfig{
 		ID: handGroup, Machine: m.machine, Observer: nobody{}, Images: images, Policy: h.policy,
 		Hard:    raft.HardState{Term: hard.Term, Vote: hard.Vote, Commit: hard.Commit},
 		Applied: applied, Chain: chain, ConfigAt: at,
-		Raft: raft.Config{ID: id, Configuration: conf, ElectionTimeout: 1e9, Heartbeat: 1e8, Seed: uint64(id), Boot: uint64(h.clock.now) + 1},
+		Raft: raft.Config{ID: id, Configuration: conf, ElectionTimeout: 1e9, Heartbeat: 1e8, Seed: uint64(id), Boot: uint64(h.clock.now) + 1,
+			QuiesceAfter: h.quiesceAfter},
 	})
 	return m, err
 }
@@ -235,8 +242,15 @@ func (a handAnswer) Fail(err error) { a.h.queue = append(a.h.queue, func() { a.d
 // Call implements transport.Network.
 func (n handNetwork) Call(to raftpb.NodeID, lane transport.Lane, m *codec.Method, req codec.Message, done func(codec.Message, error)) error {
 	b, from, answer := req.AppendCompact(nil), n.m, handAnswer{n.h, m, done}
+	if hb, ok := req.(*raftpb.HeartbeatRequest); ok {
+		n.h.heartbeats++
+		n.h.beats += len(hb.Beats)
+	}
 	n.h.queue = append(n.h.queue, func() {
 		there := n.h.members[to-1]
+		if from.silent || there != nil && there.silent {
+			return
+		}
 		if from.cut || there == nil || there.cut {
 			answer.Fail(transport.ErrUnreachable)
 			return
@@ -303,7 +317,7 @@ func (h *hands) deliver() {
 
 // work does one round of a member's work.
 func (m *member) work() (busy bool) {
-	for m.log.Step() {
+	for !m.hung && m.log.Step() {
 		busy = true
 	}
 	if m.manual.Ready() {
@@ -327,7 +341,9 @@ func (h *hands) pass(beats int) {
 	for range beats {
 		h.clock.now += 1e8
 		for _, m := range h.members {
-			m.manual.Step()
+			if m.manual.Next() <= h.clock.now {
+				m.manual.Step()
+			}
 		}
 		h.settle()
 	}

@@ -18,6 +18,7 @@ func (w *worker) execute(g *Group, out *raft.Effects) {
 		g.observe.Fact(g.id, f)
 	}
 	g.followConfiguration(out.Facts)
+	w.followSleep(g, out.Facts)
 	w.stage(g, out)
 	for i := range out.SendNow {
 		w.leave(g, &out.SendNow[i], 0)

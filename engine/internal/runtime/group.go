@@ -57,7 +57,10 @@ type Group struct {
 	batch   []proposal // of the drain under way
 	reading []read     // likewise
 	dead    bool
-	end     Rejection // what it died of
+	asleep  bool // the core sleeps
+
+	reliesOn []*neighbour // whose loss wakes it, while it sleeps
+	end      Rejection    // what it died of
 
 	leader  atomic.Int64  // NodeID; read by anyone
 	applied atomic.Uint64 // Index; written by the applier, read by anyone

@@ -28,8 +28,20 @@ type Config struct {
 	// OnFatal is told once, on a goroutine of its own, when the log has failed.
 	OnFatal   func(error)
 	Snapshots SnapshotLimits
+	// Presence is for groups that may sleep (raft.Config.QuiesceAfter).
+	Presence Presence
+	// StallAfter is how long no write to the log may end, while one is under way, before
+	// the disk counts as stalled. 0: it never does.
+	StallAfter raft.Time
 	// Tap watches every core. nil, as in production: nobody does.
 	Tap Tap
+}
+
+// Presence says how hosts show each other that they are there while groups sleep. Zero:
+// they do not, and no group may sleep.
+type Presence struct {
+	Interval raft.Time // between the words of one host; as the heartbeat of its groups
+	Patience raft.Time // without a word for so long a host is lost; some intervals, at most an election time-out
 }
 
 // Host runs many groups over one log and one network.
@@ -44,6 +56,8 @@ type Host struct {
 	running sync.WaitGroup
 
 	mutation
+	presence   presence
+	disk       diskWatch
 	background background
 	writes     places // of images
 	sends      places
@@ -65,6 +79,7 @@ func New(cfg Config, log LogStore, boot int64) *Host {
 		h.clock = machineClock{time.Now()}
 	}
 	h.background.host = h
+	h.presence.init(h)
 	h.writes.free, h.sends.free = cfg.Snapshots.MaxWrites, cfg.Snapshots.MaxSends
 	h.pace.perSecond = cfg.Snapshots.BytesPerSecond
 	h.groups.Store(&map[GroupID]*Group{})
@@ -136,9 +151,7 @@ func (h *Host) Start(c GroupConfig) (*Group, error) {
 			return // the log has failed meanwhile
 		}
 		w.groups = append(w.groups, g)
-		if g.onMembers != nil {
-			g.onMembers(g.node.Status().Configuration)
-		}
+		w.began(g, &c.Raft)
 		w.stepCore(g, raft.Event{Kind: raft.EventTimer})
 	}
 	if err := w.inbox.do(started); err != nil {

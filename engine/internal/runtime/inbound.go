@@ -155,6 +155,7 @@ func (h *Host) serveHeartbeat(c *transport.Call, req *raftpb.HeartbeatRequest) {
 		c.Fail(errors.New("runtime: heartbeat: too many groups"))
 		return
 	}
+	h.presence.asks(c.From, req.BootID)
 	hb := &heartbeat{call: c, acks: make([]raftpb.BeatAck, len(req.Beats))}
 	hb.left.Store(int32(len(req.Beats)) + 1)
 	for i := range req.Beats {
@@ -166,6 +167,7 @@ func (h *Host) serveHeartbeat(c *transport.Call, req *raftpb.HeartbeatRequest) {
 		}
 		m := raft.Message{
 			Kind: raft.MessageBeat, From: c.From, To: h.cfg.Node, Term: b.Term, Commit: b.Commit, Round: b.Round,
+			Quiesce: b.Quiesce,
 		}
 		if g.w.inbox.message(inbound{group: g, message: m, answer: beatCall{hb, i}}) != nil {
 			hb.spoken()
@@ -176,7 +178,7 @@ func (h *Host) serveHeartbeat(c *transport.Call, req *raftpb.HeartbeatRequest) {
 
 func (b beatCall) answer(_ *worker, m *raft.Message) {
 	group := b.call.Request.(*raftpb.HeartbeatRequest).Beats[b.i].Group
-	b.acks[b.i] = raftpb.BeatAck{Group: group, Term: m.Term, Round: m.Round}
+	b.acks[b.i] = raftpb.BeatAck{Group: group, Term: m.Term, Round: m.Round, Wake: m.Wake}
 	b.spoken()
 }
 

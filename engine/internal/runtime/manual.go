@@ -44,7 +44,7 @@ func (m Manual) Ready() bool {
 func (m Manual) Step() { m.w.step(m.w.host.clock.Now()) }
 
 // Next is the time at which the worker wants to be stepped though nothing is queued.
-func (m Manual) Next() raft.Time { return m.w.timers.next() }
+func (m Manual) Next() raft.Time { return m.w.next() }
 
 // Jobs is how many jobs wait for the applier.
 func (m Manual) Jobs() int {

@@ -123,10 +123,15 @@ func (g *Group) dropRequests() {
 // is in force, before a message to a new member leaves.
 func (g *Group) followConfiguration(facts []raft.Fact) {
 	for _, f := range facts {
-		if f.Kind == raft.FactConfiguration && g.onMembers != nil {
-			g.onMembers(g.node.Status().Configuration)
-			return
+		if f.Kind != raft.FactConfiguration {
+			continue
 		}
+		c := g.node.Status().Configuration
+		if g.onMembers != nil {
+			g.onMembers(c)
+		}
+		g.w.host.presence.joined(&c)
+		return
 	}
 }
 

@@ -149,7 +149,7 @@ func (s *sender) beat(g *Group, m *raft.Message) {
 		p = &s.beats[len(s.beats)-1]
 	}
 	p.groups = append(p.groups, g)
-	p.req.Beats = append(p.req.Beats, raftpb.Beat{Group: g.id, Term: m.Term, Commit: m.Commit, Round: m.Round})
+	p.req.Beats = append(p.req.Beats, raftpb.Beat{Group: g.id, Term: m.Term, Commit: m.Commit, Round: m.Round, Quiesce: m.Quiesce})
 	if len(p.req.Beats) == raftpb.MaxGroupsPerHeartbeat {
 		s.flushPeer(p)
 	}
@@ -166,7 +166,7 @@ func (s *sender) flush() {
 
 func (s *sender) flushPeer(p *peerBeats) {
 	host, to := s.w.host, p.to
-	p.req.Leader, p.req.BootID = host.cfg.Node, host.boot
+	p.req.Leader, p.req.BootID = host.cfg.Node, host.presence.life.Load()
 	var groups []*Group
 	if len(p.groups) == 1 {
 		g := p.groups[0] // the common case without a copy of the list
@@ -201,10 +201,13 @@ func (h *Host) beatsAnswered(from raft.NodeID, resp codec.Message, err error, gr
 		}
 		return
 	}
+	if n := h.presence.find(from); n != nil {
+		h.presence.heard(n)
+	}
 	for _, ack := range v.Acks {
 		if g := h.find(ack.Group); g != nil {
 			g.w.inbox.answered(g, raft.Message{
-				Kind: raft.MessageBeatAck, From: from, To: g.self, Term: ack.Term, Round: ack.Round,
+				Kind: raft.MessageBeatAck, From: from, To: g.self, Term: ack.Term, Round: ack.Round, Wake: ack.Wake,
 			})
 		}
 	}

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	goruntime "runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 	"github.com/seed-814fcd60/raftwire/wal"
 )
 
@@ -33,6 +35,9 @@ type worker struct {
 	send        sender
 	tap         Tap
 	seen        raft.Event // what tap is shown: a copy in here does not escape
+
+	flights    flights
+	pulseAsked atomic.Int64 // when presence asked for a sign of life that is still due; 0: none is
 }
 
 // write is one batch handed to the log: which groups wrote what in it.
@@ -55,7 +60,7 @@ func (x *write) completed(err error) {
 }
 
 func newWorker(h *Host) *worker {
-	w := &worker{host: h, inbox: newInbox(h.cfg.MaxInboxBytes), stopped: make(chan struct{}), tap: h.cfg.Tap}
+	w := &worker{flights: flights{at: raft.Never}, host: h, inbox: newInbox(h.cfg.MaxInboxBytes), stopped: make(chan struct{}), tap: h.cfg.Tap}
 	w.applier = newApplier(w)
 	w.send.init(w)
 	return w
@@ -67,7 +72,7 @@ func (w *worker) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		if next := w.timers.next(); next != raft.Never {
+		if next := w.next(); next != raft.Never {
 			timer.Reset(time.Duration(next - w.host.clock.Now()))
 		}
 		select {
@@ -82,6 +87,15 @@ func (w *worker) run() {
 		}
 		w.step(w.host.clock.Now())
 	}
+}
+
+// next is the earliest time at which the worker has something to do by itself.
+func (w *worker) next() raft.Time {
+	at := min(w.timers.next(), w.flights.at)
+	if w == w.host.workers[0] {
+		at = min(at, w.host.presence.at)
+	}
+	return at
 }
 
 // step takes all that is queued and carries it out. Order: what became durable,
@@ -112,9 +126,36 @@ func (w *worker) step(now raft.Time) {
 		w.timers.remove(g)
 		w.expired(g)
 	}
+	w.watch(now)
 	w.work.reset()
 	w.submit()
 	w.send.flush()
+}
+
+// watch looks after what is not a group's own: the disk, the other hosts.
+func (w *worker) watch(now raft.Time) {
+	w.watchDisk(now)
+	if p := &w.host.presence; w == w.host.workers[0] && p.at <= now {
+		p.tick(now)
+	}
+}
+
+// began makes a group that starts one of this host's. One that never asks for votes
+// makes itself known by other means: its leader may sleep.
+func (w *worker) began(g *Group, c *raft.Config) {
+	status := g.node.Status()
+	if g.onMembers != nil {
+		g.onMembers(status.Configuration)
+	}
+	if c.QuiesceAfter > 0 {
+		w.host.presence.joined(&status.Configuration)
+		if status.Role == raftpb.RoleLearner || c.Witness || c.DoubtFrom > 0 {
+			w.host.presence.renew()
+		}
+	}
+	if w.flights.told {
+		w.stepCore(g, raft.Event{Kind: raft.EventDiskStalled})
+	}
 }
 
 // expired goes on with what waited for its time: streams of snapshots, the core.
@@ -145,6 +186,7 @@ func (w *worker) arm(g *Group) {
 
 // durable releases what waited for a write.
 func (w *worker) durable(x *write) {
+	w.writeEnded()
 	for _, p := range x.parts {
 		g := p.group
 		if g.dead {
@@ -327,6 +369,7 @@ func (w *worker) submit() {
 	}
 	x := w.pending
 	w.pending = nil
+	w.wrote()
 	w.host.log.Submit(&w.batch, x.done)
 	w.batch.Reset()
 	clear(w.staged)
@@ -348,6 +391,10 @@ func (w *worker) retire(g *Group, r Rejection) {
 		return
 	}
 	g.dead, g.end = true, r
+	w.host.presence.woke(g)
+	if g.role.leader {
+		w.host.presence.renew()
+	}
 	g.role = roleView{}
 	g.leader.Store(0)
 	g.lease.Store(0)
