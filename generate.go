@@ -2,5 +2,5 @@
 // engine first.
 package raftwire
 
-//go:generate go tool raftgen -out gen -I idl idl/raft.thrift
+//go:generate go tool raftgen -out gen -I idl idl/kv.thrift idl/raft.thrift
 //go:generate go tool raftgen -out codec/codectest -I codec/codectest/idl codec/codectest/idl/basis.thrift codec/codectest/idl/everything.thrift codec/codectest/idl/modern.thrift

@@ -99,6 +99,9 @@ type Config struct {
 	// Default 0: no leases.
 	ClockBound time.Duration
 
+	// MaxFrameBytes bounds a message, from and to anyone: who sends a longer one is disconnected. The same on
+	// all hosts. 2 MiB to 16,384,000, the default, which stock Thrift libraries have too.
+	MaxFrameBytes int
 	// MaxCommandBytes bounds a command. Default and maximum: MaxFrameBytes - 64 KiB.
 	MaxCommandBytes int
 	// MaxInboxBytes bounds what waits for one worker: proposals and reads, and as
@@ -127,6 +130,8 @@ type Config struct {
 	// one per two CPUs, at most 8.
 	Workers int
 
+	// Services are served on this host's port beside the engine's own.
+	Services []Service
 	// AllowAdmin decides who may call the admin service (RaftAdmin in raft.thrift), by
 	// the address that a call comes from and what the caller's certificate says (nothing
 	// without TLS). It must not block. Default: programs on the same machine, and who
@@ -154,7 +159,8 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.HeartbeatInterval, c.ElectionTimeout/10)
 	setDefault(&c.QuiesceAfter, 5*c.ElectionTimeout)
 	setDefault(&c.DiskStallAfter, c.ElectionTimeout/2)
-	setDefault(&c.MaxCommandBytes, maxFrameBytes-64<<10)
+	setDefault(&c.MaxFrameBytes, maxFrameBytes)
+	setDefault(&c.MaxCommandBytes, c.MaxFrameBytes-64<<10)
 	setDefault(&c.MaxInboxBytes, 64<<20)
 	setDefault(&c.MaxUncommittedBytes, 64<<20)
 	setDefault(&c.MaxSessions, 4096)
@@ -219,8 +225,10 @@ func (c *Config) validate() error {
 		"HeartbeatInterval: %v, want at most a third of ElectionTimeout %v", c.HeartbeatInterval, c.ElectionTimeout)
 	check(0 <= c.ClockBound && c.ClockBound < c.ElectionTimeout/2, "ClockBound: %v, want less than half of ElectionTimeout %v",
 		c.ClockBound, c.ElectionTimeout)
-	check(c.MaxCommandBytes > 0 && c.MaxCommandBytes <= maxFrameBytes-64<<10,
-		"MaxCommandBytes: %d, want 1 to %d", c.MaxCommandBytes, maxFrameBytes-64<<10)
+	check(2<<20 <= c.MaxFrameBytes && c.MaxFrameBytes <= maxFrameBytes, "MaxFrameBytes: %d, want 2 MiB to %d", c.MaxFrameBytes, maxFrameBytes)
+	check(c.MaxCommandBytes > 0 && c.MaxCommandBytes <= c.MaxFrameBytes-64<<10,
+		"MaxCommandBytes: %d, want 1 to MaxFrameBytes - 64 KiB", c.MaxCommandBytes)
+	check(c.Snapshots.ChunkBytes <= c.MaxFrameBytes-64<<10, "Snapshots.ChunkBytes: %d, want at most MaxFrameBytes - 64 KiB", c.Snapshots.ChunkBytes)
 	check(1<<20 <= c.MaxInboxBytes && c.MaxInboxBytes <= 1<<30, "MaxInboxBytes: %d, want 1 MiB to 1 GiB", c.MaxInboxBytes)
 	check(1<<20 <= c.MaxUncommittedBytes && c.MaxUncommittedBytes <= 1<<30,
 		"MaxUncommittedBytes: %d, want 1 MiB to 1 GiB", c.MaxUncommittedBytes)
@@ -232,6 +240,7 @@ func (c *Config) validate() error {
 		"MaxSessionResultBytes: %d, want 1 to 16000000", c.MaxSessionResultBytes)
 	check(c.Workers >= 1 && c.Workers <= 256, "Workers: %d, want 1 to 256", c.Workers)
 	c.Snapshots.validate(check)
+	checkServices(c.Services, check)
 	for id, addr := range c.Dial {
 		check(id >= 1 && addr != "", "Dial: node %d at %q", id, addr)
 	}

@@ -29,6 +29,8 @@ type Host struct {
 	memory   memory
 	book     *addressBook
 
+	services *ownServices
+
 	closing sync.Once
 	closed  chan struct{} // closed when Close begins
 	ended   chan struct{} // closed when Close has ended
@@ -65,7 +67,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	closed := make(chan struct{})
 	h := &Host{
 		cfg: cfg, log: log, groups: map[GroupID]*Group{}, taken: map[GroupID]bool{}, lived: map[GroupID]bool{},
-		closed: closed, ended: make(chan struct{}),
+		closed: closed, ended: make(chan struct{}), services: newOwnServices(cfg.Services),
 		images: snapshot.New(options.FS, options.FS.PathJoin(cfg.Dir, "snapshot"), imageOptions(&cfg, closed)),
 	}
 	h.book = newAddressBook(h)
@@ -77,8 +79,8 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	used, _ := codec.ByName(cfg.Codec)
 	h.network, err = cfg.Network(transport.Config{
 		Cluster: cfg.Cluster, Node: cfg.Node, Incarnation: log.Identity().Incarnation, Listen: cfg.Listen,
-		Codec: used, Handler: h, Methods: peerMethods(), ClientMethods: append(clientMethods(), adminMethods()...), Logger: cfg.Logger,
-		CloseTimeout: closeTimeout, Identity: cfg.Identity,
+		Codec: used, Handler: h, Methods: peerMethods(), ClientMethods: h.services.methods(), Logger: cfg.Logger,
+		CloseTimeout: closeTimeout, Identity: cfg.Identity, MaxFrame: cfg.MaxFrameBytes,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("engine: open: %w", err), log.Close())
@@ -303,8 +305,10 @@ func (h *Host) Close() error {
 		h.mu.Unlock()
 		h.watcher.Wait()
 		h.handOver()
+		h.services.end()
 		h.rt.Close()
 		network := h.network.Close()
+		h.services.running.Wait()
 		h.tasks.Wait() // what calls have begun; no call comes any more
 		h.err = errors.Join(network, h.log.Close())
 		close(h.ended)

@@ -64,7 +64,7 @@ func (q *remoteQuery) Run(applied raft.Index) {
 	switch {
 	case err != nil:
 		q.answer.fail(&raftpb.Rejected{Group: q.group.id, Code: raftpb.RejectCodeBadArgument, Reason: err.Error()})
-	case len(result) > maxResultBytes:
+	case len(result) > q.group.host.maxResultBytes():
 		q.answer.fail(&raftpb.Rejected{Group: q.group.id, Code: raftpb.RejectCodeTooLarge, Reason: errLongResult.Error()})
 	default:
 		q.answer.reply(&raftpb.ReadResponse{Group: q.group.id, Index: applied, Result: result})

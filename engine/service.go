@@ -28,6 +28,9 @@ func clientMethods() []*codec.Method {
 // ServeCall implements transport.Handler: RaftPeer for the nodes of the cluster,
 // RaftClient for anyone. It never blocks.
 func (h *Host) ServeCall(c *transport.Call) {
+	if h.services.serve(c) {
+		return
+	}
 	switch req := c.Request.(type) {
 	case *raftpb.ProposeRequest:
 		h.servePropose(c, req)

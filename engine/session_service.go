@@ -9,7 +9,7 @@ import (
 )
 
 // maxResultBytes is the longest result of a command or query that a frame holds.
-const maxResultBytes = maxFrameBytes - 4<<10
+func (h *Host) maxResultBytes() int { return h.cfg.MaxFrameBytes - 4<<10 }
 
 var errLongResult = errors.New("the result is longer than a frame")
 
@@ -20,7 +20,7 @@ func (h *Host) serveEntry(c *transport.Call, g *Group, timeoutMs int32, propose 
 		switch {
 		case err != nil:
 			a.fail(err)
-		case len(r.Data) > maxResultBytes:
+		case len(r.Data) > h.maxResultBytes():
 			a.fail(&AppliedError{Index: r.Index, Term: r.Term, Cause: errLongResult})
 		default:
 			a.reply(reply(r))

@@ -27,6 +27,7 @@ const (
 	msgpack      = "github.com/vmihailenco/msgpack/v5"
 	pebble       = "github.com/cockroachdb/pebble/v2"
 	cli          = "github.com/urfave/cli/v2"
+	toml         = "github.com/BurntSushi/toml"
 	hdrHistogram = "github.com/HdrHistogram/hdrhistogram-go"
 	porcupine    = "github.com/anishathalye/porcupine"
 )
@@ -44,6 +45,7 @@ var testOnly = []string{
 var layers = []Layer{
 	{Dir: "."}, // generate.go: a go:generate line, no code
 	{Dir: "cmd", May: []string{"engine", "engine/enginetest", "wal", "transport", "gen", "codec", cli, hdrHistogram}, Test: []string{apacheThrift}},
+	{Dir: "cmd/raftkv", May: []string{"cmd/internal", "engine", "engine/enginetest", "wal", "transport", "gen", "codec", cli, toml, pebble}, Test: []string{apacheThrift}},
 	{Dir: "examples", May: []string{"engine", "engine/enginetest", "wal", "transport", "gen", "codec"}},
 	{Dir: "benchmarks", May: []string{"engine", "engine/enginetest", "wal", "transport", "gen", "codec", apacheThrift, msgpack}},
 	{Dir: "engine/enginetest", May: []string{"engine", "engine/internal", "wal", "transport", "gen", "codec"}},
