@@ -1,6 +1,6 @@
 # The work itself is in .ci/run and in Go; this file gives it short names.
 .DEFAULT_GOAL := help
-.PHONY: help verify fix test cover-core check-requirements clients race fuzz wal-torture sim sim-determinism bench bench-codec bench-wal-peers bench-peers bench-snapshot generate ci
+.PHONY: help verify fix test cover-core check-requirements clients race fuzz wal-torture sim sim-determinism bench bench-codec bench-wal-peers bench-peers bench-snapshot bench-fleet fleet generate ci
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -52,6 +52,12 @@ bench-wal-peers: ## our log beside others, on the disk of DIR
 
 bench-snapshot: ## a snapshot of 512 MiB to a new member, the connection cut every second, under load; PACE=bytes per second, -1: no bound
 	go test -run '^$$' -bench SnapshotTransfer -benchtime 1x ./engine -haul.mib 512 -haul.pace $(or $(PACE),0)
+
+fleet: ## many groups on three hosts: elect, write, sleep, outlive a host; make fleet GROUPS=1000
+	go test -run ManyGroupsOutlive -v ./engine -fleet.groups $(or $(GROUPS),1000)
+
+bench-fleet: ## what they cost asleep and awake, and how long they are without leaders; make bench-fleet GROUPS=1000
+	go test -run '^$$' -bench Fleet -benchtime 1x ./engine -fleet.groups $(or $(GROUPS),1000)
 
 SYS  ?= floor,raftwire,etcdraft,hraft-wal,dragonboat-tan
 RUNS ?= /tmp/raftwire-runs.jsonl

@@ -51,6 +51,7 @@ type Group struct {
 	timerAt  int       // place in timers; -1: none
 	coreAt   raft.Time // when the core wants to be called
 	patience raft.Time // the election time-out
+	slack    raft.Time // by how much a beat may be late, > 0
 
 	snaps snapshots
 

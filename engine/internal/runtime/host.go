@@ -127,6 +127,9 @@ type GroupConfig struct {
 
 // Start adds a group. Its node is a follower until it hears otherwise.
 func (h *Host) Start(c GroupConfig) (*Group, error) {
+	if c.Raft.QuiesceAfter > 0 && h.cfg.Presence.Interval <= 0 {
+		return nil, errors.New("runtime: start: QuiesceAfter without Presence: nobody would wake the group")
+	}
 	log := h.log.Group(c.ID)
 	node, err := raft.New(c.Raft, log, c.Hard, c.Applied, h.clock.Now())
 	if err != nil {
@@ -136,7 +139,7 @@ func (h *Host) Start(c GroupConfig) (*Group, error) {
 	g := &Group{
 		id: c.ID, self: h.cfg.Node, w: w, node: node, log: log, machine: c.Machine, observe: c.Observer,
 		onMembers: c.OnMembers, hardState: c.Hard, commit: c.Applied, fed: c.Applied, timerAt: -1,
-		coreAt: raft.Never, patience: c.Raft.ElectionTimeout,
+		coreAt: raft.Never, patience: c.Raft.ElectionTimeout, slack: max(1, c.Raft.Heartbeat/4),
 	}
 	g.applied.Store(uint64(c.Applied))
 	g.chain.Store(c.Chain)

@@ -71,6 +71,36 @@ func TestTimersGiveTheEarliestGroupFirst(t *testing.T) {
 	}
 }
 
+// Leaders whose beats are due at any time beat at few times; followers, whose time-outs are
+// drawn apart on purpose, are called when they asked for it.
+func TestLeadersBeatTogether(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	w := newWorker(&Host{cfg: Config{MaxInboxBytes: 1 << 20}})
+	times := map[raft.Time]bool{}
+	for range 1000 {
+		g := &Group{w: w, timerAt: -1, slack: 25e6, role: roleView{leader: true}, coreAt: raft.Time(rng.IntN(100e6))}
+		w.now = g.coreAt - 1
+		w.arm(g)
+		if late := g.timer - g.coreAt; late < 0 || late >= g.slack {
+			t.Fatalf("a beat is %d ns late", late)
+		}
+		times[g.timer] = true
+		g.role.leader = false
+		if w.arm(g); g.timer != g.coreAt {
+			t.Fatalf("a follower is called %d ns late", g.timer-g.coreAt)
+		}
+		if g.coreAt, g.role.leader = raft.Never, true; g.timerAt >= 0 {
+			w.arm(g)
+		}
+		if g.timerAt >= 0 {
+			t.Fatal("a group that wants no timer has one")
+		}
+	}
+	if len(times) > 5 {
+		t.Errorf("1000 groups beat at %d times of an interval", len(times))
+	}
+}
+
 func TestInboxRefusesOverItsBytesAndNeverQueuesARefusal(t *testing.T) {
 	q := newInbox(1000)
 	body := make([]byte, 600)

@@ -124,7 +124,7 @@ func TestALostHostWakesWhoReliesOnIt(t *testing.T) {
 			defer h.close()
 			term := h.members[0].group.role.term
 			lose(h.members[0])
-			h.elected(1, term, 2*electionBeats)
+			h.elected(1, term, 3*electionBeats)
 			h.propose(h.leader(), "without the first")
 			h.pass(20)
 			if h.members[0].group.role.leader {
@@ -170,7 +170,7 @@ func TestAHostThatRestartsUnseenWakesWhoReliedOnIt(t *testing.T) {
 	h.clock.now++
 	h.members[0] = h.reopen(h.members[0])
 	defer h.close()
-	h.elected(0, term, 2*electionBeats)
+	h.elected(0, term, 3*electionBeats)
 }
 
 // A leader that ends while its process lives on would never be missed: its host is there.
@@ -181,7 +181,7 @@ func TestTheEndOfALeaderWakesItsFollowers(t *testing.T) {
 	term := h.members[0].group.role.term
 	h.members[0].group.Stop()
 	h.settle()
-	h.elected(1, term, 2*electionBeats)
+	h.elected(1, term, 3*electionBeats)
 }
 
 // Who falls asleep while the host it relies on is lost already is told at once: nobody

@@ -172,12 +172,17 @@ func (w *worker) expired(g *Group) {
 	w.arm(g)
 }
 
-// arm sets the group's timer to the earliest time that anything in it waits for.
+// arm sets the group's timer to the earliest time that anything in it waits for. Leaders
+// come together: a beat is up to a quarter of its interval late, once, and from then on
+// goes with those of other groups in one message.
 func (w *worker) arm(g *Group) {
 	if g.dead {
 		return
 	}
 	at := g.coreAt
+	if g.role.leader && at > w.now && at != raft.Never {
+		at += (g.slack - at%g.slack) % g.slack
+	}
 	for _, s := range g.snaps.sends {
 		at = min(at, s.wake())
 	}
