@@ -188,6 +188,23 @@ func (c Config) withDefaults() (Config, error) {
 	return c, c.validate()
 }
 
+// ErrConfig is matched by what Open and Start say of a Config or GroupConfig that is wrong. Nothing was opened or started.
+var ErrConfig = errors.New("engine: bad configuration")
+
+// configFaults are all faults of a configuration.
+type configFaults struct{ error }
+
+func (configFaults) Is(target error) bool { return target == ErrConfig }
+
+func (f configFaults) Unwrap() error { return f.error }
+
+func badConfig(faults []error) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	return configFaults{errors.Join(faults...)}
+}
+
 func setDefault[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {
@@ -244,7 +261,7 @@ func (c *Config) validate() error {
 	for id, addr := range c.Dial {
 		check(id >= 1 && addr != "", "Dial: node %d at %q", id, addr)
 	}
-	return errors.Join(faults...)
+	return badConfig(faults)
 }
 
 // GroupConfig describes a group to start.
@@ -296,5 +313,5 @@ func (c *GroupConfig) validate(self NodeID) error {
 	check(seen[self] || c.Join, "Members: node %d (this one) is missing", self)
 	check(c.Join || !c.Witness, "Witness: the Members say it, without Join")
 	check(!c.Join || len(c.Members) == 0, "Members: %d, but Join is set", len(c.Members))
-	return errors.Join(faults...)
+	return badConfig(faults)
 }

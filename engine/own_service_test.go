@@ -173,6 +173,9 @@ func TestServicesThatCannotBeServedAreNamed(t *testing.T) {
 		Cluster: "test", Node: 1, Listen: "127.0.0.1:0", Durability: engine.Memory,
 		Services: []engine.Service{{Methods: []*codec.Method{{Service: "Mine", Name: "Propose"}}}, {Handler: kvpb.NewKVHandler(nil)}},
 	})
+	if !errors.Is(err, engine.ErrConfig) {
+		t.Errorf("%v is no ErrConfig", err)
+	}
 	for _, want := range []string{"number 0 has no Handler", "method Propose is there twice", "number 1 has no Methods"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in: %v", want, err)

@@ -17,6 +17,9 @@ func idlcheck(args ...string) (int, string) {
 
 // TestRepositoryLock is the check of this repository's own IDL.
 func TestRepositoryLock(t *testing.T) {
+	if code, out := idlcheck("../../idl/kv.thrift"); code != 0 {
+		t.Errorf("exit code %d: %s", code, out)
+	}
 	if code, out := idlcheck("../../idl/raft.thrift"); code != 0 {
 		t.Fatal(out)
 	}

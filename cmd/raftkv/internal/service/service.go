@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/cmd/raftkv/internal/store"
@@ -18,17 +19,19 @@ import (
 // defaultTimeout ends a call that states no time limit.
 const defaultTimeout = 30 * time.Second
 
-// Service implements kvpb.KV for one group. It is safe for concurrent use.
-type Service struct {
+// Service implements kvpb.KV for one group, once Start has told which. It is safe for concurrent use.
+type Service struct{ running atomic.Pointer[running] }
+
+type running struct {
 	store *store.Store
-	group func() *engine.Group // nil: not started yet
+	group *engine.Group
 }
 
 var _ kvpb.KV = (*Service)(nil)
 
-// New returns the service of the group whose machine is s; group returns nil until that is started.
-func New(s *store.Store, group func() *engine.Group) *Service {
-	return &Service{store: s, group: group}
+// Start has the service serve the group, whose machine is s. Until then there is no such group.
+func (s *Service) Start(machine *store.Store, group *engine.Group) {
+	s.running.Store(&running{machine, group})
 }
 
 // write is what all commands have in common.
@@ -86,7 +89,7 @@ func (s *Service) AppendValue(ctx context.Context, r *kvpb.AppendRequest) (*kvpb
 // propose has a command applied and returns where it stands and what became of it.
 func (s *Service) propose(ctx context.Context, w write) (engine.Index, kvpb.Answer, error) {
 	var answer kvpb.Answer
-	g, err := s.find(w.group)
+	at, err := s.find(w.group)
 	if err != nil {
 		return 0, answer, err
 	}
@@ -100,10 +103,10 @@ func (s *Service) propose(ctx context.Context, w write) (engine.Index, kvpb.Answ
 	defer cancel()
 	var result engine.Result
 	if w.once == nil {
-		result, err = g.Propose(ctx, w.command.AppendCompact(nil))
+		result, err = at.group.Propose(ctx, w.command.AppendCompact(nil))
 	} else {
 		serial := engine.Serial{Session: w.once.Session, Serial: w.once.Serial, AckedBelow: w.once.AckedBelow}
-		result, err = g.ProposeSerial(ctx, serial, w.command.AppendCompact(nil))
+		result, err = at.group.ProposeSerial(ctx, serial, w.command.AppendCompact(nil))
 	}
 	if err != nil {
 		return 0, answer, engine.Exception(w.group, err)
@@ -167,7 +170,7 @@ func (s *Service) Scan(ctx context.Context, r *kvpb.ScanRequest) (*kvpb.ScanResp
 
 // read runs fn on the state at a moment that the read allows.
 func (s *Service) read(ctx context.Context, r read, fn func(*store.View) error) error {
-	g, err := s.find(r.group)
+	at, err := s.find(r.group)
 	if err != nil {
 		return err
 	}
@@ -178,11 +181,11 @@ func (s *Service) read(ctx context.Context, r read, fn func(*store.View) error) 
 	ctx, cancel := context.WithTimeout(ctx, timeLimit(r.timeout))
 	defer cancel()
 	var view *store.View
-	err = g.ReadWithin(ctx, mode, bound, func() (err error) {
+	err = at.group.ReadWithin(ctx, mode, bound, func() (err error) {
 		if view != nil { // of a Lease read the second run counts
 			_ = view.Close()
 		}
-		view, err = s.store.View()
+		view, err = at.store.View()
 		return err
 	})
 	if view != nil {
@@ -217,9 +220,9 @@ func (r *read) mode() (engine.Consistency, engine.ReadBound, error) {
 	return 0, bound, rejected(r.group, raftpb.RejectCodeBadArgument, "the consistency is not known")
 }
 
-func (s *Service) find(id raftpb.GroupID) (*engine.Group, error) {
-	if g := s.group(); g != nil && g.ID() == id {
-		return g, nil
+func (s *Service) find(id raftpb.GroupID) (*running, error) {
+	if at := s.running.Load(); at != nil && at.group.ID() == id {
+		return at, nil
 	}
 	return nil, &raftpb.NoSuchGroup{Group: id}
 }
