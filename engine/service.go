@@ -202,6 +202,7 @@ func (h *Host) serveStatus(c *transport.Call, req *raftpb.StatusRequest) {
 		}
 		r := statusResponse(&s)
 		r.Counters = h.statusCounters()
+		r.Durability = codec.Some(h.Durability())
 		c.Reply(r)
 	}()
 }

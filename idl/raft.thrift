@@ -375,6 +375,8 @@ struct StatusResponse {
   13: list<Progress> progress
   14: Health health
   15: list<Counter> counters
+  /** What an acknowledged write survives: fsync, or what is less. */
+  16: optional string durability
 }
 
 // -------------------------------------------------------------------- admin

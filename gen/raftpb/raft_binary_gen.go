@@ -1795,6 +1795,9 @@ func (m *StatusResponse) AppendBinary(b []byte) []byte {
 	for i := range m.Counters {
 		b = m.Counters[i].AppendBinary(b)
 	}
+	if m.Durability.Set {
+		b = binary.AppendTextField(b, 16, m.Durability.Value)
+	}
 	return binary.AppendStop(b)
 }
 
@@ -1846,6 +1849,8 @@ func (m *StatusResponse) ScanBinary(d *binary.Decoder) {
 					break
 				}
 			}
+		case binary.Binary | 16:
+			m.Durability = codec.Some(d.Text())
 		default:
 			d.Skip(f)
 		}

@@ -1813,6 +1813,9 @@ func (m *StatusResponse) AppendCompact(b []byte) []byte {
 	for i := range m.Counters {
 		b = m.Counters[i].AppendCompact(b)
 	}
+	if m.Durability.Set {
+		b = compact.AppendTextField(b, 15, 16, m.Durability.Value)
+	}
 	return compact.AppendStop(b)
 }
 
@@ -1864,6 +1867,8 @@ func (m *StatusResponse) ScanCompact(d *compact.Decoder) {
 					break
 				}
 			}
+		case compact.Binary | 16:
+			m.Durability = codec.Some(d.Text())
 		default:
 			d.Skip(f)
 		}

@@ -1354,6 +1354,8 @@ type StatusResponse struct {
 	Progress      []Progress    // 13
 	Health        Health        // 14
 	Counters      []Counter     // 15
+	// What an acknowledged write survives: fsync, or what is less.
+	Durability codec.Opt[string] // 16
 }
 
 var statusResponseInfo = codec.StructInfo{Name: "StatusResponse", Fields: []codec.FieldInfo{
@@ -1372,6 +1374,7 @@ var statusResponseInfo = codec.StructInfo{Name: "StatusResponse", Fields: []code
 	{ID: 13, Name: "progress"},
 	{ID: 14, Name: "health"},
 	{ID: 15, Name: "counters"},
+	{ID: 16, Name: "durability"},
 }}
 
 // Reset gives every field its default.
@@ -1391,6 +1394,7 @@ func (m *StatusResponse) Reset() {
 	m.Progress = m.Progress[:0]
 	m.Health = 0
 	m.Counters = m.Counters[:0]
+	m.Durability = codec.Opt[string]{}
 }
 
 // One step of a membership change.

@@ -2041,7 +2041,11 @@ func (m *Counter) DecodeMsgpack(d *msgpack.V5Decoder) error { return msgpack.Dec
 
 // AppendMsgpack appends m in msgpack form.
 func (m *StatusResponse) AppendMsgpack(b []byte) []byte {
-	b = msgpack.AppendArray(b, 15)
+	n := 15
+	if m.Durability.Set {
+		n = 16
+	}
+	b = msgpack.AppendArray(b, n)
 	b = msgpack.AppendI64(b, int64(m.Group))
 	b = msgpack.AppendI64(b, int64(m.Node))
 	b = msgpack.AppendI32(b, int32(m.Role))
@@ -2062,6 +2066,9 @@ func (m *StatusResponse) AppendMsgpack(b []byte) []byte {
 	b = msgpack.AppendArray(b, len(m.Counters))
 	for i := range m.Counters {
 		b = m.Counters[i].AppendMsgpack(b)
+	}
+	if m.Durability.Set {
+		b = msgpack.AppendText(b, m.Durability.Value)
 	}
 	return b
 }
@@ -2113,6 +2120,8 @@ func (m *StatusResponse) ScanMsgpack(d *msgpack.Decoder) {
 					break
 				}
 			}
+		case 16:
+			m.Durability = codec.Some(d.Text())
 		default:
 			d.Skip()
 		}

@@ -1479,6 +1479,9 @@ func (m *StatusResponse) Write(ctx context.Context, p thrift.TProtocol) error {
 	}
 	w.ListEnd()
 	w.FieldEnd()
+	if m.Durability.Set {
+		w.TextField("durability", 16, m.Durability.Value)
+	}
 	return w.Close()
 }
 
@@ -1534,6 +1537,8 @@ func (m *StatusResponse) Read(ctx context.Context, p thrift.TProtocol) error {
 				}
 			}
 			r.ListEnd()
+		case protocol.Binary | 16:
+			m.Durability = codec.Some(r.Text())
 		default:
 			r.Skip(f)
 		}

@@ -10526,6 +10526,7 @@ func (p *Counter) String() string {
 //  - Progress
 //  - Health
 //  - Counters
+//  - Durability: What an acknowledged write survives: fsync, or what is less.
 type StatusResponse struct {
   Group GroupID `thrift:"group,1" db:"group" json:"group"`
   Node NodeID `thrift:"node,2" db:"node" json:"node"`
@@ -10542,6 +10543,7 @@ type StatusResponse struct {
   Progress []*Progress `thrift:"progress,13" db:"progress" json:"progress"`
   Health Health `thrift:"health,14" db:"health" json:"health"`
   Counters []*Counter `thrift:"counters,15" db:"counters" json:"counters"`
+  Durability *string `thrift:"durability,16" db:"durability" json:"durability,omitempty"`
 }
 
 func NewStatusResponse() *StatusResponse {
@@ -10611,8 +10613,19 @@ func (p *StatusResponse) GetHealth() Health {
 func (p *StatusResponse) GetCounters() []*Counter {
   return p.Counters
 }
+var StatusResponse_Durability_DEFAULT string
+func (p *StatusResponse) GetDurability() string {
+  if !p.IsSetDurability() {
+    return StatusResponse_Durability_DEFAULT
+  }
+return *p.Durability
+}
 func (p *StatusResponse) IsSetConfig() bool {
   return p.Config != nil
+}
+
+func (p *StatusResponse) IsSetDurability() bool {
+  return p.Durability != nil
 }
 
 func (p *StatusResponse) Read(ctx context.Context, iprot thrift.TProtocol) error {
@@ -10771,6 +10784,16 @@ func (p *StatusResponse) Read(ctx context.Context, iprot thrift.TProtocol) error
     case 15:
       if fieldTypeId == thrift.LIST {
         if err := p.ReadField15(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 16:
+      if fieldTypeId == thrift.STRING {
+        if err := p.ReadField16(ctx, iprot); err != nil {
           return err
         }
       } else {
@@ -10961,6 +10984,15 @@ func (p *StatusResponse)  ReadField15(ctx context.Context, iprot thrift.TProtoco
   return nil
 }
 
+func (p *StatusResponse)  ReadField16(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadString(ctx); err != nil {
+  return thrift.PrependError("error reading field 16: ", err)
+} else {
+  p.Durability = &v
+}
+  return nil
+}
+
 func (p *StatusResponse) Write(ctx context.Context, oprot thrift.TProtocol) error {
   if err := oprot.WriteStructBegin(ctx, "StatusResponse"); err != nil {
     return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
@@ -10980,6 +11012,7 @@ func (p *StatusResponse) Write(ctx context.Context, oprot thrift.TProtocol) erro
     if err := p.writeField13(ctx, oprot); err != nil { return err }
     if err := p.writeField14(ctx, oprot); err != nil { return err }
     if err := p.writeField15(ctx, oprot); err != nil { return err }
+    if err := p.writeField16(ctx, oprot); err != nil { return err }
   }
   if err := oprot.WriteFieldStop(ctx); err != nil {
     return thrift.PrependError("write field stop error: ", err) }
@@ -11157,6 +11190,18 @@ func (p *StatusResponse) writeField15(ctx context.Context, oprot thrift.TProtoco
   return err
 }
 
+func (p *StatusResponse) writeField16(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if p.IsSetDurability() {
+    if err := oprot.WriteFieldBegin(ctx, "durability", thrift.STRING, 16); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field begin error 16:durability: ", p), err) }
+    if err := oprot.WriteString(ctx, string(*p.Durability)); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T.durability (16) field write error: ", p), err) }
+    if err := oprot.WriteFieldEnd(ctx); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field end error 16:durability: ", p), err) }
+  }
+  return err
+}
+
 func (p *StatusResponse) Equals(other *StatusResponse) bool {
   if p == other {
     return true
@@ -11185,6 +11230,12 @@ func (p *StatusResponse) Equals(other *StatusResponse) bool {
   for i, _tgt := range p.Counters {
     _src21 := other.Counters[i]
     if !_tgt.Equals(_src21) { return false }
+  }
+  if p.Durability != other.Durability {
+    if p.Durability == nil || other.Durability == nil {
+      return false
+    }
+    if (*p.Durability) != (*other.Durability) { return false }
   }
   return true
 }
