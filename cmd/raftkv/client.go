@@ -18,7 +18,6 @@ import (
 	"github.com/seed-814fcd60/raftwire/codec"
 	"github.com/seed-814fcd60/raftwire/gen/kvpb"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
-	"github.com/seed-814fcd60/raftwire/transport"
 )
 
 // clientCommands are the commands that call a running cluster.
@@ -26,7 +25,7 @@ func clientCommands(stdin io.Reader, stdout io.Writer) []*cli.Command {
 	command := func(name, usageText, args string, least, most int, flags []cli.Flag, do func(*client, []string) error) *cli.Command {
 		return &cli.Command{
 			Name: name, Usage: usageText, ArgsUsage: args, Description: clientHelp, HideHelpCommand: true, OnUsageError: usageFault,
-			Flags: append(clientFlags(), flags...),
+			Flags: append(cluster.Flags(), flags...),
 			Action: func(c *cli.Context) error {
 				if c.NArg() < least || c.NArg() > most {
 					return usage("%s: want %s", name, args)
@@ -51,21 +50,9 @@ func clientCommands(stdin io.Reader, stdout io.Writer) []*cli.Command {
 		), (*client).scan),
 		{
 			Name: "session", Usage: "open a session and print its number, for --session", HideHelpCommand: true,
-			OnUsageError: usageFault, Flags: clientFlags(), Description: clientHelp,
+			OnUsageError: usageFault, Flags: cluster.Flags(), Description: clientHelp,
 			Action: func(c *cli.Context) error { return withClient(c, stdin, stdout, (*client).session) },
 		},
-	}
-}
-
-func clientFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "endpoints", Usage: "`ADDR`esses of nodes, separated by commas", EnvVars: []string{"RAFTKV_ENDPOINTS"}, Value: cli.NewStringSlice("127.0.0.1:7001")},
-		&cli.DurationFlag{Name: "timeout", Usage: "how long to try", Value: 10 * time.Second},
-		&cli.BoolFlag{Name: "json", Usage: "print one JSON object; bytes that are not UTF-8 as {\"base64\": ...}"},
-		&cli.StringFlag{Name: "cluster", Usage: "name of the cluster, for TLS", Value: "raftkv"},
-		&cli.StringFlag{Name: "tls-cert", Usage: "`FILE` with the client's certificate (PEM)"},
-		&cli.StringFlag{Name: "tls-key", Usage: "`FILE` with its private key (PEM)"},
-		&cli.StringFlag{Name: "tls-ca", Usage: "`FILE` with the roots of the cluster's certificates (PEM)"},
 	}
 }
 
@@ -93,15 +80,7 @@ type client struct {
 }
 
 func withClient(c *cli.Context, stdin io.Reader, stdout io.Writer, do func(*client) error) error {
-	cfg := transport.ClientConfig{Cluster: c.String("cluster")}
-	if c.String("tls-cert") != "" {
-		id, err := transport.LoadIdentity(c.String("tls-cert"), c.String("tls-key"), c.String("tls-ca"))
-		if err != nil {
-			return &usageError{err}
-		}
-		cfg.Identity = id
-	}
-	calls, err := cluster.New(c.StringSlice("endpoints"), cfg)
+	calls, err := cluster.FromFlags(c)
 	if err != nil {
 		return &usageError{err}
 	}

@@ -94,7 +94,7 @@ func (c *Client) Call(ctx context.Context, kind Kind, m *codec.Method, req, resp
 	call := attempts{client: c, kind: kind, next: c.first()}
 	for {
 		addr := call.next
-		err := c.attempt(ctx, addr, m, req, resp)
+		err := c.attempt(ctx, kind, addr, m, req, resp)
 		if err == nil {
 			c.prefer(addr)
 			return nil
@@ -108,14 +108,19 @@ func (c *Client) Call(ctx context.Context, kind Kind, m *codec.Method, req, resp
 	}
 }
 
-// attempt calls one node. What was certainly not sent matches transport.ErrUnreachable.
-func (c *Client) attempt(ctx context.Context, addr string, m *codec.Method, req, resp codec.Message) error {
+// attempt calls one node. What was certainly not sent matches transport.ErrUnreachable. What will not be sent again has all
+// the time there is.
+func (c *Client) attempt(ctx context.Context, kind Kind, addr string, m *codec.Method, req, resp codec.Message) error {
 	conn, err := c.connect(ctx, addr)
 	if err != nil {
 		return fmt.Errorf("%w: %w", transport.ErrUnreachable, err)
 	}
-	limited, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
+	limited := ctx
+	if kind != Once {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, attemptTimeout)
+		defer cancel()
+	}
 	err = conn.Call(limited, m, req, resp)
 	if errors.Is(err, transport.ErrUnreachable) || errors.Is(err, transport.ErrDisconnected) ||
 		errors.Is(err, transport.ErrClosed) || limited.Err() != nil {

@@ -1,16 +1,10 @@
-// Command waldump looks into the log of a Raftwire node. It changes and locks
-// nothing: it can read a damaged log, and one that is in use.
-//
-//	waldump dump DIR               one line per segment, frame and record
-//	waldump dump --group 3 DIR     the records of one group
-//	waldump verify DIR             check every byte; status 1 when something is damaged
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -18,69 +12,40 @@ import (
 	"github.com/seed-814fcd60/raftwire/wal"
 )
 
-// Exit statuses.
-const (
-	exitDamaged = 1
-	exitUsage   = 2
-)
-
-func main() { os.Exit(run(os.Args, os.Stdout, os.Stderr)) }
-
-var errDamaged = errors.New("the log is damaged")
-
-// run is the program, but for its end. It returns the exit status.
-func run(args []string, stdout, stderr io.Writer) int {
-	err := newApp(stdout, stderr).Run(args)
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, errDamaged):
-		return exitDamaged
-	}
-	fmt.Fprintf(stderr, "waldump: %v\n", err)
-	return exitUsage
-}
-
-func newApp(stdout, stderr io.Writer) *cli.App {
-	return &cli.App{
-		Name:            "waldump",
-		Usage:           "look into the log of a Raftwire node",
-		Writer:          stdout,
-		ErrWriter:       stderr,
-		HideHelpCommand: true,
-		ExitErrHandler:  func(*cli.Context, error) {},
-		OnUsageError:    func(_ *cli.Context, err error, _ bool) error { return err },
-		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return fmt.Errorf("unknown command %q", c.Args().First())
-			}
-			return cli.ShowAppHelp(c)
-		},
-		Commands: []*cli.Command{
+// walCommand looks into the log of a node. It changes and locks nothing: it can read a damaged log, and one that is in use.
+func walCommand() *cli.Command {
+	return &cli.Command{
+		Name: "wal", Usage: "look into the log of a node, offline", HideHelpCommand: true, OnUsageError: usageFault,
+		Action: unknownCommand,
+		Subcommands: []*cli.Command{
 			{
-				Name: "dump", Usage: "print what is in the log of `DIR`", ArgsUsage: "DIR",
+				Name: "dump", Usage: "print what is in the log of DIR, one line per segment, frame and record", ArgsUsage: "DIR",
 				Flags: []cli.Flag{
 					&cli.Int64Flag{Name: "group", Usage: "only the records of group `ID`, without frames"},
 					&cli.BoolFlag{Name: "entries", Usage: "one more line for each entry"},
 				},
-				OnUsageError: func(_ *cli.Context, err error, _ bool) error { return err },
-				Action:       dump,
+				OnUsageError: usageFault, HideHelpCommand: true, Action: dump,
 			},
 			{
-				Name: "verify", Usage: "check every byte of the log of DIR", ArgsUsage: "DIR",
-				OnUsageError: func(_ *cli.Context, err error, _ bool) error { return err },
-				Action:       verify,
+				Name: "verify", Usage: "check every byte of the log of DIR; status 1 when something is damaged", ArgsUsage: "DIR",
+				OnUsageError: usageFault, HideHelpCommand: true, Action: verify,
 			},
 		},
 	}
 }
 
-// directory returns the only argument, which must be a directory with a log.
+// directory returns the only argument: the directory of a log, or of raftkv, which has one in it.
 func directory(c *cli.Context) (string, error) {
 	if c.NArg() != 1 {
-		return "", fmt.Errorf("%s: want one directory, got %d arguments", c.Command.Name, c.NArg())
+		return "", usage("wal %s: want one directory, got %d arguments", c.Command.Name, c.NArg())
 	}
-	return c.Args().First(), nil
+	dir := c.Args().First()
+	for _, log := range []string{dir, filepath.Join(dir, "raft")} {
+		if info, err := os.Stat(filepath.Join(log, "seg")); err == nil && info.IsDir() {
+			return log, nil
+		}
+	}
+	return "", usage("wal %s: %s is not the directory of a log", c.Command.Name, dir)
 }
 
 func dump(c *cli.Context) error {
@@ -201,7 +166,7 @@ func (p *printer) summary(rep wal.InspectReport) error {
 		fmt.Fprintf(p.w, "DAMAGE %v\n", d)
 	}
 	if len(rep.Damage) > 0 {
-		return errDamaged
+		return errFound
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func TestDump(t *testing.T) {
 		"verify.txt": {"verify", golden()},
 	} {
 		var out, errs bytes.Buffer
-		if code := run(append([]string{"waldump"}, args...), &out, &errs); code != 0 || errs.Len() > 0 {
+		if code := run(t.Context(), append([]string{"raftctl", "wal"}, args...), &out, &errs); code != 0 || errs.Len() > 0 {
 			t.Errorf("%v: status %d, %s", args, code, errs.String())
 		}
 		path := filepath.Join("testdata", name)
@@ -60,7 +60,7 @@ func TestVerifyDamaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, errs bytes.Buffer
-	if code := run([]string{"waldump", "verify", dir}, &out, &errs); code != exitDamaged {
+	if code := run(t.Context(), []string{"raftctl", "wal", "verify", dir}, &out, &errs); code != exitFailed {
 		t.Errorf("status %d", code)
 	}
 	if want := "(group 1, entries [4, 5))"; !strings.Contains(out.String(), want) {
@@ -74,7 +74,7 @@ func TestUsage(t *testing.T) {
 		{"dump"}, {"verify", "a", "b"}, {"dump", "--what", "x"}, {"explain"}, {"verify", filepath.Join(t.TempDir(), "none")},
 	} {
 		var out, errs bytes.Buffer
-		if code := run(append([]string{"waldump"}, args...), &out, &errs); code != exitUsage ||
+		if code := run(t.Context(), append([]string{"raftctl", "wal"}, args...), &out, &errs); code != exitUsage ||
 			strings.Count(errs.String(), "\n") != 1 {
 			t.Errorf("%v: status %d, %q", args, code, errs.String())
 		}
