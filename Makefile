@@ -1,6 +1,6 @@
 # The work itself is in .ci/run and in Go; this file gives it short names.
 .DEFAULT_GOAL := help
-.PHONY: help verify fix test cover-core check-requirements clients race fuzz wal-torture sim sim-determinism bench bench-codec bench-wal-peers bench-peers bench-snapshot bench-fleet fleet generate ci
+.PHONY: chaos help verify fix test cover-core check-requirements clients race fuzz wal-torture sim sim-determinism bench bench-codec bench-wal-peers bench-peers bench-snapshot bench-fleet fleet generate ci
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -34,6 +34,9 @@ fuzz: ## a slice of every fuzz target: make fuzz FUZZ_EACH=30s
 
 sim: ## clusters in virtual time, everything going wrong: make sim SEEDS=5000 PROFILE=core
 	go run ./cmd/raftsim run --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),1) --profile $(or $(PROFILE),world) --shrink 60s
+
+chaos: ## real processes killed, paused, cut off and replaced under load: make chaos FOR=30m
+	@RAFTKV_CHAOS=$(or $(FOR),30m) .ci/run chaos
 
 sim-determinism: ## 1,000 seeds give the same traces in any process, with and without -race, on one processor and two
 	@.ci/run determinism

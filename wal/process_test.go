@@ -22,7 +22,7 @@ const nodeDir = "RAFTWIRE_WAL_TEST_DIR"
 
 // A real process whose closed segment gets a flipped byte on disk says so when it reads
 // the entry, when it scrubs, and when it starts again and verifies; each time it names
-// the group and the index. So does waldump's Inspect.
+// the group and the index. So does Inspect, as "raftctl wal verify" has it.
 func TestDamageInARealProcess(t *testing.T) {
 	if dir := os.Getenv(nodeDir); dir != "" {
 		if err := beNode(os.Stdin, os.Stdout, dir); err != nil {

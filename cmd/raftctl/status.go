@@ -172,7 +172,7 @@ func (o *operation) why([]string) error {
 	}
 	for i := range all {
 		s := &all[i]
-		if s.err != nil || i > 0 && rank(&all[0]) > 1 {
+		if rank(s) == 0 || i > 0 && rank(&all[0]) > 1 {
 			break
 		}
 		var resp raftpb.WhyResponse

@@ -26,7 +26,11 @@ func TestMain(m *testing.M) {
 
 // program is the command in a process of its own.
 func program(dir string, args ...string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], args...)
+	self, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	cmd := exec.Command(self, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "RAFTKV_TEST_PROGRAM=1")
 	return cmd
