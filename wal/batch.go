@@ -44,7 +44,7 @@ const (
 	opTruncate
 	opCompact
 	opDestroy
-	opRepair  // the log's own: a copy of one entry
+	opRepair  // a copy of one entry
 	opRestate // the log's own: write down what the group's view says besides entries
 	opTrust
 )
@@ -132,6 +132,17 @@ func (b *Batch) Compact(g raftpb.GroupID, to raftpb.Index) {
 // Destroy forgets everything about g.
 func (b *Batch) Destroy(g raftpb.GroupID) {
 	b.add(recordBound, op{kind: opDestroy, group: g})
+}
+
+// Repair stores e, fetched from another member, in the place of g's entry at index,
+// whose bytes are damaged: see Log.Repair. Readers find it as soon as the batch was
+// handed over. e.Crc32c must be verified.
+func (b *Batch) Repair(g raftpb.GroupID, index raftpb.Index, e raftpb.Entry) {
+	had := len(b.ops)
+	b.Append(g, index, []raftpb.Entry{e})
+	if len(b.ops) > had {
+		b.ops[had].kind, b.ops[had].term = opRepair, e.Term
+	}
 }
 
 // Trust ends the doubt about g that Group.Uncertain reports: g has again all that

@@ -3,6 +3,7 @@ package wal
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,10 +38,16 @@ func damagedLog(t *testing.T) (*crashfs.FS, Options, []raftpb.Entry) {
 // spoilBody flips a bit in the body that begins with text.
 func spoilBody(t *testing.T, fs *crashfs.FS, text string) {
 	t.Helper()
+	spoil(t, fs, text, 50)
+}
+
+// spoil flips a bit so many bytes from the beginning of that body.
+func spoil(t *testing.T, fs *crashfs.FS, text string, distance int) {
+	t.Helper()
 	names, _ := fs.List("wal/seg")
 	for _, name := range names {
 		if at := strings.Index(string(fs.Bytes("wal/seg/"+name)), text+"xxxx"); at >= 0 {
-			fs.Spoil("wal/seg/"+name, at+50, 0x04)
+			fs.Spoil("wal/seg/"+name, at+distance, 0x04)
 			return
 		}
 	}
@@ -115,6 +122,103 @@ func TestDamageFoundAndRepaired(t *testing.T) {
 	mustClose(t, l)
 	l, _ = mustOpen(t, "wal", verify)
 	checkEntries(t, l.Group(1), 5, nil)
+	mustClose(t, l)
+}
+
+// The power fails at every moment of a repair, and what was not synced survives in parts:
+// the entry is damaged still and named, or whole; once the repair was acknowledged it is
+// whole. Nothing else of the log moves.
+func TestCrashDuringRepair(t *testing.T) {
+	fs, o, es := damagedLog(t)
+	l, _ := mustOpen(t, "wal", o)
+	rng := rand.New(rand.NewPCG(1, 2))
+	var images, repaired int
+	shoot := func(acked bool) {
+		for i, s := range crashfs.Survivals() {
+			after := o
+			after.FS = fs.Image(s, rng)
+			again, _ := mustOpen(t, "wal", after)
+			got, err := again.Group(1).Entries(nil, 3, 4, 1)
+			switch {
+			case err == nil && diffEntries(got, es[2:3]) == "":
+				repaired++
+			case acked || !isEntry3(err):
+				t.Errorf("survival %d, acknowledged %t: %v", i, acked, err)
+			}
+			for _, span := range [][2]raftpb.Index{{1, 3}, {4, 31}} {
+				got, err := again.Group(1).Entries(nil, span[0], span[1], 1<<20)
+				if err != nil || diffEntries(got, es[span[0]-1:span[1]-1]) != "" {
+					t.Errorf("survival %d: the rest: %v", i, err)
+				}
+			}
+			images++
+			crash(again)
+		}
+	}
+	fs.OnOp = func(crashfs.Op) error { shoot(false); return nil }
+	if err := l.Repair(1, 3, es[2]); err != nil {
+		t.Fatal(err)
+	}
+	fs.OnOp = nil
+	if repaired == 0 || repaired == images {
+		t.Errorf("%d of %d images have the entry: no crash came between", repaired, images)
+	}
+	shoot(true)
+	crash(l)
+}
+
+// A batch is judged operation by operation: a repair of what it drops or replaces is
+// refused, and leaves nothing of the batch.
+func TestRepairWithinABatch(t *testing.T) {
+	l, _ := mustOpen(t, "wal", manual(crashfs.New()))
+	es := entriesOf(1, 1, 3, 20)
+	mustWrite(t, l, func(b *Batch) { b.Append(1, 1, es) })
+	for name, before := range map[string]func(*Batch){
+		"cut":       func(b *Batch) { b.Truncate(1, 2) },
+		"replaced":  func(b *Batch) { b.Append(1, 2, entriesOf(2, 2, 1, 20)) },
+		"compacted": func(b *Batch) { b.Compact(1, 3) },
+		"destroyed": func(b *Batch) { b.Destroy(1) },
+	} {
+		var b Batch
+		before(&b)
+		b.Repair(1, 2, es[1])
+		if err := l.Write(&b); !errors.Is(err, ErrBadBatch) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	mustWrite(t, l, func(b *Batch) {
+		b.Append(1, 4, entriesOf(2, 4, 1, 20))
+		b.Repair(1, 4, entriesOf(2, 4, 1, 20)[0])
+		b.Repair(1, 2, es[1])
+	})
+	checkEntries(t, l.Group(1), 1, append(es, entriesOf(2, 4, 1, 20)...))
+	mustClose(t, l)
+}
+
+// Entries of a damaged frame are whole once each of them was repaired, and a scrub says so.
+func TestRepairOfADamagedFrame(t *testing.T) {
+	fs, o, es := damagedLog(t)
+	spoil(t, fs, "5@1|", -20) // in the record's header or table
+	l, _ := mustOpen(t, "wal", o)
+	rep, err := l.Scrub(t.Context(), 0)
+	if err != nil || len(rep.Damage) < 2 {
+		t.Fatalf("%+v, %v", rep.Damage, err)
+	}
+	for _, d := range rep.Damage {
+		for i := d.Lo; i < d.Hi; i++ {
+			good := es[i-1]
+			if d.Group == 2 {
+				good = entriesOf(1, i, 1, 10)[0]
+			}
+			if err := l.Repair(d.Group, i, good); err != nil {
+				t.Errorf("entry %d of group %d: %v", i, d.Group, err)
+			}
+		}
+	}
+	checkEntries(t, l.Group(1), 1, es)
+	if rep, err := l.Scrub(t.Context(), 0); err != nil || len(rep.Damage) != 0 {
+		t.Errorf("%v, %v", rep.Damage, err)
+	}
 	mustClose(t, l)
 }
 

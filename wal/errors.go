@@ -50,6 +50,11 @@ type CorruptError struct {
 	Group   raftpb.GroupID // with Lo < Hi: the entries [Lo, Hi) of Group cannot be read
 	Lo, Hi  raftpb.Index
 	Reason  string
+
+	// Of a single entry whose record is whole and whose body is damaged: what the record
+	// says of the entry. Kind is 0 when no record can say.
+	Kind   raftpb.EntryKind
+	Crc32c int64 // of the kind and the body as they were
 }
 
 func (e *CorruptError) Error() string {

@@ -206,10 +206,13 @@ func (g *generator) op(b *Batch, id raftpb.GroupID) {
 		s := Snapshot{Index: pick(m.first, last+3), Term: m.term(last), Data: fmt.Append(nil, "image ", g.n)}
 		b.Snapshot(id, s)
 		m.install(s)
-	case k < 98:
+	case k < 96:
 		from := pick(m.first, last)
 		b.Truncate(id, from)
 		m.truncate(from)
+	case k < 98:
+		i := pick(m.first, last) // a copy of what is there changes nothing
+		b.Repair(id, i, m.entries[i-m.first])
 	default:
 		b.Destroy(id)
 		delete(g.m.groups, id)

@@ -266,7 +266,7 @@ func (r *reader) addRecord(run run, b []byte, seg *segment, lo, hi uint64) error
 		} else {
 			end := at + int(slot.bytes)
 			if end > len(b) {
-				return r.damaged(seg, run, i)
+				return r.damaged(seg, run, i, slot)
 			}
 			if i >= lo {
 				err = r.add(&h, slot, b[at:end:end], seg, run, i)
@@ -306,7 +306,7 @@ func (r *reader) readPart(seg *segment, run run, lo, hi uint64) error {
 		to += int(slot(last).bytes)
 	}
 	if from+to > int(run.bytes) {
-		return r.damaged(seg, run, lo)
+		return r.damaged(seg, run, lo, slot(lo))
 	}
 	b, err := r.load(seg, run.lsn+uint64(from), to)
 	if err != nil {
@@ -336,14 +336,15 @@ func (r *reader) add(h *recordHeader, slot entrySlot, body []byte, seg *segment,
 	if h.flags&recStripped != 0 {
 		e.StrippedBytes = codec.Some(int32(slot.bytes))
 	} else if entryCRC(slot.kind, body) != slot.crc {
-		return r.damaged(seg, run, i)
+		return r.damaged(seg, run, i, slot)
 	}
 	r.dst = append(r.dst, e)
 	return nil
 }
 
-func (r *reader) damaged(seg *segment, run run, i uint64) error {
+func (r *reader) damaged(seg *segment, run run, i uint64, slot entrySlot) error {
 	e := r.corrupt(seg, run.lsn, damagedBody)
+	e.Kind, e.Crc32c = raftpb.EntryKind(slot.kind), int64(slot.crc)
 	e.Lo, e.Hi = raftpb.Index(i), raftpb.Index(i)+1
 	return e
 }

@@ -16,24 +16,21 @@ func (l *Log) Repair(group raftpb.GroupID, index raftpb.Index, e raftpb.Entry) e
 		return badBatch("group %d: repair of entry %d: body does not match its checksum", group, index)
 	}
 	var b Batch
-	b.Append(group, index, []raftpb.Entry{e})
-	if len(b.ops) == 1 {
-		b.ops[0].kind = opRepair
-	}
+	b.Repair(group, index, e)
 	if err := l.Write(&b); err != nil {
 		return fmt.Errorf("wal: repair: %w", err)
 	}
 	return nil
 }
 
-// checkRepair tells why o cannot stand in for an entry of its group.
-func checkRepair(o *op) error {
-	v := &o.state.view
-	if i := uint64(o.index); i < v.first || i > v.last {
-		return badBatch("group %d: repair of entry %d, log is [%d, %d]", o.group, o.index, v.first, v.last)
+// checkRepair tells why o cannot stand in for an entry of its group, whose log is
+// [first, last] by now.
+func checkRepair(o *op, first, last uint64, matches func(raftpb.Index) bool) error {
+	if i := uint64(o.index); i < first || i > last {
+		return badBatch("group %d: repair of entry %d, log is [%d, %d]", o.group, o.index, first, last)
 	}
-	if term, _ := v.termAt(uint64(o.index)); raftpb.Term(term) != o.entries[0].Term {
-		return badBatch("group %d: repair of entry %d: term is %d, not %d", o.group, o.index, term, o.entries[0].Term)
+	if !matches(o.index) {
+		return badBatch("group %d: repair of entry %d: the log has another term than %d there", o.group, o.index, o.term)
 	}
 	return nil
 }

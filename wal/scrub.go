@@ -101,9 +101,11 @@ func (l *Log) damagedBodies(seg *segment, fr *scannedFrame) (found []*CorruptErr
 		}
 		for _, i := range badEntries(&h, rec) {
 			if l.isCurrent(h.group, i, lsn) {
+				slot := decodeSlot(rec[recordHeaderBytes+int(i-h.index)*entrySlotBytes:])
 				found = append(found, &CorruptError{
 					Segment: seg.seq, Offset: seg.offset(lsn), Group: h.group,
 					Lo: raftpb.Index(i), Hi: raftpb.Index(i) + 1, Reason: damagedBody,
+					Kind: raftpb.EntryKind(slot.kind), Crc32c: int64(slot.crc),
 				})
 			}
 		}
@@ -157,24 +159,50 @@ func (l *Log) isCurrent(group raftpb.GroupID, i, lsn uint64) bool {
 // damagedFrames names what counts between two LSNs.
 func (l *Log) damagedFrames(seg *segment, from, to uint64) (found []*CorruptError) {
 	const reason = "frame is damaged"
+	counts := false
 	l.mu.Lock()
 	ids := l.sortedGroups()
 	l.mu.Unlock()
 	for _, id := range ids {
 		g := l.Group(id)
 		g.mu.RLock()
-		for _, r := range g.view.runs {
-			if r.lsn >= from && r.lsn < to {
+		for _, s := range g.view.damagedIn(from, to) {
+			counts = true
+			if s.lo < s.hi {
 				found = append(found, &CorruptError{
 					Segment: seg.seq, Offset: seg.offset(from), Group: id,
-					Lo: raftpb.Index(max(r.first, g.view.first)), Hi: raftpb.Index(r.end()), Reason: reason,
+					Lo: raftpb.Index(s.lo), Hi: raftpb.Index(s.hi), Reason: reason,
 				})
 			}
 		}
 		g.mu.RUnlock()
 	}
-	if len(found) == 0 {
+	if !counts {
 		found = append(found, &CorruptError{Segment: seg.seq, Offset: seg.offset(from), Reason: reason})
+	}
+	return found
+}
+
+// stretch is the positions [lo, hi).
+type stretch struct{ lo, hi uint64 }
+
+// damagedIn returns the live entries whose records stand between two LSNs, but for those
+// that were repaired: then an empty stretch is among the results.
+func (v *groupView) damagedIn(from, to uint64) (found []stretch) {
+	for _, r := range v.runs {
+		if r.lsn >= from && r.lsn < to {
+			lo := max(r.first, v.first)
+			for lo < r.end() {
+				hi := v.nextRepair(lo, r.end())
+				found = append(found, stretch{lo, hi})
+				lo = hi + 1
+			}
+		}
+	}
+	for _, r := range v.repairs {
+		if r.lsn >= from && r.lsn < to {
+			found = append(found, stretch{r.first, r.end()})
+		}
 	}
 	return found
 }

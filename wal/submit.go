@@ -186,7 +186,7 @@ func checkOp(o *op, first, last *uint64, matches func(raftpb.Index) bool) error 
 		}
 		*first = at + 1
 	case opRepair:
-		return checkRepair(o)
+		return checkRepair(o, *first, *last, matches)
 	case opDestroy:
 		*first, *last = 1, 0
 	}

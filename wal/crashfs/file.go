@@ -171,4 +171,10 @@ func (f *FS) Spoil(name string, at int, bits byte) {
 		n.data, n.dataShared = slices.Clone(n.data), false
 	}
 	n.data[at] ^= bits
+	if at < len(n.synced) {
+		if n.syncedShared {
+			n.synced, n.syncedShared = slices.Clone(n.synced), false
+		}
+		n.synced[at] ^= bits
+	}
 }
