@@ -124,6 +124,9 @@ type Config struct {
 	MaxSessionResultBytes int
 	// SegmentBytes is the size of a log segment file. Default 64 MiB.
 	SegmentBytes int64
+	// Scrub says how often the whole log is read, so that damage is found, and repaired from
+	// other members, before it is needed.
+	Scrub ScrubConfig
 	// Snapshots says when snapshots are taken and what they may cost.
 	Snapshots SnapshotConfig
 	// Workers is the number of goroutines that groups are spread over. Default:
@@ -170,6 +173,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.SegmentBytes, 64<<20)
 	setDefault(&c.Workers, defaultWorkers())
 	c.Snapshots.setDefaults()
+	c.Scrub.setDefaults()
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -257,6 +261,7 @@ func (c *Config) validate() error {
 		"MaxSessionResultBytes: %d, want 1 to 16000000", c.MaxSessionResultBytes)
 	check(c.Workers >= 1 && c.Workers <= 256, "Workers: %d, want 1 to 256", c.Workers)
 	c.Snapshots.validate(check)
+	c.Scrub.validate(check)
 	checkServices(c.Services, check)
 	for id, addr := range c.Dial {
 		check(id >= 1 && addr != "", "Dial: node %d at %q", id, addr)

@@ -130,6 +130,8 @@ func (g *Group) rejected(r runtime.Rejection) error {
 		err = &LeadershipLostError{Group: g.id, Leader: r.Leader, Addr: g.address(r.Leader)}
 	case runtime.Busy:
 		err = ErrBusy
+	case runtime.Damaged:
+		err = damagedEntry(r.Err)
 	case runtime.Failed:
 		err = &FailedError{Group: g.id, Cause: r.Err}
 	default:

@@ -65,6 +65,8 @@ type Status struct {
 	Asleep bool
 	// DiskStalled says that this member's disk hangs: it does not lead until it works again.
 	DiskStalled bool
+	// Repair is what is damaged on this member and being repaired from others.
+	Repair RepairStatus
 	// Err is why the group has ended on this member; nil while it runs.
 	Err error
 	// Peers is what the leader knows of the others; empty on other members.
@@ -101,7 +103,7 @@ func (g *Group) Status() (Status, error) {
 	}
 	out.Configuration = configurationOf(&s.Configuration, s.ConfigurationIndex)
 	out.Members = out.Configuration.Members
-	out.Uncertain = s.DoubtFrom != 0
+	out.Uncertain, out.Repair = s.DoubtFrom != 0, repairStatus(&s)
 	out.Asleep, out.DiskStalled = s.Asleep, s.DiskStalled
 	out.Diverged = g.diverged.Load()
 	out.Changing, out.TransferTo = s.Changing, s.TransferTo

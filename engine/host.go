@@ -56,6 +56,13 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	}
 	failed := make(chan error, 1) // the log tells its first failure, once
 	options := walOptions(cfg, func(err error) { failed <- err })
+	damaged := make(chan *wal.CorruptError, 64) // more than that the next scrub finds again
+	options.OnDamage = func(e *wal.CorruptError) {
+		select {
+		case damaged <- e:
+		default:
+		}
+	}
 	log, recovery, err := wal.Open(cfg.Dir, options)
 	if err != nil {
 		return nil, fmt.Errorf("engine: open: %w", err)
@@ -87,13 +94,21 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	}
 	h.rt.Run(h.network)
 	h.watcher.Go(func() {
-		select {
-		case err := <-failed:
-			h.rt.Fail(err)
-		case <-h.closed:
+		for {
+			select {
+			case err := <-failed:
+				h.rt.Fail(err)
+			case e := <-damaged:
+				h.damageFound(e)
+			case <-h.closed:
+				return
+			}
 		}
 	})
 	h.watcher.Go(h.relieve)
+	if cfg.Scrub.Every > 0 {
+		h.watcher.Go(h.scrub)
+	}
 	return h, nil
 }
 
@@ -183,6 +198,11 @@ func (h *Host) start(ctx context.Context, c GroupConfig, lived bool) (*Group, er
 	core := h.coreConfig(c.ID, found.conf)
 	core.ConfigurationIndex, core.Witness = found.configIndex, c.Witness
 	core.ApplyDurable = found.machine.disk != nil
+	var damaged []runtime.Damage
+	if core.Changes, damaged, err = h.configurations(ctx, c.ID); err != nil {
+		h.book.forget(c.ID)
+		return nil, err
+	}
 	if h.log.Group(c.ID).Uncertain() {
 		// Damage took the log back to an older state of itself. What was committed then, still
 		// is; whatever else was acknowledged or voted since is forgotten.
@@ -199,6 +219,7 @@ func (h *Host) start(ctx context.Context, c GroupConfig, lived bool) (*Group, er
 		Machine:     found.machine,
 		Observer:    observer{h},
 		Images:      found.images,
+		Damaged:     damaged,
 		Policy:      h.cfg.Snapshots.policy(),
 		ConfigIndex: found.configIndex,
 		ConfigAt:    found.configAt,

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
@@ -80,6 +81,20 @@ func (b *addressBook) set(g *Group, c *raft.Configuration) {
 		}
 	}
 	b.drop(old, addresses)
+}
+
+// membersOf lists the other members of a group.
+func (b *addressBook) membersOf(id GroupID) []NodeID {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var ids []NodeID
+	for m := range b.groups[id] {
+		if m != b.host.cfg.Node {
+			ids = append(ids, m)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // forget takes the members of a group that has stopped off the book.

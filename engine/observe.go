@@ -24,6 +24,7 @@ type Metrics struct {
 	Divergences uint64 // differences between members that this host found as leader
 	Log         wal.Metrics
 	Network     transport.Metrics
+	Repairs     RepairMetrics
 	Snapshots   SnapshotMetrics
 }
 
@@ -55,7 +56,11 @@ type SnapshotMetrics struct {
 
 // Metrics returns the counters of the host. Safe for concurrent use.
 func (h *Host) Metrics() Metrics {
+	repairs := h.rt.RepairCounts()
 	return Metrics{
+		Repairs: RepairMetrics{
+			Damaged: repairs.Damaged, Repaired: repairs.Repaired, Served: repairs.Served, Scrubs: h.counters.scrubs.Load(),
+		},
 		Elections:   h.counters.elections.Load(),
 		Leaderships: h.counters.leaderships.Load(),
 		Transfers:   h.counters.transfers.Load(),
@@ -75,6 +80,7 @@ func (h *Host) Metrics() Metrics {
 }
 
 type counters struct {
+	scrubs                                                               atomic.Uint64
 	elections, leaderships, transfers, changes, applyFaults, divergences atomic.Uint64
 	roundReads, leaseReads, localReads                                   atomic.Uint64
 	sessionsOpened, sessionAnswers, sessionRefusals                      atomic.Uint64
@@ -109,6 +115,10 @@ func (o observer) Fact(group GroupID, f raft.Fact) {
 		log.Info("configuration in force", "node", node, "group", group, "index", f.Index, "term", f.Term)
 	case raft.FactRepaired:
 		log.Info("group repaired: it votes and acknowledges again", "node", node, "group", group, "index", f.Index, "term", f.Term)
+	case raft.FactStateLost:
+		log.Error("state lost: a snapshot is awaited from the leader", "node", node, "group", group, "index", f.Index)
+	case raft.FactMemberLacksState:
+		log.Warn("member has lost its state and is sent a snapshot", "node", node, "group", group, "peer", f.Peer, "index", f.Index)
 	case raft.FactMemberInDoubt:
 		log.Warn("member is in doubt: its log was damaged", "node", node, "group", group, "peer", f.Peer, "index", f.Index)
 	case raft.FactMemberLost:

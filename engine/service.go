@@ -14,7 +14,7 @@ import (
 func peerMethods() []*codec.Method {
 	return []*codec.Method{
 		raftpb.RaftPeerVote, raftpb.RaftPeerAppend, raftpb.RaftPeerHeartbeat, raftpb.RaftPeerReadIndex, raftpb.RaftPeerGoodbye,
-		raftpb.RaftPeerInstallSnapshot, raftpb.RaftPeerTimeoutNow,
+		raftpb.RaftPeerInstallSnapshot, raftpb.RaftPeerTimeoutNow, raftpb.RaftPeerFetch,
 	}
 }
 
@@ -42,6 +42,8 @@ func (h *Host) ServeCall(c *transport.Call) {
 		h.serveCloseSession(c, req)
 	case *raftpb.StatusRequest:
 		h.serveStatus(c, req)
+	case *raftpb.FetchRequest:
+		h.serveFetch(c, req)
 	case *raftpb.GoodbyeRequest:
 		h.cfg.Logger.Debug("peer says goodbye", "node", h.cfg.Node, "peer", c.From)
 	default:
@@ -212,6 +214,9 @@ func statusResponse(s *Status) *raftpb.StatusResponse {
 		Group: s.Group, Node: s.Node, Role: s.Role, Term: s.Term, Vote: s.Vote, Leader: s.Leader,
 		FirstIndex: s.First, LastIndex: s.Last, Commit: s.Commit, Applied: s.Applied, SnapshotIndex: s.Snapshot, Health: raftpb.HealthOk,
 	}
+	if s.Repair.pending() {
+		r.Health = raftpb.HealthRepairing
+	}
 	if s.Uncertain {
 		r.Health = raftpb.HealthUncertain
 	}
@@ -247,6 +252,10 @@ func (h *Host) statusCounters() []raftpb.Counter {
 		{Name: "sessions_opened", Value: int64(m.Sessions.Opened)},
 		{Name: "session_answers", Value: int64(m.Sessions.Answered)},
 		{Name: "session_refusals", Value: int64(m.Sessions.Refused)},
+		{Name: "entries_damaged", Value: int64(m.Repairs.Damaged)},
+		{Name: "entries_repaired", Value: int64(m.Repairs.Repaired)},
+		{Name: "entries_given", Value: int64(m.Repairs.Served)},
+		{Name: "scrubs", Value: int64(m.Repairs.Scrubs)},
 		{Name: "apply_faults", Value: int64(m.ApplyFaults)},
 		{Name: "divergences", Value: int64(m.Divergences)},
 		{Name: "mallocs", Value: int64(mallocs[0].Value.Uint64())},

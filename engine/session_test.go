@@ -153,7 +153,7 @@ func plainProposalsAreSentOnce(t *testing.T, adjust func(*engine.Config)) error 
 func opt(v int64) codec.Opt[int64] { return codec.Some(v) }
 
 // caller makes calls as a client in another language does.
-func caller(t *testing.T, addr string) *transport.Client {
+func caller(t testing.TB, addr string) *transport.Client {
 	t.Helper()
 	client, err := transport.Dial(t.Context(), addr, transport.ClientConfig{})
 	if err != nil {

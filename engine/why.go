@@ -27,7 +27,10 @@ func (g *Group) Why() (Holdup, error) {
 }
 
 func (s *Status) why() Holdup {
+	repair, held := s.Repair.why(s)
 	switch {
+	case s.Err == nil && held:
+		return repair
 	case s.Err != nil:
 		return Holdup{fmt.Sprintf("The group has ended on node %d: %v.", s.Node, s.Err), s.Node}
 	case s.Role == raftpb.RoleLeader:

@@ -86,6 +86,11 @@ type Config struct {
 	// then also hears the term of every other voter before it is repaired.
 	VoteDoubt bool
 
+	// StateLost, if not 0, says that the store has the log and not the state that it goes
+	// on from: applied, given to New, is then where the log begins, and a snapshot of
+	// StateLost or more must come before anything is applied. The node asks for it.
+	StateLost Index
+
 	// ClockBound switches leases on: it is the most, in nanoseconds, by which the
 	// monotonic clocks of two members may drift apart within half an ElectionTimeout,
 	// pauses of a whole machine included. A lease is half an ElectionTimeout less this
@@ -146,6 +151,9 @@ func (c Config) validate() error {
 	limit("TailBytes", c.TailBytes)
 	limit("MaxPendingReads", c.MaxPendingReads)
 	limit("MaxPinnedEntries", c.MaxPinnedEntries)
+	if c.StateLost < 0 {
+		fault("StateLost: %d, must not be negative", c.StateLost)
+	}
 	if c.DoubtFrom < 0 || (c.VoteDoubt && c.DoubtFrom == 0) {
 		fault("DoubtFrom: %d, must be > 0 for a store in doubt, and 0 for any other", c.DoubtFrom)
 	}

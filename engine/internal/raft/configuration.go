@@ -44,6 +44,9 @@ func (n *Node) loadChanges() error {
 		if buf = n.log.entries(buf[:0], lo, n.log.last+1, DefaultMaxAppendBytes); n.log.err != nil {
 			return n.log.err
 		}
+		if d := n.log.damaged; !d.Empty() {
+			return &DamagedError{Damaged: d}
+		}
 		for i := range buf {
 			if buf[i].Kind != raftpb.EntryKindConfig {
 				continue

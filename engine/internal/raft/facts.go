@@ -35,10 +35,12 @@ const (
 	FactWoken                                 // this node is awake again; Peer leads
 	FactDiskStalled                           // this node's disk hangs
 	FactDiskOK                                // it does not any more
+	FactStateLost                             // this node needs a snapshot of Index or more to apply anything
+	FactMemberLacksState                      // Peer has the log, and needs a snapshot of Index or more
 )
 
 // factKinds is one more than the last of them.
-const factKinds = FactDiskOK + 1
+const factKinds = FactMemberLacksState + 1
 
 // String returns the fact's name in logs and metrics.
 func (k FactKind) String() string {
@@ -105,6 +107,10 @@ func (k FactKind) String() string {
 		return "disk-stalled"
 	case FactDiskOK:
 		return "disk-ok"
+	case FactStateLost:
+		return "state-lost"
+	case FactMemberLacksState:
+		return "member-lacks-state"
 	}
 	return "fact-" + strconv.Itoa(int(k))
 }

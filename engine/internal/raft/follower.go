@@ -74,6 +74,9 @@ func (n *Node) onAppend(m *Message, out *Effects) {
 			n.mark(MarkAckWaitsForOlderWrite)
 		}
 	}
+	if n.lacks != 0 {
+		answer.Status, answer.ConflictIndex, answer.LogLast = raftpb.AppendStatusNeedSnapshot, n.lacks, n.log.last
+	}
 	if n.doubt.from != 0 {
 		n.withhold(&answer)
 	}
@@ -200,6 +203,7 @@ func (n *Node) onBeat(m *Message, out *Effects) {
 			answer.Round = 0
 		}
 		n.flushCommit = true
+		answer.Wake = answer.Wake || n.lacks != 0
 	}
 	if n.mutated(mutEchoOldRound) {
 		answer.Round = m.Round

@@ -155,6 +155,7 @@ type raftLog struct {
 	keepBytes    int // of what is persisted and applied
 	unappliedMax int // of what is persisted and not applied
 	marks        *Marks
+	damaged      Span // what could not be read, and nobody was told of
 	err          error
 }
 
@@ -258,7 +259,9 @@ func (l *raftLog) entries(dst []Entry, lo, hi Index, maxBytes int) []Entry {
 		err = broken("the store returned nothing of [%d, %d)", lo, hi)
 	}
 	if err != nil {
-		l.fail(&StoreError{Op: "entries", Index: lo, Err: err})
+		if !l.unreadable(err) {
+			l.fail(&StoreError{Op: "entries", Index: lo, Err: err})
+		}
 		return dst[:had]
 	}
 	end, bytes := had, 0

@@ -52,7 +52,8 @@ type Node struct {
 	doubt       doubt
 	doubtful    bool // a leader's idea of what matches here may be from before the loss
 	quiesce     quiesce
-	stalled     bool // the disk: see EventDiskStalled
+	stalled     bool  // the disk: see EventDiskStalled
+	lacks       Index // the least that a snapshot must have for this node to go on applying; 0: none is needed
 
 	promisedUntil Time // no votes until then, if there are leases
 	lease         lease
@@ -113,6 +114,7 @@ func New(cfg Config, log Log, hs HardState, applied Index, now Time) (*Node, err
 		n.electionAt = now
 	}
 	n.loadDoubt()
+	n.lacks = n.cfg.StateLost
 	n.loadPromise(hs)
 	n.verified = n.log.commit
 	n.quiesce.activeAt = now
@@ -208,6 +210,10 @@ func (n *Node) Step(in Event, out *Effects) error {
 	case EventDiskOK:
 		n.onDiskOK(out)
 	case EventWake: // stir did it
+	case EventReadable:
+		n.onReadable(out)
+	case EventStateLost:
+		n.onStateLost(in.Applied, out)
 	case EventChange:
 		n.onChange(in.Change, in.RequestID, out)
 	case EventTransfer:
@@ -248,6 +254,9 @@ func (n *Node) finish(out *Effects) {
 	if n.doubt.from != 0 {
 		n.endDoubt(out)
 	}
+	if !n.log.damaged.Empty() {
+		out.Damaged, n.log.damaged = n.log.damaged, Span{}
+	}
 	out.LeaseUntil = n.leaseUntil()
 	out.NextTimer = n.nextTimer()
 }
@@ -280,6 +289,9 @@ func (n *Node) onApplied(applied Index) {
 		return
 	}
 	n.log.applied = max(n.log.applied, applied)
+	if applied >= n.lacks {
+		n.lacks = 0
+	}
 }
 
 func (n *Node) onTimer(out *Effects) {
@@ -488,11 +500,16 @@ func (n *Node) resetElectionTimer() {
 // Entries appends the entries of [lo, hi) to dst, from memory or from the Log,
 // until their sizes would pass maxBytes, but at least one; it may stop early
 // where memory begins. For the driver: what Effects.Commit asks to apply. Bodies
-// are shared with the node and never written to.
+// are shared with the node and never written to. A DamagedError says that the entry at
+// lo is to be repaired; it is no failure.
 func (n *Node) Entries(dst []Entry, lo, hi Index, maxBytes int) ([]Entry, error) {
 	if lo <= n.log.base || hi > n.log.last+1 {
 		return dst, broken("entries [%d, %d) wanted of [%d, %d)", lo, hi, n.log.base+1, n.log.last+1)
 	}
 	dst = n.log.entries(dst, lo, hi, maxBytes)
+	if d := n.log.damaged; d.Lo == lo && d.Hi > lo && n.log.err == nil {
+		n.log.damaged = Span{}
+		return dst, &DamagedError{Damaged: d}
+	}
 	return dst, n.log.err
 }

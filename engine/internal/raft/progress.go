@@ -39,6 +39,7 @@ type progress struct {
 	doubt       bool  // it said that it is in doubt
 	pin         Index // Snapshot: the log stays from here on
 	streamHeard Time  // Snapshot: the last sign that the stream lives
+	lacks       Index // it has the log, and needs a snapshot of so much for its state; 0: it does not
 	inflight    inflight
 }
 

@@ -92,7 +92,7 @@ func (n *Node) agreeToSleep(m *Message, out *Effects) bool {
 	}
 	l := &n.log
 	if n.cfg.QuiesceAfter == 0 || l.commit != l.last || m.Commit != l.last || l.durable != l.last ||
-		len(n.reads.forwards) > 0 || n.doubt.from != 0 {
+		len(n.reads.forwards) > 0 || n.doubt.from != 0 || n.lacks != 0 {
 		n.mark(MarkQuiesceRefused)
 		return false
 	}
@@ -147,7 +147,7 @@ func (n *Node) stir(in *Event, out *Effects) {
 			return
 		}
 		by = MarkWokenByPeerLoss
-	case EventWake, EventCampaign, EventChange, EventTransfer, EventDiskStalled:
+	case EventWake, EventCampaign, EventChange, EventTransfer, EventDiskStalled, EventStateLost:
 	default:
 		return
 	}

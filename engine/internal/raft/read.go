@@ -184,6 +184,8 @@ func (n *Node) onBeatAck(m *Message, p *progress, out *Effects) {
 		n.mark(MarkLostFollowerSpoke)
 		n.sendAppend(p, 0, out)
 		p.paused, p.lost = true, false
+	} else if m.Wake && p.state == raftpb.ProgressStateReplicate && p.inflight.count == 0 {
+		n.sendAppend(p, 0, out) // it may lack something that only the answer to an append tells
 	}
 	n.confirmReads(out)
 	n.fallAsleep(m, out)

@@ -23,7 +23,7 @@ func (n *Node) becomeLeader(out *Effects) {
 	for i := range n.members {
 		p := &n.members[i]
 		p.match, p.round, p.contact, p.pin, p.matchRound, p.doubtBefore, p.doubt = 0, 0, n.now, 0, 0, 0, false
-		p.heard = false
+		p.heard, p.lacks = false, 0
 		p.probe(n.log.last + 1)
 	}
 	out.fact(Fact{Kind: FactRole, Term: n.term, Role: n.role, Peer: n.cfg.ID})
@@ -128,7 +128,11 @@ func (n *Node) sendAppend(p *progress, maxBytes int, out *Effects) bool {
 			m.Entries = n.entriesFor(p.next, maxBytes, out)
 		}
 	}
-	if k := len(m.Entries); k > 0 && p.state == raftpb.ProgressStateReplicate {
+	k := len(m.Entries)
+	if k == 0 && maxBytes > 0 && p.state == raftpb.ProgressStateReplicate {
+		return false // what is next is damaged here, and being repaired
+	}
+	if k > 0 && p.state == raftpb.ProgressStateReplicate {
 		bytes := 0
 		if n.log.tail.has(p.next) && p.suffrage != raftpb.SuffrageWitness {
 			bytes = n.log.tail.bytes(p.next, p.next+Index(k))
@@ -182,11 +186,19 @@ func (n *Node) onAppendAnswer(m *Message, p *progress, out *Effects) {
 			return
 		}
 		p.doubt = false
+		if p.state != raftpb.ProgressStateSnapshot {
+			p.lacks = 0
+		}
 		n.matched(p, m.Matched, out)
 	case raftpb.AppendStatusLogMismatch:
 		n.mismatched(p, m, out)
 	case raftpb.AppendStatusUncertain:
 		n.uncertain(p, m, out)
+	case raftpb.AppendStatusNeedSnapshot:
+		if m.Round >= p.doubtBefore {
+			p.doubt = false
+			n.memberLacksState(p, m, out)
+		}
 	default:
 		n.mark(MarkFollowerBusy)
 		// It cannot take entries now. Ask again with the next beat.
@@ -224,6 +236,13 @@ func (n *Node) matched(p *progress, match Index, out *Effects) {
 	p.match = max(p.match, match)
 	p.next = max(p.next, p.match+1)
 	p.inflight.free(p.match)
+	if p.lacks != 0 { // it has the log; what it waits for is the stream
+		if advanced {
+			n.advanceCommit(out)
+			n.feedWitnesses(out)
+		}
+		return
+	}
 	if p.state == raftpb.ProgressStateSnapshot && p.match >= n.log.base {
 		n.mark(MarkSnapshotOvertaken)
 		n.stopStream(p, out)
@@ -350,7 +369,7 @@ func (n *Node) leaderTimer(out *Effects) {
 		return
 	}
 	n.beatAt = n.now + n.cfg.Heartbeat
-	if n.stalled && n.transfer.target == 0 {
+	if (n.stalled || n.lacks != 0) && n.transfer.target == 0 {
 		n.handOver(out)
 	}
 	if i := n.position(n.transfer.target); n.transfer.sent && i >= 0 && n.members[i].match == n.log.last {

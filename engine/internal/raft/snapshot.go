@@ -35,7 +35,7 @@ func (n *Node) needSnapshot(p *progress, out *Effects) {
 	p.inflight.reset()
 	p.pin, p.streamHeard = n.log.base+1, n.now
 	out.Snapshots = append(out.Snapshots, SnapshotAsk{
-		Peer: p.id, Term: n.term, Index: n.log.base, Witness: p.suffrage == raftpb.SuffrageWitness,
+		Peer: p.id, Term: n.term, Index: max(n.log.base, p.lacks), Witness: p.suffrage == raftpb.SuffrageWitness,
 	})
 	out.fact(Fact{Kind: FactSnapshotNeeded, Term: n.term, Peer: p.id, Index: p.next})
 }
@@ -107,6 +107,7 @@ func (n *Node) onSnapshotAnswer(m *Message, p *progress, out *Effects) {
 	switch m.SnapshotStatus {
 	case raftpb.SnapshotStatusInstalled:
 		n.mark(MarkSnapshotArrived)
+		p.lacks = 0
 		if streams {
 			// From here on it is the log's again, or the log says what is missing still.
 			p.probe(max(p.match, n.log.base) + 1)
@@ -203,6 +204,14 @@ func (n *Node) onSnapshot(m *Message, out *Effects) {
 	case known && s.Index <= n.log.commit && t != s.Term:
 		out.fact(Fact{Kind: FactInvalidMessage, Peer: m.From, Term: m.Term, Message: m.Kind})
 		answer.SnapshotStatus = raftpb.SnapshotStatusRejected
+	case n.restores(s):
+		answer.SnapshotStatus = raftpb.SnapshotStatusOk
+		if m.Done {
+			n.verify(s.Index)
+			n.restore(s, out)
+			n.installed(s, answer, out)
+			return
+		}
 	case s.Index <= n.log.commit && !n.mutated(mutSnapshotGoesBack):
 		// Late, or of another leader: what is committed is equal in every log.
 		n.mark(MarkSnapshotKnown)
@@ -260,7 +269,7 @@ func (n *Node) install(s *Snapshot, out *Effects) {
 	out.Commit = Span{}
 	n.log.install(s.Index, s.Term)
 	n.writes.holds(id, n.log.last)
-	n.handed = s.Index
+	n.handed, n.lacks = s.Index, 0
 	n.verify(s.Index)
 	n.changes = changes{{Index: s.ConfigurationIndex, Configuration: s.Configuration}}
 	n.adoptChange(out)

@@ -56,6 +56,7 @@ func (n *Node) mayCampaign(transfer bool) bool {
 	case !n.electable():
 	case n.doubt.from != 0:
 		n.mark(MarkDoubtCampaign)
+	case n.lacks != 0:
 	case n.stalled:
 		n.mark(MarkStalledNoCampaign)
 	case n.promised() && !transfer:

@@ -27,7 +27,8 @@ type Status struct {
 	DoubtFrom          Index // what follows may be lost: see Config.DoubtFrom; 0: nothing
 	Asleep             bool
 	DiskStalled        bool
-	LeaseUntil         Time // 0: no lease
+	LeaseUntil         Time  // 0: no lease
+	Lacks              Index // a snapshot of so much is needed before anything is applied; 0: none is
 }
 
 // MemberStatus is what a leader knows of a member.
@@ -51,6 +52,7 @@ func (n *Node) Status() Status {
 		Configuration: n.conf, ConfigurationIndex: n.inForce().Index,
 		Changing: n.change.active, TransferTo: n.transfer.target, PendingReads: len(n.reads.waiting) + len(n.reads.forwards),
 		DoubtFrom: n.doubt.from, Asleep: n.quiesce.asleep, DiskStalled: n.stalled, LeaseUntil: n.leaseUntil(),
+		Lacks: n.lacks,
 	}
 	for i := range n.members {
 		s.Members = append(s.Members, n.member(i))
@@ -102,6 +104,12 @@ func (n *Node) Follower(id NodeID) (s MemberStatus, ok bool) {
 
 // Commit returns the commit index.
 func (n *Node) Commit() Index { return n.log.commit }
+
+// HasState reports whether what is committed can be applied: see Config.StateLost.
+func (n *Node) HasState() bool { return n.cfg.StateLost == 0 || n.lacks != n.cfg.StateLost }
+
+// IsWitness reports whether this node keeps no bodies of commands.
+func (n *Node) IsWitness() bool { return n.witness }
 
 // Role returns the current role.
 func (n *Node) Role() raftpb.Role { return n.role }

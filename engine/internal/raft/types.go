@@ -40,7 +40,7 @@ type HardState struct {
 // Effects.Append earlier and that the node no longer keeps in memory. The node
 // itself keeps a tail: all that is not yet persisted, and within limits (Config)
 // what is not applied and what followers may want soon. What was handed over must be readable; an error is a failure of the
-// store and fails the node.
+// store and fails the node, but for a DamagedError of Entries.
 type Log interface {
 	// FirstIndex is the lowest position that can be read; 1 in a fresh log.
 	FirstIndex() Index
@@ -73,6 +73,8 @@ const (
 	EventWake                                // Peer was started anew, or somebody wants this node awake: a sleeping group wakes
 	EventDiskStalled                         // the node's writes hang for longer than the driver's bound
 	EventDiskOK                              // they complete again
+	EventReadable                            // entries that Effects.Damaged named can be read again
+	EventStateLost                           // what follows Applied cannot be applied: only a snapshot of more helps
 )
 
 // Event is one input. Which fields count depends on Kind. The node keeps nothing
@@ -248,6 +250,7 @@ type Fact struct {
 // The write is done in the order of its fields: Install before TruncateFrom before
 // Append. With Install, what the log has up to Install.Index goes; what it has
 // behind stays if its entry at Install.Index is of Install.Term, otherwise all goes.
+// What was handed out of entries behind Install.Index stays to be applied, after it.
 // The state machine is restored from the image after everything committed that was
 // handed out earlier is applied, and before anything of later Effects; then
 // EventApplied tells Install.Index. A restart that finds Install in the log restores
@@ -288,6 +291,9 @@ type Effects struct {
 	// Repaired says that this node's doubts are over, and everything that makes it so is
 	// durable: the driver may clear the store's mark (see Config.DoubtFrom).
 	Repaired bool
+	// Damaged names entries that this node wanted to read and whose bytes are damaged
+	// (DamagedError). The driver fetches them from other members; EventReadable tells.
+	Damaged Span
 	// LeaseUntil is until when reads may be served without a round, from what is applied
 	// at the moment of the read; 0: not at all. It is the state after the step, not a
 	// change. The caller compares it with the driver's clock before and after the read.

@@ -63,6 +63,7 @@ const (
 	Busy                             // a queue is full; nothing was appended
 	Stopped                          // the group or host stopped
 	Failed                           // the group died of Err
+	Damaged                          // an entry that must be applied first is lost: Err, a LostEntryError
 )
 
 // Rejection is the end of a proposal or read without a result.
@@ -70,7 +71,7 @@ type Rejection struct {
 	Reason     Reason
 	Leader     raft.NodeID // whom to ask instead; 0: unknown
 	MayHappen  bool        // the command may have been or may still be applied
-	Err        error       // the cause, for Failed
+	Err        error       // the cause, for Failed and Damaged
 	appendedAt raft.Index
 }
 

@@ -50,6 +50,9 @@ func (w *worker) execute(g *Group, out *raft.Effects) {
 	if out.CompactTo > 0 {
 		w.stageCompact(g, out.CompactTo)
 	}
+	if d := out.Damaged; !d.Empty() {
+		w.damaged(g, damages(&raft.DamagedError{Damaged: d}))
+	}
 	g.coreAt = out.NextTimer
 	for _, ask := range out.Snapshots {
 		w.askedFor(g, ask)
@@ -150,7 +153,7 @@ const (
 // rest follows when it reports progress.
 func (w *worker) feed(g *Group) {
 	g.starved = false
-	for g.fed < g.commit && !g.dead {
+	for g.fed < g.commit && !g.dead && g.node.HasState() {
 		if g.fedBytes >= maxFedBytes {
 			g.starved = true
 			return
@@ -158,6 +161,10 @@ func (w *worker) feed(g *Group) {
 		j := w.applier.get(g)
 		var err error
 		j.entries, err = g.node.Entries(j.entries, g.fed+1, g.commit+1, maxJobBytes)
+		if w.feedStopped(g, err) {
+			w.applier.put(&j)
+			break
+		}
 		if err != nil {
 			w.fail(g, err)
 			return

@@ -53,7 +53,8 @@ type Group struct {
 	patience raft.Time // the election time-out
 	slack    raft.Time // by how much a beat may be late, > 0
 
-	snaps snapshots
+	snaps   snapshots
+	repairs repairs
 
 	batch   []proposal // of the drain under way
 	reading []read     // likewise
@@ -132,14 +133,21 @@ func (g *Group) ReadAfter(mode ReadMode, least raft.Index, r Reader) error {
 type View struct {
 	raft.Status
 	Now raft.Time
-	End *Rejection // not nil: the group has ended, of this
+	// Damaged is how many entries are known to be damaged here, from FirstDamaged on.
+	Damaged      int
+	FirstDamaged raft.Index
+	Lost         *LostEntryError // not nil: that entry holds the group up, and nobody has it
+	End          *Rejection      // not nil: the group has ended, of this
 }
 
 // Status asks the worker for the state of the group. It waits for the worker.
 func (g *Group) Status() (View, error) {
 	got := make(chan View, 1)
 	look := func() {
-		v := View{Status: g.node.Status(), Now: g.w.now}
+		v := View{Status: g.node.Status(), Now: g.w.now, Damaged: len(g.repairs.queue), Lost: g.repairs.lost}
+		if v.Damaged > 0 {
+			v.FirstDamaged = g.repairs.queue[0].Index
+		}
 		if g.dead {
 			end := g.end
 			v.End = &end

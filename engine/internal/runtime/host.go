@@ -64,6 +64,8 @@ type Host struct {
 	pace       pace
 	buffers    sync.Pool // *[]byte, of chunks
 	counts     snapshotCounters
+	fetches    places
+	repaired   repairCounters
 
 	failed sync.Once
 	closed sync.Once
@@ -80,6 +82,7 @@ func New(cfg Config, log LogStore, boot int64) *Host {
 	}
 	h.background.host = h
 	h.presence.init(h)
+	h.fetches.free = maxFetches
 	h.writes.free, h.sends.free = cfg.Snapshots.MaxWrites, cfg.Snapshots.MaxSends
 	h.pace.perSecond = cfg.Snapshots.BytesPerSecond
 	h.groups.Store(&map[GroupID]*Group{})
@@ -120,6 +123,7 @@ type GroupConfig struct {
 	// Images holds the group's snapshots, of a Machine that is a SnapshotMachine. nil:
 	// none are taken.
 	Images      *snapshot.Group
+	Damaged     []Damage // entries that cannot be read: see Scan
 	Policy      SnapshotPolicy
 	ConfigIndex raft.Index // of the entry that Raft.Configuration is from; 0: none
 	ConfigAt    raft.Index // where it is in force; the log behind says what follows
@@ -131,7 +135,7 @@ func (h *Host) Start(c GroupConfig) (*Group, error) {
 		return nil, errors.New("runtime: start: QuiesceAfter without Presence: nobody would wake the group")
 	}
 	log := h.log.Group(c.ID)
-	node, err := raft.New(c.Raft, log, c.Hard, c.Applied, h.clock.Now())
+	node, err := raft.New(c.Raft, coreLog{log}, c.Hard, c.Applied, h.clock.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +145,9 @@ func (h *Host) Start(c GroupConfig) (*Group, error) {
 		onMembers: c.OnMembers, hardState: c.Hard, commit: c.Applied, fed: c.Applied, timerAt: -1,
 		coreAt: raft.Never, patience: c.Raft.ElectionTimeout, slack: max(1, c.Raft.Heartbeat/4),
 	}
-	g.applied.Store(uint64(c.Applied))
+	if c.Raft.StateLost == 0 {
+		g.applied.Store(uint64(c.Applied))
+	}
 	g.chain.Store(c.Chain)
 	if err := g.loadSnapshots(c); err != nil {
 		return nil, err
@@ -156,6 +162,7 @@ func (h *Host) Start(c GroupConfig) (*Group, error) {
 		w.groups = append(w.groups, g)
 		w.began(g, &c.Raft)
 		w.stepCore(g, raft.Event{Kind: raft.EventTimer})
+		w.damaged(g, c.Damaged)
 	}
 	if err := w.inbox.do(started); err != nil {
 		h.forget(g)

@@ -44,6 +44,12 @@ func (h *Host) ServePeer(c *transport.Call) bool {
 		h.deliver(c, req.Group, raft.Message{
 			Kind: raft.MessageReadIndex, From: c.From, To: h.cfg.Node, Context: req.Context,
 		}, 0, readIndexCall{c})
+	case *raftpb.FetchRequest:
+		if g := h.find(req.Group); g != nil {
+			h.ServeFetch(c, req, g.log)
+		} else {
+			c.Fail(&raftpb.NoSuchGroup{Group: req.Group})
+		}
 	case *raftpb.SnapshotChunk:
 		h.serveSnapshot(c, req)
 	default:

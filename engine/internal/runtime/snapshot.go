@@ -194,13 +194,15 @@ func (g *Group) loadSnapshots(c GroupConfig) error {
 		machine: m, store: c.Images, policy: c.Policy, term: term,
 		config: c.Raft.Configuration, configIndex: c.ConfigIndex,
 	}
-	var buf []raft.Entry
-	for lo := max(c.ConfigAt+1, g.log.FirstIndex()); lo <= c.Applied; lo += raft.Index(len(buf)) {
-		if buf, err = g.log.Entries(buf[:0], lo, c.Applied+1, maxJobBytes); err != nil {
+	changes := c.Raft.Changes
+	if changes == nil {
+		if changes, _, err = Scan(g.log, c.ConfigAt+1, c.Applied+1); err != nil {
 			return fmt.Errorf("start group %d: %w", c.ID, err)
 		}
-		for i := range buf {
-			g.snaps.follow(&buf[i], lo+raft.Index(i))
+	}
+	for _, x := range changes {
+		if c.ConfigAt < x.Index && x.Index <= c.Applied {
+			g.snaps.config, g.snaps.configIndex = x.Configuration, x.Index
 		}
 	}
 	return nil
@@ -426,6 +428,9 @@ func (w *worker) install(g *Group, s *raft.Snapshot) {
 	p.term, p.config, p.configIndex = s.Term, s.Configuration, s.ConfigurationIndex
 	p.since, p.missed = 0, false
 	w.applier.push(job{group: g, restore: image})
+	if len(g.repairs.queue) > 0 { // what it covers needs no repair
+		g.repairs.until, g.repairs.lost = w.now+1, nil
+	}
 	w.feed(g)
 }
 

@@ -165,6 +165,9 @@ func (w *worker) expired(g *Group) {
 			w.advance(s)
 		}
 	}
+	if g.repairs.wake() <= w.now {
+		w.repair(g)
+	}
 	if g.coreAt <= w.now {
 		w.stepCore(g, raft.Event{Kind: raft.EventTimer})
 		return
@@ -186,6 +189,7 @@ func (w *worker) arm(g *Group) {
 	for _, s := range g.snaps.sends {
 		at = min(at, s.wake())
 	}
+	at = min(at, g.repairs.wake())
 	w.timers.set(g, at)
 }
 
@@ -269,6 +273,9 @@ func (w *worker) gather() {
 // stepClients gives a group's proposals of this drain to the core as one event,
 // and its reads as another.
 func (w *worker) stepClients(g *Group) {
+	if g.repairs.lost != nil {
+		w.refuseClients(g)
+	}
 	if len(g.reading) > 0 {
 		w.stepReads(g)
 		clear(g.reading)
