@@ -64,6 +64,9 @@ func runBare(o sim.Options) sim.Report {
 	for k, n := range c.Facts {
 		r.Did.Add("fact-"+raft.FactKind(k).String(), n)
 	}
+	for m, n := range c.Marks {
+		r.Marks.Add(raft.Mark(m).String(), n)
+	}
 	if err := w.Err(); err != nil {
 		r.Failure = &sim.Failure{Check: "bare", Sentence: err.Error(), At: int64(w.Now()), Event: c.Events}
 		var v *invariant.Violation

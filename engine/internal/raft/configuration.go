@@ -93,10 +93,7 @@ func (n *Node) noteChanges(first Index, entries []Entry, out *Effects) {
 			continue
 		}
 		c, err := parseConfiguration(entries[i].Body)
-		if err != nil {
-			n.fail(broken("entry %d: %v", first+Index(i), err)) // checkAppend let it pass
-			return
-		}
+		n.fail(err) // nil: checkAppend has read it too
 		n.changes = append(n.changes, Change{first + Index(i), c})
 		changed = true
 	}

@@ -1,6 +1,10 @@
 package raft
 
-import "github.com/seed-814fcd60/raftwire/gen/raftpb"
+import (
+	"math/bits"
+
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+)
 
 // tally counts the answers of one election, as sets of member positions.
 type tally struct {
@@ -212,8 +216,7 @@ func (n *Node) onVoteAnswer(m *Message, i int, out *Effects) {
 		return
 	}
 	if n.mutated(mutAnyVote) && m.Granted {
-		for i = 0; n.votes.yes&(1<<i) != 0; i++ {
-		}
+		i = bits.TrailingZeros64(^n.votes.yes)
 	}
 	if bit := uint64(1) << i; m.Granted {
 		n.votes.yes |= bit

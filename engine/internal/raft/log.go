@@ -54,11 +54,8 @@ func (t *tail) fit(lo, hi Index, maxBytes int) Index {
 	return small
 }
 
-// append adds entries at hi.
+// append adds entries, at least one, at hi.
 func (t *tail) append(entries []Entry) {
-	if len(entries) == 0 {
-		return
-	}
 	if need := int(t.hi-t.lo) + len(entries); need > len(t.buf) {
 		t.grow(need)
 	}
@@ -117,11 +114,8 @@ func (t *tail) truncate(i Index) {
 	}
 }
 
-// copyTo appends the entries of [lo, hi), which must be here, to dst.
+// copyTo appends the entries of [lo, hi), which must be here, to dst: at least one.
 func (t *tail) copyTo(dst []Entry, lo, hi Index) []Entry {
-	if lo >= hi {
-		return dst
-	}
 	from, end := int(lo)&(len(t.buf)-1), int(hi-1)&(len(t.buf)-1)+1
 	if from < end {
 		return append(dst, t.buf[from:end]...)
@@ -177,15 +171,16 @@ func (l *raftLog) term(i Index) (Term, bool) {
 	switch {
 	case i == l.last:
 		return l.lastTerm, true
-	case i == l.base && !l.mutated(mutFloorWithoutTerm):
+	case i == l.base:
 		if i > 0 {
 			l.mark(MarkTermAtFloor)
+		}
+		if l.mutated(mutFloorWithoutTerm) {
+			return 0, true
 		}
 		return l.baseTerm, true
 	case l.tail.has(i):
 		return l.tail.at(i).Term, true
-	case i == l.base:
-		return 0, true
 	case i < l.base || i > l.last:
 		return 0, false
 	}
@@ -218,22 +213,16 @@ func (l *raftLog) endsBefore(index Index, term Term) bool {
 	return l.lastTerm < term || (l.lastTerm == term && l.last < index)
 }
 
-// append adds entries behind the last one.
+// append adds entries, at least one, behind the last one.
 func (l *raftLog) append(entries []Entry) {
 	l.tail.append(entries)
-	if k := len(entries); k > 0 {
-		l.last += Index(k)
-		l.lastTerm = entries[k-1].Term
-	}
+	l.last += Index(len(entries))
+	l.lastTerm = entries[len(entries)-1].Term
 }
 
 // truncate removes everything from i on, commit < i <= last.
 func (l *raftLog) truncate(i Index) {
-	t, ok := l.term(i - 1)
-	if !ok {
-		l.fail(broken("truncate from %d: no term of %d", i, i-1))
-		return
-	}
+	t, _ := l.term(i - 1) // 0: the store failed, and with it the node
 	if i <= l.tail.lo {
 		l.mark(MarkCutBelowTail)
 	}

@@ -58,7 +58,6 @@ const (
 	MarkAnswerWaitsForTerm // an answer waited for nothing but its term
 	MarkCutOfUnwritten     // a truncation took a part of what was not handed out yet
 	MarkCutOfAllUnwritten  // a truncation took all that was not handed out yet
-	MarkCutWithinWrite     // two truncations went into one write
 	MarkPromiseWithdrawn   // an answer not handed out yet became a refusal
 	MarkWriteOvertaken     // a write completed that a truncation had overtaken
 	MarkWriteRepeated      // a write was reported twice
@@ -292,7 +291,6 @@ var markNames = [MarkCount]string{
 	MarkAnswerWaitsForTerm:      "answer-waits-for-term",
 	MarkCutOfUnwritten:          "cut-of-unwritten",
 	MarkCutOfAllUnwritten:       "cut-of-all-unwritten",
-	MarkCutWithinWrite:          "cut-within-write",
 	MarkPromiseWithdrawn:        "promise-withdrawn",
 	MarkWriteOvertaken:          "write-overtaken",
 	MarkWriteRepeated:           "write-repeated",

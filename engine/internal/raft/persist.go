@@ -44,14 +44,13 @@ func (w *writes) holds(id uint64, last Index) {
 }
 
 // gate returns the write that makes the log durable up to i, which is beyond what
-// is durable; 0 if no pending write reaches so far.
+// is durable: the oldest that reaches so far.
 func (w *writes) gate(i Index) uint64 {
-	for _, p := range w.pending {
-		if p.last >= i {
-			return p.id
-		}
+	id := w.last
+	for k := len(w.pending) - 1; k >= 0 && w.pending[k].last >= i; k-- {
+		id = w.pending[k].id
 	}
-	return 0
+	return id
 }
 
 // termGate returns the write that makes the current term and vote durable; 0
@@ -104,12 +103,8 @@ func (n *Node) truncate(index Index, out *Effects) {
 	}
 	out.MustSync = true
 	switch {
-	case len(out.Append) == 0:
-		if out.TruncateFrom == 0 || index < out.TruncateFrom {
-			out.TruncateFrom = index
-		} else {
-			n.mark(MarkCutWithinWrite)
-		}
+	case len(out.Append) == 0: // and so nothing was truncated in out
+		out.TruncateFrom = index
 	case index <= out.AppendFrom:
 		n.mark(MarkCutOfAllUnwritten)
 		if index < out.AppendFrom || out.TruncateFrom != 0 {
@@ -124,7 +119,7 @@ func (n *Node) truncate(index Index, out *Effects) {
 		g := &out.SendAfter[i]
 		if m := &g.Message; g.WriteID == id && m.Kind == MessageAppendAnswer && m.Matched >= index {
 			n.mark(MarkPromiseWithdrawn)
-			m.Status, m.Matched, m.Term = raftpb.AppendStatusStaleTerm, 0, n.term
+			m.Status, m.Matched, m.Round, m.Term = raftpb.AppendStatusStaleTerm, 0, 0, n.term
 		}
 	}
 	out.fact(Fact{Kind: FactTruncated, Term: n.term, Index: index})

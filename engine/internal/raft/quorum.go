@@ -46,9 +46,6 @@ func (e electorate) majoritySize(set uint64) int {
 // echoed rounds, the last contact with a quorum from contact times. It is the
 // least value there is when nobody votes.
 func (e electorate) reached(values *[MaxMembers]int64) int64 {
-	if e.incoming == 0 {
-		return -1 << 63
-	}
 	least := e.majorityReached(e.incoming, values)
 	if e.outgoing != 0 && !e.mutated(mutNewHalfOnly) {
 		least = min(least, e.majorityReached(e.outgoing, values))

@@ -1,6 +1,10 @@
 package raft
 
-import "github.com/seed-814fcd60/raftwire/gen/raftpb"
+import (
+	"math/bits"
+
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+)
 
 // noopCrc32c is the CRC-32C of an entry of kind NOOP: of its kind's byte alone.
 const noopCrc32c = 0xb34623a6
@@ -304,12 +308,7 @@ func (n *Node) advanceCommit(out *Effects) {
 		}
 	}
 	if n.mutated(mutRemovedCounts) && !n.voters.has(n.self) {
-		for i := range n.members {
-			if n.voters.has(i) && n.members[i].match < n.log.durable {
-				n.scratch[i] = int64(n.log.durable)
-				break
-			}
-		}
+		n.scratch[bits.TrailingZeros64(n.voters.incoming)] = int64(n.log.durable)
 	}
 	i := Index(n.voters.reached(&n.scratch))
 	if i <= n.log.commit {

@@ -11,8 +11,9 @@ import (
 
 // order is what an operator asked a node for, and has no answer to.
 type order struct {
-	id uint64
-	at Time
+	id       uint64
+	at       Time
+	transfer bool
 }
 
 // admin lets an operator do something, mostly to the leader: change the members,
@@ -26,27 +27,135 @@ func (w *World) admin() {
 		return
 	}
 	if w.process.Chance(w.knobs.Transfers) {
-		in := raft.Event{Kind: raft.EventTransfer, RequestID: w.order(s)}
+		to := raft.NodeID(0)
 		if w.process.Intn(3) > 0 {
-			in.Peer = raft.NodeID(1 + w.process.Intn(len(w.servers)))
+			to = raft.NodeID(1 + w.process.Intn(len(w.servers)))
 		}
-		w.tracef("order %d: node %d hands over to %d", in.RequestID, s.id, in.Peer)
-		w.step(s, &in)
+		w.handOver(s, to)
+	}
+	if w.alive(s) && w.knobs.Changes > 0 && w.odd.Chance(w.knobs.Odd.Treachery/2) {
+		w.swap(s)
 	}
 	if w.alive(s) && w.process.Chance(w.knobs.Changes) {
 		r := w.someChange(s)
-		in := raft.Event{Kind: raft.EventChange, RequestID: w.order(s), Change: &r}
+		w.planned(s, &r)
+		in := raft.Event{Kind: raft.EventChange, RequestID: w.order(s, false), Change: &r}
 		if w.options.Trace != nil {
 			w.tracef("order %d: node %d changes %+v", in.RequestID, s.id, r)
 		}
 		w.step(s, &in)
+		if w.odd.Chance(w.knobs.Odd.Treachery) {
+			w.betray(s, &r)
+		}
 	}
 }
 
-func (w *World) order(s *server) uint64 {
+// handOver asks a node to let another lead; 0: whoever is best.
+func (w *World) handOver(s *server, to raft.NodeID) {
+	in := raft.Event{Kind: raft.EventTransfer, RequestID: w.order(s, true), Peer: to}
+	w.tracef("order %d: node %d hands over to %d", in.RequestID, s.id, in.Peer)
+	w.step(s, &in)
+}
+
+func (w *World) order(s *server, transfer bool) uint64 {
 	w.orders++
-	s.orders = append(s.orders, order{w.orders, w.now})
+	s.orders = append(s.orders, order{w.orders, w.now, transfer})
 	return w.orders
+}
+
+// planned looks at what a change would pass through: each configuration has a quorum
+// in common with the one before, or is the joint one of both, and the last one is no
+// joint one. To ask changes nothing.
+func (w *World) planned(s *server, r *raft.ChangeRequest) {
+	path, why := s.node.PlanChange(r)
+	if why != raft.RefusalNone && len(path) > 0 {
+		w.failf("I10: node %d refuses a change for %v, and has a plan for it: %+v", s.id, why, path)
+		return
+	}
+	before := s.node.Status().Configuration
+	for i := range path {
+		c := &path[i]
+		if most := len(c.Incoming); raft.ToleratedFailures(c) > (most-1)/2 || len(c.Outgoing) == 0 && len(before.Outgoing) == 0 && apart(&before, c) > 1 {
+			w.failf("I10: node %d plans to go from %+v to %+v", s.id, before, *c)
+		}
+		before = *c
+	}
+	if len(path) > 0 && len(before.Outgoing) > 0 {
+		w.failf("I10: node %d plans a change that ends in a joint configuration", s.id)
+	}
+}
+
+// apart counts those who vote in one of two configurations only.
+func apart(a, b *raft.Configuration) (count int) {
+	for _, pair := range [2][2]*raft.Configuration{{a, b}, {b, a}} {
+		for _, m := range pair[0].Incoming {
+			votes := func(o raft.Member) bool { return o.ID == m.ID && o.Suffrage != raftpb.SuffrageLearner }
+			if votes(m) && !slices.ContainsFunc(pair[1].Incoming, votes) {
+				count++
+			}
+		}
+	}
+	return count
+}
+
+// betray takes from a change that has begun what it relies on: voters crash, or one of
+// those it takes away is told to lead.
+func (w *World) betray(s *server, r *raft.ChangeRequest) {
+	if w.odd.Intn(2) == 0 {
+		for _, v := range w.servers {
+			if v != s && w.alive(v) && w.odd.Intn(4) > 0 {
+				w.crash(v)
+			}
+		}
+		return
+	}
+	for i := range r.Steps {
+		step := &r.Steps[i]
+		if taken := step.Kind == raftpb.ChangeKindRemove || step.Kind == raftpb.ChangeKindDemote; !taken || !w.alive(s) || step.Member.ID <= 0 {
+			continue
+		}
+		v := w.servers[step.Member.ID-1]
+		w.pause(v, Election/2)
+		if v != s {
+			w.handOver(s, v.id)
+		}
+		return
+	}
+}
+
+// swap exchanges as many voters as may fail for one new one, which is slow; as many of
+// the others fail meanwhile. The group goes on, and the change must not be made.
+func (w *World) swap(s *server) {
+	conf := s.node.Status().Configuration
+	spare := raft.ToleratedFailures(&conf)
+	if spare < 2 || len(conf.Outgoing) > 0 {
+		return
+	}
+	r := raft.ChangeRequest{}
+	var fail []*server
+	for i := range conf.Incoming {
+		switch v := w.servers[conf.Incoming[i].ID-1]; {
+		case v == s || conf.Incoming[i].Suffrage == raftpb.SuffrageLearner:
+		case len(r.Steps) < spare:
+			r.Steps = append(r.Steps, raftpb.Change{Kind: raftpb.ChangeKindRemove, Member: raft.Member{ID: v.id}})
+		case len(fail) < spare:
+			fail = append(fail, v)
+		}
+	}
+	id := w.outsider(&conf, false)
+	if newcomer := w.servers[id-1]; newcomer.witness || lists(&conf, id) {
+		return
+	}
+	w.pause(w.servers[id-1], Election+Time(w.odd.N(int64(Election))))
+	r.Steps = append(r.Steps, raftpb.Change{Kind: raftpb.ChangeKindAddVoter, Member: raft.Member{ID: id}})
+	w.tracef("swap at %d: %+v", s.id, r)
+	w.step(s, &raft.Event{Kind: raft.EventChange, RequestID: w.order(s, false), Change: &r})
+	for _, v := range fail {
+		if w.alive(v) {
+			w.crash(v)
+			w.pause(v, 2*Election)
+		}
+	}
 }
 
 // ordered takes the answers to orders: each exactly once.
@@ -89,7 +198,9 @@ func (w *World) someChange(s *server) raft.ChangeRequest {
 	}
 	conf := s.node.Status().Configuration
 	if w.process.Intn(6) == 0 {
-		r.Steps = w.wholeChange(&conf)
+		if r.Steps = w.wholeChange(&conf); w.odd.Intn(8) == 0 {
+			r.Steps = w.crowd()
+		}
 		return r
 	}
 	for range 1 + w.process.Intn(3) {
@@ -123,6 +234,9 @@ func (w *World) someStep(conf *raft.Configuration) raftpb.Change {
 		}
 	case 2:
 		c.Kind = raftpb.ChangeKindReplaceAll
+	}
+	if w.odd.Intn(32) == 0 {
+		c.Member.Incarnation = int64(1 + w.odd.Intn(2))
 	}
 	if w.process.Intn(3) == 0 {
 		c.Member.Priority.Set, c.Member.Priority.Value = true, int32(w.process.Intn(3))
@@ -162,6 +276,14 @@ func (w *World) wholeChange(conf *raft.Configuration) []raftpb.Change {
 		if id > 0 && !w.servers[id-1].witness {
 			add(raft.Member{ID: id, Suffrage: raftpb.SuffrageVoter})
 		}
+	}
+	return steps
+}
+
+// crowd is a configuration that is too large, whatever it follows.
+func (w *World) crowd() (steps []raftpb.Change) {
+	for id := range raft.NodeID(raft.MaxMembers) {
+		steps = append(steps, raftpb.Change{Kind: raftpb.ChangeKindReplaceAll, Member: raft.Member{ID: id + 1, Suffrage: raftpb.SuffrageVoter}})
 	}
 	return steps
 }
@@ -222,9 +344,12 @@ func (w *World) configuration(e *raft.Entry) known {
 	return k
 }
 
-// initial is the configuration with which the group begins.
+// initial is the configuration with which the group begins. Nobody writes to it.
 func (w *World) initial() raft.Configuration {
-	var c raft.Configuration
+	if len(w.begin.Incoming) > 0 {
+		return w.begin
+	}
+	c := &w.begin
 	for i := range w.knobs.Nodes {
 		m := raft.Member{ID: raft.NodeID(i + 1), Suffrage: raftpb.SuffrageVoter}
 		if w.knobs.Priorities {
@@ -232,5 +357,5 @@ func (w *World) initial() raft.Configuration {
 		}
 		c.Incoming = append(c.Incoming, m)
 	}
-	return c
+	return w.begin
 }

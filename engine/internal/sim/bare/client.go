@@ -33,7 +33,7 @@ type reading struct {
 
 // client lets somebody propose or read, mostly where the leader is.
 func (w *World) client() {
-	if w.calm {
+	if w.calm || w.quiet() {
 		return
 	}
 	s := w.servers[w.clients.Intn(len(w.servers))]
@@ -49,6 +49,10 @@ func (w *World) client() {
 		if w.clients.Intn(2) > 0 || !w.readByLease(s) {
 			w.read(s)
 		}
+		return
+	}
+	if s.witness && w.odd.Chance(w.knobs.Reads) {
+		w.read(s)
 		return
 	}
 	w.batch = w.batch[:0]
@@ -96,7 +100,7 @@ func (w *World) propose(s *server, first int) (at raft.Span) {
 	w.Counts.Events++
 	in := raft.Event{Kind: raft.EventPropose, Now: s.clock.at(w.now), Proposals: w.batch}
 	if err := s.node.Step(in, &s.out); err != nil {
-		w.failf("node %d: propose: %w", s.id, err)
+		w.died(s, err)
 		return at
 	}
 	at = s.out.Accepted
@@ -139,7 +143,7 @@ func (w *World) read(s *server) {
 	w.Counts.Events++
 	had := len(s.out.SendNow)
 	if err := s.node.Step(raft.Event{Kind: raft.EventRead, Now: s.clock.at(w.now), ReadID: id}, &s.out); err != nil {
-		w.failf("node %d: read: %w", s.id, err)
+		w.died(s, err)
 		return
 	}
 	r := reading{id: id}

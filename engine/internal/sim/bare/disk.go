@@ -51,6 +51,20 @@ func (d *disk) Entries(dst []raft.Entry, lo, hi raft.Index, maxBytes int) ([]raf
 	return dst, nil
 }
 
+// changes returns the configurations in the log, as a recovery finds them.
+func (d *disk) changes() []raft.Change {
+	found := []raft.Change{}
+	for i := range d.entries {
+		if e := &d.entries[i]; e.Kind == raftpb.EntryKindConfig {
+			var c raft.Configuration
+			if _, err := c.ParseCompact(e.Body, nil); err == nil {
+				found = append(found, raft.Change{Index: d.base + 1 + raft.Index(i), Configuration: c})
+			}
+		}
+	}
+	return found
+}
+
 // take makes a write durable.
 func (d *disk) take(wr *write) {
 	if wr.changed {
@@ -147,7 +161,7 @@ func (w *World) sync(s *server) {
 	if delay > Election/4 {
 		w.push(w.now+Election/4, event{kind: eventStall, node: s.index, gen: s.boot})
 	}
-	w.push(w.now+delay, event{kind: eventDisk, node: s.index, gen: s.boot})
+	w.push(max(w.now+delay, s.heldUntil), event{kind: eventDisk, node: s.index, gen: s.boot})
 }
 
 // persist completes the oldest writes in order, lets go of what waited for them,
@@ -192,11 +206,7 @@ func (w *World) persist(s *server) {
 	if w.options.Trace != nil {
 		w.tracef("disk %d: write %d, epoch %d, last %d", s.id, id, epoch, s.disk.LastIndex())
 	}
-	w.step(s, &raft.Event{Kind: raft.EventPersisted, WriteID: id, Epoch: epoch})
-	if s.stalled && s.node != nil {
-		s.stalled = false
-		w.step(s, &raft.Event{Kind: raft.EventDiskOK})
-	}
+	w.tellDurable(s, id, epoch)
 }
 
 // isCommand tells entries of clients from those of the core.

@@ -8,7 +8,7 @@ import (
 // fault makes trouble: it crashes or pauses a process, cuts or heals links, tells
 // somebody to campaign.
 func (w *World) fault() {
-	if w.calm {
+	if w.calm || w.now < w.plotUntil {
 		return
 	}
 	s := w.servers[w.process.Intn(len(w.servers))]
@@ -17,7 +17,7 @@ func (w *World) fault() {
 	}
 	s = w.servers[w.process.Intn(len(w.servers))]
 	if s.node != nil && w.process.Chance(w.knobs.Pause) {
-		s.pausedUntil = w.now + Time(w.process.N(int64(min(20*Election, 2*w.knobs.Down))))
+		w.pause(s, Time(w.process.N(int64(min(20*Election, 2*w.knobs.Down)))))
 		w.tracef("pause %d until %d", s.id, s.pausedUntil/1000)
 	}
 	s = w.servers[w.process.Intn(len(w.servers))]
@@ -25,6 +25,7 @@ func (w *World) fault() {
 		w.step(s, &raft.Event{Kind: raft.EventCampaign})
 	}
 	w.admin()
+	w.oddFault()
 	s = w.servers[w.process.Intn(len(w.servers))]
 	if w.alive(s) && w.process.Chance(w.knobs.Wake) {
 		w.step(s, &raft.Event{Kind: raft.EventWake, Peer: w.servers[w.process.Intn(len(w.servers))].id})
@@ -32,6 +33,11 @@ func (w *World) fault() {
 	if w.process.Chance(w.knobs.Cuts) {
 		w.partition()
 	}
+}
+
+// pause keeps a process from running for at least so long.
+func (w *World) pause(s *server, length Time) {
+	s.pausedUntil = max(s.pausedUntil, w.now+length)
 }
 
 // heal mends all links.

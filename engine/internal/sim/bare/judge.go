@@ -168,10 +168,10 @@ func claimOf(p *parcel) (invariant.Claim, bool) {
 		switch m.Status {
 		case raftpb.AppendStatusOk:
 			c.Kind, c.Index = invariant.Ack, m.Matched
-		case raftpb.AppendStatusLogMismatch:
-			c.Kind = invariant.Beat
-		default:
+		case raftpb.AppendStatusStaleTerm, raftpb.AppendStatusUncertain:
 			return c, false
+		default:
+			c.Kind = invariant.Beat
 		}
 	case raft.MessageSnapshotAnswer:
 		if m.SnapshotStatus != raftpb.SnapshotStatusInstalled || m.Matched == 0 {

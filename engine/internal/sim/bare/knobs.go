@@ -73,6 +73,8 @@ type Knobs struct {
 	Retry      float64 // a command whose outcome is open is proposed again
 	ApplyDelay Time
 	ApplyBytes int
+
+	Odd Odd
 }
 
 // drawKnobs makes the world of a seed.

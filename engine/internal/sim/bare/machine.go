@@ -77,6 +77,10 @@ func (w *World) apply(s *server) {
 	}
 	entries, err := s.node.Entries(m.buf[:0], m.applied+1, m.handed+1, w.knobs.ApplyBytes)
 	m.buf = entries
+	if err != nil && s.failed {
+		w.died(s, err)
+		return
+	}
 	if err != nil || len(entries) == 0 {
 		w.failf("node %d: entries [%d, %d): %d of them, %w", s.id, m.applied+1, m.handed+1, len(entries), err)
 		return

@@ -2,7 +2,6 @@ package bare
 
 import (
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
-	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 )
 
 // parcel is a message on its way, or one that waits for a write. Its memory is used
@@ -157,10 +156,15 @@ func (w *World) deliver(s *server, slot int32) {
 		w.traceMessage(m)
 	}
 	in := raft.Event{Kind: raft.EventMessage, Message: m}
-	var nonsense raft.Message
-	if w.knobs.Mangle > 0 && !w.calm && w.network.Chance(w.knobs.Mangle) {
-		nonsense = w.mangled(m)
-		in.Message = &nonsense
+	lies := false
+	if w.knobs.Odd.Forge > 0 && !w.calm && w.odd.Chance(w.knobs.Odd.Forge) {
+		w.lie, lies = w.forged(s, m)
+	}
+	if !lies && w.knobs.Mangle > 0 && !w.calm && w.network.Chance(w.knobs.Mangle) {
+		w.lie, lies = w.mangled(m), true
+	}
+	if lies {
+		in.Message = &w.lie
 	} else {
 		w.sawDelivered(s, from, p)
 		switch {
@@ -194,63 +198,5 @@ func (w *World) report(s *server) {
 		}
 		s.unreachable &^= 1 << to
 		w.step(s, &raft.Event{Kind: raft.EventUnreachable, Peer: to})
-	}
-}
-
-// mangled makes of a message one that nobody honest could have sent.
-func (w *World) mangled(m *raft.Message) raft.Message {
-	const tooFar = 1<<62 + 1
-	n := *m
-	switch w.network.Intn(16) {
-	case 0:
-		n.Kind = 0
-	case 1:
-		n.Kind = 255
-	case 2:
-		n.From = n.To
-	case 3:
-		n.To++
-	case 4:
-		n.Term = -1
-	case 5:
-		n.Term = tooFar
-	case 6:
-		n.LastIndex = -1
-	case 7:
-		n.Commit = tooFar
-	case 8:
-		n.Round = -5
-	case 9:
-		n.ConflictTerm = -1
-	case 10:
-		n.Matched, n.ReadIndex = -1, -1
-	case 11:
-		n.From = 0
-	default:
-		w.mangleContent(&n)
-	}
-	return n
-}
-
-// mangleContent breaks what only some kinds of messages have.
-func (w *World) mangleContent(n *raft.Message) {
-	switch n.Kind {
-	case raft.MessageVote:
-		n.LastTerm = n.Term + 1
-	case raft.MessageBeat:
-		n.Term = 0
-	case raft.MessageAppend:
-		switch w.network.Intn(4) {
-		case 0:
-			n.PrevTerm = n.Term + 1
-		case 1:
-			n.PrevIndex, n.PrevTerm, n.Entries = 1<<62, 1, []raft.Entry{{Term: n.Term, Kind: raftpb.EntryKindNoop}}
-		case 2:
-			n.Entries = append([]raft.Entry{{Term: n.Term + 1, Kind: raftpb.EntryKindNoop}}, n.Entries...)
-		default:
-			n.Entries = append([]raft.Entry{{Term: n.Term, Kind: raftpb.EntryKindConfig, Body: []byte{1}}}, n.Entries...)
-		}
-	default:
-		n.Entries = []raft.Entry{{Term: 1}}
 	}
 }

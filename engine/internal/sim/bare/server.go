@@ -60,6 +60,11 @@ type server struct {
 	leaseUntil Time // by its own clock
 	stalled    bool
 	syncedAt   Time
+	heldUntil  Time // no write completes before
+	told       []told
+	toldAt     Time
+	fault      storeFault
+	failed     bool // a read has failed since the last start
 }
 
 // clock is a node's own: since base it has run by ppm too fast.
@@ -106,10 +111,18 @@ func (w *World) start(s *server) {
 	cfg.DoubtFrom, cfg.VoteDoubt = s.doubtFrom, s.voteDoubt
 	s.wakeUp(w)
 	cfg.Configuration, cfg.ConfigurationIndex = s.founding(w)
+	if w.knobs.Odd.Found {
+		cfg.Changes = s.disk.changes()
+	}
 	if w.mutated(mutFlagsDecide) && s.boot > 1 {
 		cfg.Configuration, cfg.Changes = w.initial(), []raft.Change{}
 	}
-	node, err := raft.New(cfg, &s.disk, s.disk.hard, s.machine.applied, s.clock.at(w.now))
+	s.failed = false
+	node, err := raft.New(cfg, store{s}, s.disk.hard, s.machine.applied, s.clock.at(w.now))
+	if s.failed {
+		w.unreadable(s, err)
+		return
+	}
 	if err != nil {
 		w.failf("start of node %d: %w", s.id, err)
 		return
@@ -120,6 +133,7 @@ func (w *World) start(s *server) {
 	s.queue.clear()
 	s.machine.handed, s.machine.under, s.machine.writing = s.machine.applied, false, nil
 	s.armed, s.wanted = raft.Never, raft.Never
+	s.told, s.toldAt = s.told[:0], 0
 	s.calls, s.forgotten, s.unreachable = [callSlots]uint64{}, w.calls, 0
 	s.leaseUntil, s.stalled, s.syncedAt = 0, false, 0
 	s.votes, s.claims, s.orders = s.votes[:0], s.claims[:0], s.orders[:0]
@@ -216,7 +230,7 @@ func (w *World) step(s *server, in *raft.Event) {
 	w.Counts.Events++
 	in.Now = s.clock.at(w.now)
 	if err := s.node.Step(*in, &s.out); err != nil {
-		w.failf("node %d: %w", s.id, err)
+		w.died(s, err)
 		return
 	}
 	if w.knobs.Lazy > 0 && !w.calm && w.mayWait(s) && w.process.Chance(w.knobs.Lazy) {
@@ -320,7 +334,7 @@ func (w *World) count(s *server) {
 		if w.options.Trace != nil {
 			w.tracef("     %d: %v term %d index %d peer %d role %v %v", s.id, f.Kind, f.Term, f.Index, f.Peer, f.Role, f.Refusal)
 		}
-		if f.Kind == raft.FactInvalidMessage && w.knobs.Mangle == 0 {
+		if f.Kind == raft.FactInvalidMessage && w.knobs.Mangle == 0 && w.knobs.Odd.Forge == 0 {
 			w.failf("node %d refuses a %v of node %d as nonsense", s.id, f.Message, f.Peer)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 const (
 	leaderWithin   = 5 * Election
 	convergeWithin = 10 * Election
+	convergeAtMost = 100 * Election
 )
 
 // settle ends all faults and demands what must then happen: a leader, a command
@@ -27,7 +28,7 @@ func (w *World) settle() {
 	late := w.now + 11*Election
 	for _, s := range w.servers {
 		late = max(late, s.pausedUntil+Election) // what came to it in its pause comes then
-		s.pausedUntil = 0
+		s.pausedUntil, s.heldUntil, s.fault = 0, 0, storeWell
 		s.clock.run(w.now, 0)
 		if s.node == nil {
 			w.start(s)
@@ -39,14 +40,9 @@ func (w *World) settle() {
 		w.arm(s)
 	}
 	w.advance(late) // what is late comes in
-	limit := w.now + leaderWithin
-	for w.err == nil && w.steady() == nil {
-		if w.now > limit {
-			w.failf("liveness: no leader: %s", w.statuses())
-		}
-		w.advance(w.now + Election/20)
-	}
-	limit = w.now + convergeWithin
+	w.elects()
+	limit := w.now + convergeWithin
+	done := w.done()
 	for proposed := false; w.err == nil; {
 		if leader := w.steady(); !proposed && leader != nil {
 			proposed = w.proposeOne(leader)
@@ -54,17 +50,35 @@ func (w *World) settle() {
 		if proposed && w.converged() {
 			break
 		}
+		if more := w.done(); more > done && w.now < limit+convergeAtMost-convergeWithin {
+			done, limit = more, max(limit, w.now+Election) // much was to be caught up, one entry at a time
+		}
 		if w.now > limit {
 			w.failf("liveness: no progress: %s", w.statuses())
 		}
 		w.advance(w.now + Election/20)
 	}
 	w.advance(w.now + 2*Election)
+	w.disturb()
+	if w.knobs.Odd.Lockstep && w.err == nil {
+		w.lockstep()
+	}
 	w.checkCalls()
 	for _, s := range w.servers {
 		if len(s.orders) > 0 && s.orders[0].at < w.now-15*Election {
 			w.failf("node %d never answered order %d: %s", s.id, s.orders[0].id, w.statuses())
 		}
+	}
+}
+
+// elects waits for a leader that all follow.
+func (w *World) elects() {
+	limit := w.now + leaderWithin
+	for w.err == nil && w.steady() == nil {
+		if w.now > limit {
+			w.failf("liveness: no leader: %s", w.statuses())
+		}
+		w.advance(w.now + Election/20)
 	}
 }
 
@@ -114,6 +128,16 @@ func (w *World) converged() bool {
 		}
 	}
 	return true
+}
+
+// done is how far all nodes have come together.
+func (w *World) done() (sum raft.Index) {
+	for _, s := range w.servers {
+		if s.node != nil {
+			sum += s.was.Commit + s.machine.applied
+		}
+	}
+	return sum
 }
 
 // checkCalls: whoever was asked has answered.

@@ -61,7 +61,11 @@ func (w *World) snapshotDone(s *server) {
 	if w.options.Trace != nil {
 		w.tracef("snapshot of %d at %d, keep %d", s.id, im.is.Index, keep)
 	}
-	w.step(s, &raft.Event{Kind: raft.EventSnapshotTaken, Snapshot: &im.is, Keep: max(keep, 1)})
+	keep = max(keep, 1)
+	if w.odd.Chance(w.knobs.Odd.Spurious) {
+		keep = 0 // nothing
+	}
+	w.step(s, &raft.Event{Kind: raft.EventSnapshotTaken, Snapshot: &im.is, Keep: keep})
 }
 
 // streams starts and stops what a leader asks for.
@@ -97,7 +101,11 @@ func (s *server) streamTo(peer raft.NodeID) int {
 }
 
 func (w *World) nextChunk(s *server, peer raft.NodeID) {
-	w.push(w.now+1+Time(w.network.N(2*int64(w.knobs.MoreDelay)+int64(Election/8))),
+	silent := Time(0)
+	if !w.calm && w.odd.Chance(w.knobs.Odd.Hang) {
+		silent = Time(w.odd.N(int64(8 * Election)))
+	}
+	w.push(w.now+1+silent+Time(w.network.N(2*int64(w.knobs.MoreDelay)+int64(Election/8))),
 		event{kind: eventStream, node: s.index, slot: int32(peer), gen: s.boot})
 }
 
@@ -105,6 +113,9 @@ func (w *World) nextChunk(s *server, peer raft.NodeID) {
 func (w *World) chunk(s *server, peer raft.NodeID) {
 	at := s.streamTo(peer)
 	if at < 0 {
+		if w.odd.Chance(w.knobs.Odd.Spurious) { // it has ended before, and that is told too late
+			w.step(s, &raft.Event{Kind: raft.EventSnapshotFailed, Peer: peer})
+		}
 		return
 	}
 	st := &s.sending[at]

@@ -51,6 +51,9 @@ const (
 	eventStall                     // the disk has been busy for long
 	eventStream                    // slot: to whom; the next piece of an image leaves
 	eventDoom                      // a new leader's end
+	eventTold                      // the oldest completion that a node has not heard of
+	eventPlot                      // goes on
+	eventAsk                       // for votes
 	eventRestart
 	eventClient
 	eventFault
@@ -94,18 +97,22 @@ type World struct {
 	disk    schedule.Stream
 	process schedule.Stream
 	clients schedule.Stream
+	odd     schedule.Stream
 	calm    bool // no faults any more
 	hash    schedule.Hash
 
-	servers []*server
-	links   [maxNodes][maxNodes]link
-	parcels []*parcel
-	free    []int32
-	among   []*server
-	calls   uint64
-	still   int // events since time moved
-	orders  uint64
-	reads   uint64
+	servers   []*server
+	links     [maxNodes][maxNodes]link
+	parcels   []*parcel
+	free      []int32
+	lie       raft.Message // that is delivered in the place of another
+	among     []*server
+	calls     uint64
+	plotUntil Time // no other faults strike before
+	still     int  // events since time moved
+	orders    uint64
+	begin     raft.Configuration
+	reads     uint64
 
 	clientele []client
 	bodies    []byte
@@ -132,18 +139,23 @@ func New(o Options) *World {
 		disk:     schedule.NewStream(o.Seed, 2),
 		process:  schedule.NewStream(o.Seed, 3),
 		clients:  schedule.NewStream(o.Seed, 4),
+		odd:      schedule.NewStream(o.Seed, 6),
 		observer: invariant.New(invariant.Options{}),
 		configs:  map[uint64]known{},
 	}
 	if o.Knobs != nil {
 		w.knobs = *o.Knobs
 	} else {
-		draw := schedule.NewStream(o.Seed, 0)
+		draw, odd := schedule.NewStream(o.Seed, 0), schedule.NewStream(o.Seed, 5)
 		w.knobs = drawKnobs(&draw)
+		w.knobs.drawOdd(&odd)
 	}
 	if o.Model {
 		w.knobs.Lazy = 0
 		w.knobs.Damage = 0 // the model demands that a repaired node has more than it was counted for
+		if w.knobs.Odd.Plot == lapse {
+			w.knobs.Odd.Plots = 0
+		}
 	}
 	ids := make([]raftpb.NodeID, w.knobs.Nodes)
 	for i := range ids {
@@ -251,6 +263,12 @@ func (w *World) next() {
 		w.chunk(s, raft.NodeID(e.slot))
 	case e.kind == eventDoom && !w.calm:
 		w.doomed(s)
+	case e.kind == eventTold:
+		w.heard(s)
+	case e.kind == eventPlot:
+		w.plotOn(s, e.slot)
+	case e.kind == eventAsk:
+		w.step(s, &raft.Event{Kind: raft.EventCampaign})
 	case e.kind == eventCarryOut && s.lazy:
 		w.carryOut(s)
 	}
