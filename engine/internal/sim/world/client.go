@@ -25,6 +25,7 @@ type clients struct {
 	arena     []byte
 	hunt      oracle.Hunt
 	random    *rand.Rand // for commands of another's machine
+	sessions  sessionClients
 }
 
 // client is one process. After an operation whose outcome is open it goes on as
@@ -70,6 +71,7 @@ func (c *clients) start() {
 	for _, cl := range c.all {
 		c.next(cl)
 	}
+	c.sessions.init(c)
 }
 
 // next lets a client think before it acts again.
@@ -107,9 +109,7 @@ func (c *clients) act(place int, turn uint32) {
 // draw chooses what to ask for.
 func (c *clients) draw() command {
 	w, s := c.w, &c.w.clientele
-	c.values++
-	era := c.values / uint64(opsPerKey*w.k.keys)
-	cmd := command{kind: put, key: uint32(era)*uint32(w.k.keys) + uint32(s.Intn(w.k.keys)), value: c.value()}
+	cmd := c.onKey()
 	lists := s.Chance(0.4)
 	switch {
 	case s.Chance(w.k.reads) || w.did.writes > maxWrites && !s.Chance(0.02):
@@ -119,12 +119,35 @@ func (c *clients) draw() command {
 		}
 	case w.o.Custom != nil && s.Chance(0.7):
 		cmd.kind = other
+	default:
+		c.writes(&cmd, lists)
+	}
+	return cmd
+}
+
+// onKey is a command with a value that no other has.
+func (c *clients) onKey() command {
+	w := c.w
+	c.values++
+	era := c.values / uint64(opsPerKey*w.k.keys)
+	return command{kind: put, key: uint32(era)*uint32(w.k.keys) + uint32(w.clientele.Intn(w.k.keys)), value: c.value()}
+}
+
+// writes makes a command one that changes a list or a register.
+func (c *clients) writes(cmd *command, lists bool) {
+	switch s := &c.w.clientele; {
 	case lists:
 		cmd.kind = extend
 	case s.Chance(0.3):
 		cmd.kind = swap
 		cmd.expected = c.anyRegister(cmd.key)
 	}
+}
+
+// drawWrite chooses a command that changes something.
+func (c *clients) drawWrite() command {
+	cmd := c.onKey()
+	c.writes(&cmd, c.w.clientele.Chance(0.4))
 	return cmd
 }
 
@@ -139,13 +162,18 @@ func (c *clients) anyRegister(key uint32) uint64 {
 	return 0
 }
 
+// someone is whom a client asks: nearly always the leader, as far as clients know.
+func (c *clients) someone() *member {
+	m := c.g.members[c.leader]
+	if m.group == nil || c.w.clientele.Chance(0.1) {
+		m = c.g.members[c.w.clientele.Intn(len(c.g.members))]
+	}
+	return m
+}
+
 // begin hands the operation to a node; false: nothing was queued.
 func (c *clients) begin(op *operation) bool {
-	w := c.w
-	m := c.g.members[c.leader]
-	if m.group == nil || w.clientele.Chance(0.1) {
-		m = c.g.members[w.clientele.Intn(len(c.g.members))]
-	}
+	w, m := c.w, c.someone()
 	n := m.n
 	if m.group == nil {
 		return false
@@ -185,7 +213,7 @@ func (c *clients) begin(op *operation) bool {
 
 // entry is a command as it is proposed. Bodies are cut from large pieces.
 func (c *clients) entry(cmd *command) raft.Entry {
-	size := commandBytes + c.w.clientele.Intn(c.w.k.bodyBytes+1)
+	size := cmd.size() + c.w.clientele.Intn(c.w.k.bodyBytes+1)
 	var data []byte
 	if cmd.kind == other {
 		data = c.w.o.Custom.Command(c.random)
@@ -323,6 +351,7 @@ func (c *clients) crashed(n *node) {
 			c.unknown(cl.op)
 		}
 	}
+	c.sessions.crashed(n)
 }
 
 // write adds an operation to the history; o has its outcome.
@@ -331,7 +360,12 @@ func (c *clients) write(op *operation, o oracle.Op) {
 	if cmd.kind == other {
 		return
 	}
-	o.Process, o.Start, o.End = op.by.process, op.start, c.w.now
+	c.record(cmd, op.by.process, op.start, op.at.n, o)
+}
+
+// record adds what a client knows of a command to the history.
+func (c *clients) record(cmd *command, process, start int64, n *node, o oracle.Op) {
+	o.Process, o.Start, o.End = process, start, c.w.now
 	prefix := "r"
 	switch cmd.kind {
 	case put:
@@ -358,7 +392,7 @@ func (c *clients) write(op *operation, o oracle.Op) {
 	}
 	o.Key = prefix + strconv.FormatUint(uint64(cmd.key), 10)
 	if c.w.o.Trace != nil {
-		c.w.trace(op.at.n, "client", "%v", &o)
+		c.w.trace(n, "client", "%v", &o)
 	}
 	c.history = append(c.history, o)
 }
@@ -373,7 +407,7 @@ func (c *clients) busy(probe *operation) bool {
 			return true
 		}
 	}
-	return false
+	return c.sessions.busy()
 }
 
 // probe proposes one more command, to whoever leads, when all faults are over.

@@ -21,6 +21,7 @@ type group struct {
 	config  raft.Configuration // the first one
 	members []*member          // by place of their node, those included that are none yet
 	clients clients
+	twin    twin
 	images  map[raft.Index]uint64 // hashes of the snapshots of another's machine
 	settled []*member             // that are equal at the end
 	probe   *operation            // of the end
@@ -45,6 +46,7 @@ type member struct {
 // some of them.
 func (w *World) newGroup(o *invariant.Observer) *group {
 	g := &group{w: w, place: len(w.groups), images: map[raft.Index]uint64{}}
+	g.twin.init()
 	g.id = runtime.GroupID(g.place + 1)
 	in := uint64(1)<<w.k.nodes - 1
 	if own := schedule.NewStream(w.o.Seed, 400+uint64(g.place)); g.place > 0 && own.Chance(0.5) {

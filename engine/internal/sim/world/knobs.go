@@ -107,6 +107,7 @@ type knobs struct {
 	chunk     int
 	leases    float64 // share of reads that are tried by lease; 0: there are none
 	lasting   bool    // state machines keep their state on disk
+	session   sessionKnobs
 }
 
 // draw makes the knobs of a seed. Every trouble has its own numbers, so that leaving
@@ -169,6 +170,7 @@ func draw(seed uint64, without []string) knobs {
 	if own := schedule.NewStream(seed, 301); own.Chance(0.4) {
 		k.groups = 2 + own.Intn(3)
 	}
+	k.drawSessions(seed)
 	return k
 }
 

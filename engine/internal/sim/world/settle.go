@@ -137,10 +137,13 @@ func (g *group) finish() {
 	if err := g.judge.Err(); err != nil {
 		w.objects(err)
 	}
+	g.clients.sessions.judge()
 	history := g.clients.history
-	if v := oracle.Lists(history); len(v) > 0 {
-		w.fail("oracle", "%v", &v[0])
-		return
+	for _, v := range oracle.Lists(history) {
+		if !g.clients.sessions.concurrent(&v) {
+			w.fail("oracle", "%v", &v)
+			return
+		}
 	}
 	registers := history[:0:0]
 	for i := range history {

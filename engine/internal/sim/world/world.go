@@ -36,6 +36,7 @@ import (
 
 // World is one simulated cluster. It belongs to one goroutine.
 type World struct {
+	mutation
 	o     sim.Options
 	k     knobs
 	now   int64 // true time
@@ -64,6 +65,7 @@ type World struct {
 type did struct {
 	crashes, restarts, frames, applied, writes, reads, infos, lost, recovered          uint64
 	leased, snapshots, installed, changed, changeRefused, transferred, transferRefused uint64
+	sessions, sessionsExpired, expiredAnswers, attempts, fromTable, resultsDropped     uint64
 }
 
 // eventKind says what an event is about.
@@ -81,6 +83,8 @@ const (
 	evTask    // file work beside the worker
 	evClient  // node: which group; slot: which of its clients
 	evTimeout // likewise; x: of which operation
+	evSession // likewise, of those with sessions
+	evRetry   // node: which group; slot: which request of its sessions
 	evFault
 	evHeal
 	evRestart
@@ -115,7 +119,7 @@ func newWorld(o sim.Options) *World {
 		w.k.events = o.Events
 	}
 	if o.Custom != nil {
-		w.k.lasting, w.k.groups = false, 1
+		w.k.lasting, w.k.groups, w.k.session = false, 1, sessionKnobs{}
 	}
 	observer := invariant.New(invariant.Options{Origins: true, Limits: w.k.limits()})
 	for range w.k.groups {
@@ -164,6 +168,13 @@ func (w *World) next() {
 		return
 	case evTimeout:
 		w.groups[e.node].clients.timeout(int(e.slot), e.x)
+		return
+	case evSession:
+		w.groups[e.node].clients.sessions.act(int(e.slot))
+		return
+	case evRetry:
+		s := &w.groups[e.node].clients.sessions
+		s.try(s.requests[e.slot])
 		return
 	case evFault:
 		w.strikeOften()
@@ -321,6 +332,8 @@ func (w *World) report() sim.Report {
 		}
 	}
 	for name, n := range map[string]uint64{
+		"sessions": d.sessions, "sessions-expired": d.sessionsExpired, "expired-answers": d.expiredAnswers,
+		"session-attempts": d.attempts, "answers-from-table": d.fromTable, "results-dropped": d.resultsDropped,
 		"groups": uint64(len(w.groups)), "elections": elections, "crashes": d.crashes, "restarts": d.restarts, "frames": d.frames, "applied": d.applied,
 		"lease-reads": d.leased, "snapshots": d.snapshots, "snapshots-installed": d.installed, "changes": d.changed, "changes-refused": d.changeRefused,
 		"transfers": d.transferred, "transfers-refused": d.transferRefused,
