@@ -74,6 +74,8 @@ func (systemClock) NewTimer(f func()) Timer {
 
 // Options configures a Log. The zero value of every field is its documented default.
 type Options struct {
+	mutation
+
 	// Identity of the node. Required to create a log; the zero Identity opens any.
 	Identity Identity
 	// FS holds the log's files. Default: the operating system's.

@@ -206,6 +206,11 @@ func (l *Log) replayRecords(
 	var reason string
 	whole := walk(func(h recordHeader, b []byte, lsn uint64) bool {
 		rec.Records++
+		if l.o.mutated(mutTruncationLost) && h.typ == recTruncate {
+			return true
+		} else if l.o.mutated(mutTruncationLost) && h.typ == recSnapshot {
+			h.count = 1
+		}
 		if reason = l.group(h.group).view.replay(h, b, lsn, partial); reason != "" {
 			reason = fmt.Sprintf("group %d, LSN %d: %s", h.group, lsn, reason)
 		}

@@ -44,6 +44,10 @@ func (g *Group) Uncertain() bool {
 
 // salvage ends the log at t for the reason of damage, if that is wanted.
 func (l *Log) salvage(t *tailState, damage *CorruptError) error {
+	if l.o.mutated(mutDamageIsEnd) {
+		t.torn, t.clean = true, false
+		return nil
+	}
 	if !l.o.Salvage {
 		return damage
 	}
@@ -75,6 +79,9 @@ func (l *Log) replayAll(begun []segFile, rec *Recovery) (counted []segFile, t ta
 		}
 		if cut != nil {
 			counted = counted[:i+1]
+			if l.o.mutated(mutDamageIsEnd) {
+				return counted, *cut, nil
+			}
 			return counted, *cut, l.doubt(cut.end, begun, counted)
 		}
 	}

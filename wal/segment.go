@@ -297,7 +297,7 @@ func (l *Log) syncFile(f File) error {
 // syncDirs makes the names in directories of the log durable, "" being the log's
 // own, unless the log never syncs.
 func (l *Log) syncDirs(names ...string) error {
-	if l.o.Sync == SyncNone {
+	if l.o.Sync == SyncNone || l.o.mutated(mutNoDirSync) {
 		return nil
 	}
 	for _, name := range names {

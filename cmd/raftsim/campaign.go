@@ -21,6 +21,7 @@ func runCommand() *cli.Command {
 			&cli.Uint64Flag{Name: "first", Value: 1, Usage: "the first `SEED`"},
 			&cli.StringFlag{Name: "profile", Value: enginetest.Profiles()[0].Name, Usage: profileUsage()},
 			&cli.Uint64Flag{Name: "events", Usage: "end the faults of each seed after so many events"},
+			&cli.IntFlag{Name: "mutant", Usage: "a seeded bug to switch on, by its `NUMBER` (builds with the tag mutants)"},
 			&cli.BoolFlag{Name: "json", Usage: "one object for the whole run"},
 			&cli.BoolFlag{Name: "seed-hashes", Usage: "one line per seed with its trace hash, in their order, before the summary"},
 			&cli.DurationFlag{Name: "shrink", Usage: "make the first failing seed small, for at most `TIME`"},
@@ -50,7 +51,7 @@ func campaign(c *cli.Context) error {
 	seeds, first := c.Uint64("seeds"), c.Uint64("first")
 	hashes := make([]uint64, seeds)
 	progress := newProgress(c.App.ErrWriter, seeds)
-	s := enginetest.Campaign{Profile: p, First: first, Seeds: seeds, Events: c.Uint64("events")}.Run(func(r enginetest.Report) {
+	s := enginetest.Campaign{Profile: p, First: first, Seeds: seeds, Events: c.Uint64("events"), Mutant: c.Int("mutant")}.Run(func(r enginetest.Report) {
 		hashes[r.Seed-first] = r.Hash
 		progress.add(&r)
 	})
@@ -67,7 +68,7 @@ func campaign(c *cli.Context) error {
 		printSummary(c.App.Writer, p.Name, &s)
 	}
 	if len(s.Failures) > 0 && c.Duration("shrink") > 0 {
-		small := enginetest.Shrink(p, enginetest.Options{Seed: s.Failures[0].Seed}, c.Duration("shrink"))
+		small := enginetest.Shrink(p, enginetest.Options{Seed: s.Failures[0].Seed, Mutant: c.Int("mutant")}, c.Duration("shrink"))
 		printShrunk(c.App.Writer, p.Name, &small)
 	}
 	if !s.Green() {

@@ -16,6 +16,7 @@ type Campaign struct {
 	First       uint64 // seed
 	Seeds       uint64
 	Events      uint64 // of the phase of faults of each seed; 0: as the seed has it
+	Mutant      int    // a seeded bug to switch on; 0: none
 	MaxFailures int    // the campaign ends after so many; 0: 10
 }
 
@@ -60,7 +61,7 @@ func (c Campaign) Run(each func(Report)) Summary {
 				if i >= c.Seeds {
 					return
 				}
-				r := c.Profile.Run(Options{Seed: c.First + i, Events: c.Events})
+				r := c.Profile.Run(Options{Seed: c.First + i, Events: c.Events, Mutant: c.Mutant})
 				if r.Failure != nil {
 					failed.Add(1)
 				}

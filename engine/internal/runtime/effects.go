@@ -25,6 +25,10 @@ func (w *worker) execute(g *Group, out *raft.Effects) {
 	}
 	for i := range out.SendAfter {
 		w.send.leaveOut(g, &out.SendAfter[i].Message)
+		if w.host.mutated(mutSentBeforeWrite) {
+			w.leave(g, &out.SendAfter[i].Message, out.SendAfter[i].WriteID)
+			continue
+		}
 		g.gated.push(out.SendAfter[i])
 	}
 	w.follow(g)

@@ -86,8 +86,16 @@ func (h *Host) serveAppend(c *transport.Call, req *raftpb.AppendRequest) {
 	}, size, appendCall{c})
 }
 
+// addressee is the group that a message which names id is for.
+func (h *Host) addressee(id GroupID) GroupID {
+	if h.mutated(mutWrongGroup) {
+		return min(id, 1)
+	}
+	return id
+}
+
 func (h *Host) deliver(c *transport.Call, id GroupID, m raft.Message, size int, a answerer) {
-	g := h.find(id)
+	g := h.find(h.addressee(id))
 	if g == nil {
 		c.Fail(&raftpb.NoSuchGroup{Group: id})
 		return

@@ -204,8 +204,12 @@ func (h *Host) beatsAnswered(from raft.NodeID, resp codec.Message, err error, gr
 	if n := h.presence.find(from); n != nil {
 		h.presence.heard(n)
 	}
-	for _, ack := range v.Acks {
-		if g := h.find(ack.Group); g != nil {
+	for i, ack := range v.Acks {
+		g := h.find(ack.Group)
+		if h.mutated(mutAcksByPlace) && i < len(groups) {
+			g = groups[i]
+		}
+		if g != nil {
 			g.w.inbox.answered(g, raft.Message{
 				Kind: raft.MessageBeatAck, From: from, To: g.self, Term: ack.Term, Round: ack.Round, Wake: ack.Wake,
 			})

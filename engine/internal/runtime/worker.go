@@ -208,7 +208,7 @@ func (w *worker) durable(x *write) {
 		if w.tap != nil {
 			w.tap.Durable(g, p.writeID)
 		}
-		for g.gated.size > 0 && g.gated.front().WriteID <= p.writeID {
+		for g.gated.size > 0 && (g.gated.front().WriteID <= p.writeID || w.host.mutated(mutAnyWrite)) {
 			m := g.gated.pop()
 			w.leave(g, &m.Message, m.WriteID)
 		}

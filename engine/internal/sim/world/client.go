@@ -320,6 +320,7 @@ func (c *clients) unknown(op *operation) {
 	if op.cmd.kind == get {
 		c.g.judge.Watched.ReadDropped(op.read)
 	} else {
+		c.proposeAgain(op)
 		c.w.did.infos++
 		c.write(op, oracle.Op{Status: oracle.Info})
 	}

@@ -25,6 +25,7 @@ type machine struct {
 	results []result
 	custom  custom
 	table   table
+	used    map[int64]int64 // when each session was, by a machine that goes by the clock
 }
 
 // result is a machine's answer.
@@ -147,7 +148,7 @@ func (m *machine) take(e *raft.Entry, index raft.Index, done runtime.Completion)
 			return fmt.Errorf("entry %d is no command", index)
 		}
 		if c.session != 0 {
-			v := m.used(&c, e, index)
+			v := m.session(&c, e, index)
 			if waits != nil {
 				m.table.answers = append(m.table.answers, answer{waits, v})
 			}
@@ -193,7 +194,7 @@ func (m *machine) do(c *command) (r result) {
 		return r
 	}
 	m.hash.Add(r.number ^ c.value<<8)
-	m.regs[c.key], r.swapped = c.value, c.kind == swap
+	m.regs[c.key], r.swapped = c.value+m.byClock(c.value), c.kind == swap
 	return r
 }
 
@@ -243,7 +244,7 @@ func (m *machine) Capture(raft.Index) (runtime.Capture, error) {
 		}
 	}
 	out := capture{state: b}
-	if !m.of.g.w.forgetsSessions() {
+	if !m.of.g.w.mutated(mutSessionsForgotten) {
 		out.facts = []snapshot.KeyValue{{Key: []byte(sessionsKey), Value: m.table.sessions.Append(nil)}}
 	}
 	return out, nil

@@ -56,9 +56,11 @@ func (m *member) start() error {
 	if c.Raft.Changes, err = m.read(view); err != nil {
 		return err
 	}
+	m.flags(&c.Raft)
 	if m.group, err = n.host.Start(c); err != nil {
 		return err
 	}
+	w.mutateCore(m.group.Node())
 	return m.found(view, c.Hard)
 }
 

@@ -147,7 +147,7 @@ func (n *node) bootFailed(err error) {
 
 func (n *node) logOptions() wal.Options {
 	k := &n.w.k
-	return wal.Options{
+	o := wal.Options{
 		Identity: wal.Identity{Cluster: "world", Node: n.id}, FS: n.disk, Catalog: wal.FileCatalog,
 		Clock: logClock{n}, Random: random{n}, Logger: slog.New(slog.DiscardHandler), Manual: true,
 		SegmentBytes: k.segment, Spares: k.spares, MaxFrameBytes: k.frame, StallAfter: 10 * time.Second, StallFatal: -1,
@@ -156,6 +156,8 @@ func (n *node) logOptions() wal.Options {
 			n.w.fail("I20", "node %d: the log finds damage where nothing was damaged: %v", n.id, e)
 		},
 	}
+	n.w.mutateLog(&o)
+	return o
 }
 
 // logFailed: the process ends, but not at once: what it still does must be right.
@@ -173,6 +175,7 @@ func (n *node) start() error {
 		Clock: n, Tap: tap{n},
 		Snapshots: runtime.SnapshotLimits{MaxWrites: 1, MaxSends: 1 + w.k.nodes/2, ChunkBytes: w.k.chunk, WindowBytes: 4 * w.k.chunk, MaxImageBytes: 1 << 26},
 	}, store{n}, int64(n.life)<<8|int64(n.id))
+	w.mutateHost(n.host)
 	n.manual = n.host.Manual(wire{n})
 	for _, m := range n.members {
 		if err := m.start(); err != nil {
@@ -309,6 +312,8 @@ func (w *World) crash(n *node) {
 		m.group, m.lease = nil, 0
 		if !w.k.lasting {
 			m.machine = nil
+		} else if m.machine != nil && w.mutated(mutAppliedApart) {
+			m.machine.forget()
 		}
 	}
 	n.host, n.manual, n.log = nil, runtime.Manual{}, nil

@@ -118,8 +118,8 @@ func (m *machine) change(e *raft.Entry, index raft.Index) (v verdict, err error)
 	return v, nil
 }
 
-// used passes a command of a session through the table and holds it against the twin.
-func (m *machine) used(c *command, e *raft.Entry, index raft.Index) verdict {
+// session passes a command of a session through the table and holds it against the twin.
+func (m *machine) session(c *command, e *raft.Entry, index raft.Index) verdict {
 	v := m.inSession(c, e, index)
 	g, j := m.of.g, m.of.judge.Watched
 	g.twin.command(m.of, c, index, &v)

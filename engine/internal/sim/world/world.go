@@ -109,7 +109,8 @@ func Run(o sim.Options) sim.Report {
 
 func newWorld(o sim.Options) *World {
 	w := &World{
-		o: o, k: draw(o.Seed, o.Without), skip: o.Skip,
+		mutation: newMutation(o.Mutant),
+		o:        o, k: draw(o.Seed, o.Without), skip: o.Skip,
 		network:   schedule.NewStream(o.Seed, 1),
 		disk:      schedule.NewStream(o.Seed, 2),
 		process:   schedule.NewStream(o.Seed, 3),
