@@ -196,7 +196,7 @@ func (h *Host) start(ctx context.Context, c GroupConfig, lived bool) (*Group, er
 	h.book.set(g, &found.conf)
 	stored := h.log.Group(c.ID).HardState()
 	core := h.coreConfig(c.ID, found.conf)
-	core.ConfigurationIndex, core.Witness = found.configIndex, c.Witness
+	core.ConfigurationIndex, core.Witness, core.StateLost = found.configIndex, c.Witness, found.lost
 	core.ApplyDurable = found.machine.disk != nil
 	var damaged []runtime.Damage
 	if core.Changes, damaged, err = h.configurations(ctx, c.ID); err != nil {

@@ -300,3 +300,76 @@ func TestRepairOverTheWire(t *testing.T) {
 		t.Errorf("%v", counters)
 	}
 }
+
+// spoilImages damages every snapshot of a node that does not run, in the middle.
+func (c *cluster) spoilImages(id engine.NodeID) {
+	c.t.Helper()
+	images, err := filepath.Glob(filepath.Join(c.dir, fmt.Sprint(id), "snapshot", "*", "*.snap"))
+	if err != nil || len(images) == 0 {
+		c.t.Fatalf("%q, %v", images, err)
+	}
+	for _, name := range images {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		b[len(b)/2] ^= 4
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
+// The snapshots of two of three members are damaged, and the log before them is gone: they
+// have lost their state, not their word. They say so, vote for the third, and get a
+// snapshot of it.
+func TestLostStateIsFetchedFromTheLeader(t *testing.T) {
+	c := newCluster(t, 3, func(cfg *engine.Config) {
+		unread(cfg)
+		cfg.Snapshots.KeepEntries = -1
+	})
+	c.orders(0, 60)
+	c.same(60)
+	for id := engine.NodeID(1); id <= 3; id++ {
+		if _, err := c.group(id).Snapshot(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c.eventually("an empty log", func() bool { return c.status(id).First > 60 })
+	}
+	c.orders(60, 70)
+	for id := engine.NodeID(1); id <= 3; id++ {
+		c.stop(id)
+	}
+	c.spoilImages(1)
+	c.spoilImages(2)
+	c.start(1)
+	if s := c.status(1); s.Repair.Snapshot == 0 || s.Uncertain || s.Applied != 0 || s.Last < 70 {
+		t.Errorf("%+v", s)
+	}
+	if s := c.wireStatus(1); s.Health != raftpb.HealthRepairing {
+		t.Errorf("health %v", s.Health)
+	}
+	if why, err := c.group(1).Why(); err != nil || !strings.Contains(why.Sentence, "lost its state") {
+		t.Errorf("%+v, %v", why, err)
+	}
+	c.start(2)
+	for _, id := range []engine.NodeID{1, 2} {
+		if s := c.status(id); s.Role == raftpb.RoleLeader {
+			t.Errorf("node %d leads without a state", id)
+		}
+	}
+	c.start(3)
+	c.insist("after")
+	c.same(71)
+	for id := engine.NodeID(1); id <= 3; id++ {
+		if s := c.status(id); s.Repair != (engine.RepairStatus{}) {
+			t.Errorf("node %d: %+v", id, s.Repair)
+		}
+	}
+	// What they got is theirs: they start from it, and lead.
+	c.stop(3)
+	c.stop(1)
+	c.start(1)
+	c.insist("of the two")
+	c.same(72)
+}

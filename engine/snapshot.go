@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
@@ -13,6 +14,7 @@ import (
 	"github.com/seed-814fcd60/raftwire/engine/internal/session"
 	"github.com/seed-814fcd60/raftwire/engine/internal/snapshot"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+	"github.com/seed-814fcd60/raftwire/wal"
 )
 
 // Snapshot is a state machine's state at one moment: after the commands applied so far
@@ -220,6 +222,7 @@ type recovered struct {
 	conf        raftpb.Configuration
 	configIndex Index // of its entry
 	configAt    Index // where it is in force
+	lost        Index // not 0: the state up to there is lost
 }
 
 // recoverGroup finds the state from which a group's log goes on, and gives it to the
@@ -235,7 +238,11 @@ func (h *Host) recoverGroup(c *GroupConfig, stored raftpb.Configuration) (recove
 	for _, damage := range found.Damaged {
 		h.cfg.Logger.Error("snapshot damaged", "node", h.cfg.Node, "group", c.ID, "err", damage)
 	}
-	if err != nil {
+	lost := errors.Is(err, snapshot.ErrNoImage)
+	if err != nil && !lost {
+		return out, err
+	}
+	if lost && h.loseState(c.ID, &out) != nil {
 		return out, err
 	}
 	defer found.Close()
@@ -252,8 +259,47 @@ func (h *Host) recoverGroup(c *GroupConfig, stored raftpb.Configuration) (recove
 		return out, err
 	}
 	out.machine.mutation = h.cfg.mutation
+	if lost {
+		out.applied = out.lost
+		return out, nil
+	}
 	out.applied, out.chain, err = found.Restore(out.machine, out.applied)
 	return out, err
+}
+
+// errNobodyElse says that a lost state can be had from no other member.
+var errNobodyElse = errors.New("engine: no other member holds the state")
+
+// loseState makes do without the state that the log goes on from, because its image is
+// damaged or gone: the log is all there, so this member votes and acknowledges, and a
+// snapshot of another member takes the place. It is an error if there can be none.
+func (h *Host) loseState(id GroupID, out *recovered) error {
+	floor := h.log.Group(id).FirstIndex() - 1
+	conf := out.conf
+	for _, m := range out.images.Images() { // the newest that still says who was in the group
+		if m.Index >= floor && len(m.Config.Incoming) > 0 {
+			conf, out.configIndex = m.Config, m.ConfigIndex
+		}
+	}
+	others := func(half []raftpb.Member) bool {
+		return slices.ContainsFunc(half, func(m raftpb.Member) bool {
+			return m.ID != h.cfg.Node && m.Suffrage != raftpb.SuffrageWitness
+		})
+	}
+	if !others(conf.Incoming) && !others(conf.Outgoing) {
+		return errNobodyElse
+	}
+	term, err := h.log.Group(id).Term(floor)
+	if err != nil {
+		return err
+	}
+	var b wal.Batch // the next start finds no image that says it
+	b.Snapshot(id, wal.Snapshot{Index: floor, Term: term, Data: conf.AppendCompact(nil)})
+	if err := errors.Join(h.log.Write(&b), out.images.SetAside(floor)); err != nil {
+		return err
+	}
+	out.conf, out.configAt, out.lost = conf, floor, floor
+	return nil
 }
 
 // sessionsKey is the fact of a snapshot that holds the session table.

@@ -95,6 +95,22 @@ func (n *Node) restores(s *Snapshot) bool {
 	return ok && t == s.Term
 }
 
+// restoreConfiguration takes over who was in the group as of s: with the state, this
+// node may have lost that too.
+func (n *Node) restoreConfiguration(s *Snapshot, out *Effects) {
+	if s.ConfigurationIndex < n.changes[0].Index {
+		return
+	}
+	kept := changes{{Index: s.ConfigurationIndex, Configuration: s.Configuration}}
+	for _, c := range n.changes {
+		if c.Index > s.ConfigurationIndex {
+			kept = append(kept, c)
+		}
+	}
+	n.changes = kept
+	n.adoptChange(out)
+}
+
 // restore makes s the state of this node. The log goes on behind it as it is.
 func (n *Node) restore(s *Snapshot, out *Effects) {
 	n.writes.begin(out)
@@ -104,6 +120,7 @@ func (n *Node) restore(s *Snapshot, out *Effects) {
 		out.Commit.Lo = min(s.Index+1, out.Commit.Hi)
 	}
 	n.handed = max(n.handed, s.Index)
+	n.restoreConfiguration(s, out)
 	n.log.base, n.log.baseTerm = s.Index, s.Term
 	n.log.tail.drop(s.Index + 1)
 	n.lacks = 0

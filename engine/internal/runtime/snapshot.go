@@ -492,6 +492,11 @@ func Recover(log *wal.Group, store *snapshot.Group) (Recovery, error) {
 	if err != nil || image == nil {
 		return r, err
 	}
+	if len(damaged) > 0 { // sent to nobody, and in nobody's way
+		if err := store.SetAside(image.Meta().Index); err != nil {
+			return r, errors.Join(err, image.Close())
+		}
+	}
 	m := image.Meta()
 	if m.Index <= log.LastIndex() {
 		if t, err := log.Term(m.Index); err == nil && t == m.Term {

@@ -62,6 +62,7 @@ type Group struct {
 	images   []*stored // by rising index, then term
 	partials []string  // file names, the oldest first
 	writing  map[string]bool
+	aside    []string // file names of damaged images, the oldest first
 
 	folder sync.Mutex // held while the folder is made
 	made   bool
@@ -69,11 +70,12 @@ type Group struct {
 
 // stored is an image on disk.
 type stored struct {
-	name string
-	meta Meta
-	err  error // head or end is damaged
-	refs int
-	gone bool // to be removed when refs is 0
+	name    string
+	meta    Meta
+	err     error // head or end is damaged
+	damaged bool  // anything is, as Recover found
+	refs    int
+	gone    bool // to be removed when refs is 0
 }
 
 // Group returns the images of a group as they are on disk, and removes what a crash
@@ -116,6 +118,7 @@ const (
 	imageSuffix   = ".snap"
 	partialSuffix = ".part"
 	writeSuffix   = ".tmp"
+	damagedSuffix = ".damaged"
 )
 
 func imageName(m *Meta) string { return fmt.Sprintf("%016x-%016x", uint64(m.Index), uint64(m.Term)) }
@@ -138,6 +141,8 @@ func (g *Group) load() error {
 			if err := g.store.fs.Remove(g.path(name)); err != nil {
 				return err
 			}
+		case strings.HasSuffix(name, damagedSuffix):
+			g.aside = append(g.aside, name)
 		case strings.HasSuffix(name, partialSuffix):
 			g.partials = append(g.partials, name)
 		case strings.HasSuffix(name, imageSuffix):
@@ -256,6 +261,7 @@ func (g *Group) Recover(floor raftpb.Index) (img *Image, damaged []error, err er
 		if img != nil {
 			g.release(s)
 		}
+		s.damaged = true
 		damaged = append(damaged, err)
 	}
 	if floor > 0 {
@@ -263,6 +269,32 @@ func (g *Group) Recover(floor raftpb.Index) (img *Image, damaged []error, err er
 			fmt.Errorf("%w: group %d: the log begins after %d and no intact image reaches so far", ErrNoImage, g.id, floor))...)
 	}
 	return nil, damaged, nil
+}
+
+// SetAside takes every image that is damaged, and that Recover found at floor or above,
+// out of the way of an intact one of the same index. The newest such file is kept for
+// people to look at.
+func (g *Group) SetAside(floor raftpb.Index) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range slices.Clone(g.images) {
+		if s.meta.Index < floor || !s.damaged {
+			continue
+		}
+		name := strings.TrimSuffix(s.name, imageSuffix) + damagedSuffix
+		if err := g.store.fs.Rename(g.path(s.name), g.path(name)); err != nil {
+			return fmt.Errorf("snapshot: set aside: %w", err)
+		}
+		g.images = slices.DeleteFunc(g.images, func(o *stored) bool { return o == s })
+		g.aside = append(slices.DeleteFunc(g.aside, func(o string) bool { return o == name }), name)
+	}
+	for len(g.aside) > 1 {
+		if err := g.store.fs.Remove(g.path(g.aside[0])); err != nil {
+			return fmt.Errorf("snapshot: set aside: %w", err)
+		}
+		g.aside = g.aside[1:]
+	}
+	return g.syncDir(g.dir)
 }
 
 // open pins s. mu is held.
