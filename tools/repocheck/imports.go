@@ -47,6 +47,7 @@ var layers = []Layer{
 	{Dir: "cmd", May: []string{"engine", "engine/enginetest", "wal", "transport", "gen", "codec", cli, hdrHistogram}, Test: []string{apacheThrift}},
 	{Dir: "cmd/raftkv", May: []string{"cmd/internal", "engine", "engine/enginetest", "wal", "transport", "gen", "codec", cli, toml, pebble}, Test: []string{apacheThrift}},
 	{Dir: "examples", May: []string{"engine", "engine/enginetest", "wal", "transport", "gen", "codec"}},
+	{Dir: "examples/kvdisk", May: []string{"engine", "engine/enginetest", "examples/internal", pebble}},
 	{Dir: "benchmarks", May: []string{"engine", "engine/enginetest", "wal", "transport", "gen", "codec", apacheThrift, msgpack}},
 	{Dir: "engine/enginetest", May: []string{"engine", "engine/internal", "wal", "transport", "gen", "codec"}},
 	{Dir: "engine", May: []string{"engine/internal", "wal", "transport", "gen", "codec"}, Test: []string{"engine/enginetest"}},
