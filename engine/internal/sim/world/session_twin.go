@@ -20,6 +20,7 @@ type twin struct {
 	sessions []*twinSession // the least recently used first
 	verdicts map[raft.Index]verdict
 	effects  []oracle.Effect
+	first    map[[2]int64]effect // by session and serial
 	expired  map[int64]bool
 }
 
@@ -34,7 +35,15 @@ type twinRecord struct {
 	dropped bool
 }
 
-func (t *twin) init() { t.verdicts, t.expired = map[raft.Index]verdict{}, map[int64]bool{} }
+// effect is when a command of a session was executed, for the first time anywhere.
+type effect struct {
+	when   int64
+	result result
+}
+
+func (t *twin) init() {
+	t.verdicts, t.expired, t.first = map[raft.Index]verdict{}, map[int64]bool{}, map[[2]int64]effect{}
+}
 
 func (t *twin) find(id int64) *twinSession {
 	i := slices.IndexFunc(t.sessions, func(s *twinSession) bool { return s.id == id })
@@ -77,7 +86,10 @@ func (t *twin) change(m *member, c *raftpb.SessionChange, index raft.Index, got 
 func (t *twin) command(m *member, c *command, index raft.Index, got *verdict) {
 	if index > t.upTo {
 		t.upTo = index
-		t.verdicts[index] = t.judge(c, index, got.result)
+		v := t.judge(c, index, got.result)
+		if t.verdicts[index] = v; v.outcome == session.Apply {
+			t.first[[2]int64{c.session, c.serial}] = effect{m.g.w.now, v.result}
+		}
 	}
 	t.compare(m, index, got)
 }
