@@ -27,7 +27,7 @@ import (
 
 // Keys of the database begin with a letter that says what they are: 'd' a pair, 'm' what the engine keeps, 'a' the
 // applied index.
-var appliedKey = []byte("a")
+const appliedKey = "a"
 
 // store implements engine.DiskStateMachine. A command is "key=value" and puts a pair.
 type store struct{ db *pebble.DB }
@@ -62,7 +62,7 @@ func (s *store) Apply(b engine.Batch, results []engine.Result) error {
 			errs = append(errs, batch.Set(key, kv.Value, nil))
 		}
 	}
-	errs = append(errs, batch.Set(appliedKey, binary.BigEndian.AppendUint64(nil, uint64(b.Last)), nil))
+	errs = append(errs, batch.Set([]byte(appliedKey), binary.BigEndian.AppendUint64(nil, uint64(b.Last)), nil))
 	// Without a sync: what a crash takes, the log brings back. The engine calls Sync before it drops log.
 	return errors.Join(append(errs, batch.Commit(pebble.NoSync))...)
 }
@@ -70,7 +70,7 @@ func (s *store) Apply(b engine.Batch, results []engine.Result) error {
 func (s *store) Sync() error { return s.db.LogData(nil, pebble.Sync) }
 
 func (s *store) Applied() (engine.Index, error) {
-	value, err := s.get(appliedKey)
+	value, err := s.get([]byte(appliedKey))
 	if err != nil || value == nil {
 		return 0, err
 	}
