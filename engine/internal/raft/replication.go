@@ -371,7 +371,7 @@ func (n *Node) leaderTimer(out *Effects) {
 	if (n.stalled || n.lacks != 0) && n.transfer.target == 0 {
 		n.handOver(out)
 	}
-	if i := n.position(n.transfer.target); n.transfer.sent && i >= 0 && n.members[i].match == n.log.last {
+	if i := n.position(n.transfer.target); n.transfer.sent && n.now < n.transfer.deadline && i >= 0 && n.members[i].match == n.log.last {
 		n.mark(MarkTransferRepeated)
 		n.sendTimeoutNow(out)
 	}
