@@ -8,8 +8,8 @@ import (
 	"github.com/seed-814fcd60/raftwire/engine/internal/session"
 )
 
-// StateMachine is what a group replicates. The engine calls its methods from one
-// goroutine, never two at a time, on every member in the same order; what Apply
+// StateMachine is what a group replicates. The engine never calls two of its methods
+// at a time, and calls them on every member in the same order; what Apply
 // does must follow from the commands alone (no clock, no random number, no map
 // order), or the members drift apart.
 //

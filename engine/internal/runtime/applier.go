@@ -10,17 +10,34 @@ import (
 
 // applier owns the state machines of a worker's groups. Its queue is bounded by
 // what workers feed: maxFedBytes per group.
+//
+// One goroutine takes the jobs in order: it has the turn. A machine that hangs in a job
+// loses it the turn, and another goroutine goes on with the other groups; what comes for
+// the hanging one is set aside for the goroutine that is stuck in it:
+//
+//	queue    A1 B1 A2 C1 B2
+//	runner 1    A1 ..........hangs.......... A2, then it ends
+//	runner 2             B1  (A2 aside) C1 B2
 type applier struct {
 	w      *worker
 	mu     sync.Mutex
 	ready  sync.Cond
-	queue  []job
+	queue  ring[job]
 	closed bool
-	done   chan struct{}
+	turn   uint64   // of the goroutine that may take jobs
+	busy   *Group   // whose job it is in; nil: between jobs
+	begun  uint64   // jobs taken
 	parked []*Group // have jobs that wait for another attempt
 
 	pool sync.Pool // *job, for the capacity of its slices
+
+	// The worker's.
+	lookAt raft.Time // when to look whether a job hangs; Never: nothing was pushed
+	seen   uint64    // begun, at the last look
 }
+
+// hangs is after how long in one job a machine loses the turn, if others wait.
+const hangs raft.Time = 10e6
 
 // job is committed entries to apply, or reads to run now.
 type job struct {
@@ -39,7 +56,7 @@ type job struct {
 }
 
 func newApplier(w *worker) *applier {
-	a := &applier{w: w, done: make(chan struct{})}
+	a := &applier{w: w, lookAt: raft.Never}
 	a.ready.L = &a.mu
 	return a
 }
@@ -63,17 +80,21 @@ func (a *applier) put(j *job) {
 	a.pool.Put(j.pooled)
 }
 
+// push queues j, on the worker.
 func (a *applier) push(j job) {
 	a.mu.Lock()
-	a.queue = append(a.queue, j)
-	first := len(a.queue) == 1
+	a.queue.push(j)
+	first := a.queue.size == 1
 	a.mu.Unlock()
 	if first {
 		a.ready.Signal()
 	}
+	if a.lookAt == raft.Never {
+		a.lookAt = a.w.now + hangs
+	}
 }
 
-// close lets what is queued finish, then ends the goroutine.
+// close lets what is queued finish, then ends the goroutines.
 func (a *applier) close() {
 	a.mu.Lock()
 	a.closed = true
@@ -81,25 +102,70 @@ func (a *applier) close() {
 	a.ready.Signal()
 }
 
-func (a *applier) run() {
-	defer close(a.done)
-	var taken []job
+// run takes jobs as long as it has the turn.
+func (a *applier) run(turn uint64) {
+	a.mu.Lock()
 	for {
-		a.mu.Lock()
-		for len(a.queue) == 0 && !a.closed {
+		for a.queue.size == 0 && !a.closed {
 			a.ready.Wait()
 		}
-		if len(a.queue) == 0 {
+		if a.queue.size == 0 {
 			a.mu.Unlock()
 			a.giveUp()
 			return
 		}
-		a.queue, taken = taken[:0], a.queue
-		a.mu.Unlock()
-		for i := range taken {
-			a.apply(&taken[i])
+		j := a.queue.pop()
+		if a.begun++; j.group.aside {
+			j.group.backlog = append(j.group.backlog, j)
+			continue
 		}
-		clear(taken)
+		a.busy = j.group
+		a.mu.Unlock()
+		a.apply(&j)
+		a.mu.Lock()
+		if a.turn != turn {
+			a.catchUp(j.group)
+			a.mu.Unlock()
+			return
+		}
+		a.busy = nil
+	}
+}
+
+// look gives the turn to another goroutine when a job hangs and others wait. Runs on the
+// worker; it sets when to look again.
+func (a *applier) look(now raft.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.queue.size == 0:
+		a.lookAt = raft.Never
+		return
+	case a.busy != nil && a.begun == a.seen:
+		a.turn++
+		a.busy.aside, a.busy = true, nil
+		turn := a.turn
+		a.w.host.running.Go(func() { a.run(turn) })
+	}
+	a.seen, a.lookAt = a.begun, now+hangs
+}
+
+// catchUp applies what was set aside for a group while one of its jobs hung. mu is held.
+func (a *applier) catchUp(g *Group) {
+	for len(g.backlog) > 0 {
+		jobs := g.backlog
+		g.backlog = nil
+		a.mu.Unlock()
+		for i := range jobs {
+			a.apply(&jobs[i])
+		}
+		a.mu.Lock()
+	}
+	g.aside = false
+	if a.closed { // whoever has the turn may be gone
+		a.mu.Unlock()
+		a.unpark(g)
+		a.mu.Lock()
 	}
 }
 

@@ -215,8 +215,6 @@ func (w *worker) grant(g *Group, r raft.ReadGrant) {
 		switch {
 		case r.Refused && r.Why == raft.RefusalBusy:
 			failAll(b.reads, Rejection{Reason: Busy, Leader: g.Leader()})
-		case r.Refused && r.Why == raft.RefusalBusy:
-			failAll(b.reads, Rejection{Reason: Busy, Leader: g.Leader()})
 		case r.Refused:
 			failAll(b.reads, Rejection{Reason: NotLeader, Leader: g.Leader()})
 		case r.Index <= g.fed:

@@ -81,13 +81,13 @@ func TestASlowMachineIsFedUpToABound(t *testing.T) {
 		t.Errorf("%d bytes fed, starved %t; want at most %d and one job", g.fedBytes, g.starved, maxFedBytes)
 	}
 	for machine.entries < 1+commands {
-		queue := w.applier.queue
-		w.applier.queue = nil
-		if len(queue) == 0 {
+		queue := &w.applier.queue
+		if queue.size == 0 {
 			t.Fatalf("%d entries applied and nothing more is fed", machine.entries)
 		}
-		for i := range queue {
-			w.applier.apply(&queue[i])
+		for queue.size > 0 {
+			j := queue.pop()
+			w.applier.apply(&j)
 		}
 		settle()
 	}

@@ -20,6 +20,8 @@ type Group struct {
 	failed  error   // the applier's: the machine's fault, after which nothing is applied or read
 	parked  []job   // the applier's: jobs that wait for another attempt
 	late    []read  // the applier's: they wait for an index to be applied
+	aside   bool    // under the applier's lock: a job hangs, and its goroutine does the rest
+	backlog []job   // likewise: the rest
 
 	state     sync.RWMutex  // the applier writes the machine, failed and gone; readers on other goroutines read
 	gone      bool          // the machine is left alone

@@ -97,7 +97,7 @@ func (h *Host) Run(network transport.Network) {
 	h.network = network
 	for _, w := range h.workers {
 		h.running.Go(w.run)
-		h.running.Go(w.applier.run)
+		h.running.Go(func() { w.applier.run(0) })
 	}
 }
 

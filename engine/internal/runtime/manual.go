@@ -51,17 +51,14 @@ func (m Manual) Jobs() int {
 	a := m.w.applier
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.queue)
+	return a.queue.size
 }
 
 // Apply runs the oldest job of the applier. There must be one.
 func (m Manual) Apply() {
 	a := m.w.applier
 	a.mu.Lock()
-	j := a.queue[0]
-	n := copy(a.queue, a.queue[1:])
-	a.queue[n] = job{}
-	a.queue = a.queue[:n]
+	j := a.queue.pop()
 	a.mu.Unlock()
 	a.apply(&j)
 }

@@ -23,10 +23,14 @@ func (e *RetryError) Unwrap() error { return e.Err }
 func (a *applier) park(j *job, pause time.Duration) {
 	g := j.group
 	if len(g.parked) == 0 {
+		a.mu.Lock()
 		a.parked = append(a.parked, g)
+		a.mu.Unlock()
 	}
 	g.parked = append([]job{*j}, g.parked...)
-	time.AfterFunc(pause, func() { a.push(job{group: g, resume: true}) })
+	time.AfterFunc(pause, func() {
+		_ = a.w.inbox.do(func() { a.push(job{group: g, resume: true}) }) // stopped: giveUp ends it
+	})
 }
 
 // resume goes on with a group's jobs.
@@ -40,6 +44,8 @@ func (a *applier) resume(g *Group) {
 
 func (a *applier) release(g *Group) {
 	g.parked = nil
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.parked = slices.DeleteFunc(a.parked, func(other *Group) bool { return other == g })
 }
 
@@ -68,7 +74,18 @@ func (a *applier) unpark(g *Group) {
 
 // giveUp ends what is parked when the applier ends.
 func (a *applier) giveUp() {
-	for len(a.parked) > 0 {
-		a.unpark(a.parked[0])
+	for {
+		a.mu.Lock()
+		var g *Group
+		for _, other := range a.parked {
+			if !other.aside { // that one's goroutine sees to it
+				g = other
+			}
+		}
+		a.mu.Unlock()
+		if g == nil {
+			return
+		}
+		a.unpark(g)
 	}
 }

@@ -91,7 +91,7 @@ func (w *worker) run() {
 
 // next is the earliest time at which the worker has something to do by itself.
 func (w *worker) next() raft.Time {
-	at := min(w.timers.next(), w.flights.at)
+	at := min(w.timers.next(), w.flights.at, w.applier.lookAt)
 	if w == w.host.workers[0] {
 		at = min(at, w.host.presence.at)
 	}
@@ -135,6 +135,9 @@ func (w *worker) step(now raft.Time) {
 // watch looks after what is not a group's own: the disk, the other hosts.
 func (w *worker) watch(now raft.Time) {
 	w.watchDisk(now)
+	if w.applier.lookAt <= now {
+		w.applier.look(now)
+	}
 	if p := &w.host.presence; w == w.host.workers[0] && p.at <= now {
 		p.tick(now)
 	}
