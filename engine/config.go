@@ -105,10 +105,11 @@ type Config struct {
 	// MaxCommandBytes bounds a command. Default and maximum: MaxFrameBytes - 64 KiB.
 	MaxCommandBytes int
 	// MaxInboxBytes bounds what waits for one worker: proposals and reads, and as
-	// much again of messages. Over it, Propose returns ErrBusy. 1 MiB to 1 GiB, default 64 MiB.
+	// much again of messages. One group may fill half of it. Over it, Propose returns
+	// ErrBusy. 1 MiB to 1 GiB, default 64 MiB.
 	MaxInboxBytes int
 	// MaxUncommittedBytes bounds the entries of a group that are not committed yet;
-	// over it, Propose returns ErrBusy. 1 MiB to 1 GiB, default 64 MiB.
+	// over it, Propose returns ErrBusy. Twice as much may wait for its machine. 1 MiB to 1 GiB, default 64 MiB.
 	MaxUncommittedBytes int
 	// MaxSessions bounds the sessions of a group; one more takes the place of the least
 	// recently used, by log position. The limits of sessions count for a group as soon

@@ -8,7 +8,8 @@ import (
 )
 
 var (
-	// ErrBusy says that a queue is full. Nothing was appended; retry after a pause.
+	// ErrBusy says that a queue is full. Nothing was appended; retry after a pause. A
+	// [BusyError] says which.
 	ErrBusy = errors.New("engine: busy")
 	// ErrClosed says that the group or host is closed. Nothing was appended, unless
 	// the error matches ErrIndeterminate too.
@@ -26,6 +27,18 @@ var (
 	// ErrExists says that the host runs a group of that id.
 	ErrExists = errors.New("engine: group is running")
 )
+
+// BusyError is an ErrBusy of this member that names the limit: the inbox of a worker, what
+// is not committed, what is not applied, the reads that wait, or a hand-over under way.
+type BusyError struct {
+	Reason string
+}
+
+// Error implements the error interface.
+func (e *BusyError) Error() string { return "engine: busy: " + e.Reason }
+
+// Is reports whether target is ErrBusy.
+func (e *BusyError) Is(target error) bool { return target == ErrBusy }
 
 // NotLeaderError says that this member does not lead the group: nothing was
 // appended, no error that matches ErrIndeterminate matches it. Retry at Leader; when it is 0, an election is under way.
@@ -129,7 +142,7 @@ func (g *Group) rejected(r runtime.Rejection) error {
 	case runtime.LeadershipLost:
 		err = &LeadershipLostError{Group: g.id, Leader: r.Leader, Addr: g.address(r.Leader)}
 	case runtime.Busy:
-		err = ErrBusy
+		err = &BusyError{r.Full.String()}
 	case runtime.Damaged:
 		err = damagedEntry(r.Err)
 	case runtime.Failed:
@@ -146,7 +159,7 @@ func (g *Group) rejected(r runtime.Rejection) error {
 // refused turns an error of the inbox into the error of the public API.
 func refused(err error) error {
 	if errors.Is(err, runtime.ErrFull) {
-		return ErrBusy
+		return &BusyError{runtime.FullInbox.String()}
 	}
 	return ErrClosed
 }

@@ -51,6 +51,7 @@ type job struct {
 	capture *snapshot.Meta  // after the entries: take a snapshot
 	restore *snapshot.Image // replace the state by this one
 	bytes   int
+	open    int  // of these, bytes of proposals of this node
 	wake    bool // the worker waits for the end of this job
 	pooled  *job
 }
@@ -199,7 +200,7 @@ func (a *applier) apply(j *job) {
 		if err != nil {
 			a.w.inbox.notify(notice{group: g, err: err}, false)
 		}
-		a.w.inbox.notify(notice{group: g, applied: g.Applied(), bytes: j.bytes}, !j.wake)
+		a.w.inbox.notify(notice{group: g, applied: g.Applied(), bytes: j.bytes, open: j.open}, !j.wake)
 	}
 	if j.restore != nil {
 		a.restore(g, j.restore)
@@ -208,6 +209,7 @@ func (a *applier) apply(j *job) {
 		a.take(g, j.capture)
 	}
 	a.readLate(g)
+	g.reads.Add(-int32(len(j.reads)))
 	a.read(g, j.reads)
 	a.put(j)
 }

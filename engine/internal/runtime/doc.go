@@ -66,12 +66,42 @@ const (
 	Damaged                          // an entry that must be applied first is lost: Err, a LostEntryError
 )
 
+// Full says which limit makes a group busy.
+type Full uint8
+
+// The limits.
+const (
+	FullInbox     Full = iota + 1 // what waits for the worker
+	FullBacklog                   // what is not committed, or not durable on the leader
+	FullUnapplied                 // what was proposed and is not applied
+	FullReads                     // the reads that wait
+	HandingOver                   // no limit: the leader hands over, and takes nothing meanwhile
+)
+
+// String returns the limit's name in errors and logs.
+func (f Full) String() string {
+	switch f {
+	case FullInbox:
+		return "inbox full"
+	case FullBacklog:
+		return "too much is not committed"
+	case FullUnapplied:
+		return "too much is not applied"
+	case FullReads:
+		return "too many reads wait"
+	case HandingOver:
+		return "leadership is being handed over"
+	}
+	return "full"
+}
+
 // Rejection is the end of a proposal or read without a result.
 type Rejection struct {
 	Reason     Reason
 	Leader     raft.NodeID // whom to ask instead; 0: unknown
 	MayHappen  bool        // the command may have been or may still be applied
 	Err        error       // the cause, for Failed and Damaged
+	Full       Full        // what, for Busy
 	appendedAt raft.Index
 }
 

@@ -201,6 +201,7 @@ func (g *Group) collect(j *job) {
 	for g.waiting.size > 0 && g.waiting.front().index < end {
 		x := g.waiting.pop()
 		j.done[x.index-j.first] = x.done
+		j.open += x.size
 	}
 }
 
@@ -214,9 +215,9 @@ func (w *worker) grant(g *Group, r raft.ReadGrant) {
 		}
 		switch {
 		case r.Refused && r.Why == raft.RefusalBusy:
-			failAll(b.reads, Rejection{Reason: Busy, Leader: g.Leader()})
+			g.failReadsOf(b.reads, Rejection{Reason: Busy, Full: FullReads, Leader: g.Leader()})
 		case r.Refused:
-			failAll(b.reads, Rejection{Reason: NotLeader, Leader: g.Leader()})
+			g.failReadsOf(b.reads, Rejection{Reason: NotLeader, Leader: g.Leader()})
 		case r.Index <= g.fed:
 			w.applier.push(job{group: g, reads: b.reads})
 		default:

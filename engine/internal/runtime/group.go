@@ -36,6 +36,12 @@ type Group struct {
 	requests  requests
 	onMembers func(raft.Configuration)
 
+	queued share // the inbox's
+
+	open  int          // bytes of proposals that are accepted and not applied
+	reads atomic.Int32 // reads that wait for a round or to be run
+	limit int          // of open
+
 	waiting ring[waiter]     // proposals in the log, by index
 	gated   ring[raft.Gated] // messages that wait for their write, by WriteID
 	calls   calls            // requests of other nodes that wait for an answer
@@ -85,6 +91,7 @@ type roleView struct {
 type waiter struct {
 	index raft.Index
 	done  Completion
+	size  int
 }
 
 // readBatch is the reads of one drain: they share a round.
@@ -197,6 +204,7 @@ func (g *Group) failWaiting(r Rejection) {
 	for g.waiting.size > 0 {
 		w := g.waiting.pop()
 		lost.appendedAt = w.index
+		g.open -= w.size
 		w.done.Fail(lost)
 	}
 	g.failReads(r)
@@ -204,8 +212,14 @@ func (g *Group) failWaiting(r Rejection) {
 
 func (g *Group) failReads(r Rejection) {
 	for g.asked.size > 0 {
-		failAll(g.asked.pop().reads, r)
+		g.failReadsOf(g.asked.pop().reads, r)
 	}
+}
+
+// failReadsOf ends reads that were counted.
+func (g *Group) failReadsOf(reads []read, r Rejection) {
+	g.reads.Add(-int32(len(reads)))
+	failAll(reads, r)
 }
 
 func failAll(reads []read, r Rejection) {

@@ -143,7 +143,7 @@ func (h *Host) Start(c GroupConfig) (*Group, error) {
 	g := &Group{
 		id: c.ID, self: h.cfg.Node, w: w, node: node, log: log, machine: c.Machine, observe: c.Observer,
 		onMembers: c.OnMembers, hardState: c.Hard, commit: c.Applied, fed: c.Applied, timerAt: -1,
-		coreAt: raft.Never, patience: c.Raft.ElectionTimeout, slack: max(1, c.Raft.Heartbeat/4),
+		coreAt: raft.Never, patience: c.Raft.ElectionTimeout, slack: max(1, c.Raft.Heartbeat/4), limit: openLimit(&c.Raft),
 	}
 	if c.Raft.StateLost == 0 {
 		g.applied.Store(uint64(c.Applied))
@@ -169,6 +169,15 @@ func (h *Host) Start(c GroupConfig) (*Group, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+// openLimit is how many bytes of a group's proposals may be accepted and not applied: as
+// much as may be uncommitted, and as much again that waits for the machine.
+func openLimit(c *raft.Config) int {
+	if c.MaxUncommittedBytes > 0 {
+		return 2 * c.MaxUncommittedBytes
+	}
+	return 2 * raft.DefaultMaxUncommittedBytes
 }
 
 // ErrExists says that a group of that id runs here.

@@ -7,7 +7,8 @@ import (
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
 )
 
-// ErrFull says that a worker's inbox holds as many bytes as it may. Nothing was queued.
+// ErrFull says that a worker's inbox holds as many bytes as it may, in all or of one
+// group. Nothing was queued.
 var ErrFull = errors.New("runtime: inbox is full")
 
 // ErrStopped says that the worker has stopped. Nothing was queued.
@@ -65,6 +66,7 @@ type answerer interface {
 type notice struct {
 	group       *Group
 	peer        raft.NodeID // unreachable
+	open        int         // bytes of proposals of this node that were applied
 	applied     raft.Index  // applied up to here
 	bytes       int         // of the job applied
 	unreachable bool
@@ -95,15 +97,33 @@ func (k *work) reset() {
 // inbox is the only way into a worker. Its bounds are bytes of proposals and
 // bytes of messages, apart; a read counts as 64 bytes of proposals. What a worker reports to itself
 // (notices, durable writes, control) is bounded by what it gave out before.
+//
+// A group may take as much of a budget as it leaves free: alone half of it, two of them a
+// third each. So there is always room for a group that has nothing in it.
 type inbox struct {
 	mu       sync.Mutex
 	in       work
 	clients  int // bytes of proposals and reads
 	messages int // bytes of messages: clients cannot crowd them out
 	max      int // for each of the two
+	drain    uint64
 	signaled bool
 	stopped  bool
 	wake     chan struct{}
+}
+
+// share is what is one group's in an inbox. The inbox's lock guards it.
+type share struct {
+	drain             uint64 // what follows is of this drain
+	clients, messages int
+}
+
+// of returns g's share in what is queued now. The caller holds the lock.
+func (q *inbox) of(g *Group) *share {
+	if s := &g.queued; s.drain != q.drain {
+		*s = share{drain: q.drain}
+	}
+	return &g.queued
 }
 
 func newInbox(maxBytes int) *inbox {
@@ -116,7 +136,7 @@ const queueOverhead = 64 // bytes counted for each item beside its body
 func (q *inbox) propose(p proposal) error {
 	size := len(p.entry.Body) + queueOverhead
 	q.mu.Lock()
-	if err := q.room(&q.clients, size); err != nil {
+	if err := q.room(&q.clients, &q.of(p.group).clients, size); err != nil {
 		q.mu.Unlock()
 		return err
 	}
@@ -127,7 +147,7 @@ func (q *inbox) propose(p proposal) error {
 
 func (q *inbox) read(r read) error {
 	q.mu.Lock()
-	if err := q.room(&q.clients, queueOverhead); err != nil {
+	if err := q.room(&q.clients, &q.of(r.group).clients, queueOverhead); err != nil {
 		q.mu.Unlock()
 		return err
 	}
@@ -139,7 +159,7 @@ func (q *inbox) read(r read) error {
 func (q *inbox) message(m inbound) error {
 	m.size += queueOverhead
 	q.mu.Lock()
-	if err := q.room(&q.messages, m.size); err != nil {
+	if err := q.room(&q.messages, &q.of(m.group).messages, m.size); err != nil {
 		q.mu.Unlock()
 		return err
 	}
@@ -198,15 +218,17 @@ func (q *inbox) do(f func()) error {
 	return nil
 }
 
-// room reserves size bytes of a budget. The caller holds the lock.
-func (q *inbox) room(used *int, size int) error {
+// room reserves size bytes of a budget for a group that has own of it. The caller holds
+// the lock.
+func (q *inbox) room(used, own *int, size int) error {
 	if q.stopped {
 		return ErrStopped
 	}
-	if *used > 0 && *used+size > q.max {
+	if *used > 0 && *own+size > q.max-*used {
 		return ErrFull
 	}
 	*used += size
+	*own += size
 	return nil
 }
 
@@ -227,6 +249,7 @@ func (q *inbox) take(k *work) {
 	q.mu.Lock()
 	q.in, *k = *k, q.in
 	q.clients, q.messages = 0, 0
+	q.drain++
 	q.signaled = false
 	q.mu.Unlock()
 }

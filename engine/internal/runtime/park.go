@@ -62,7 +62,7 @@ func (a *applier) unpark(g *Group) {
 				d.Fail(open)
 			}
 		}
-		failAll(jobs[i].reads, stopped)
+		g.failReadsOf(jobs[i].reads, stopped)
 		if m := jobs[i].capture; m != nil {
 			g.w.host.taken(g, *m, ErrStopped)
 		}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+	"github.com/seed-814fcd60/raftwire/wal"
 )
 
 // The ring against a slice that does the same.
@@ -102,18 +104,18 @@ func TestLeadersBeatTogether(t *testing.T) {
 }
 
 func TestInboxRefusesOverItsBytesAndNeverQueuesARefusal(t *testing.T) {
-	q := newInbox(1000)
+	q, g := newInbox(1000), new(Group)
 	body := make([]byte, 600)
-	if err := q.propose(proposal{entry: raft.Entry{Body: body}}); err != nil {
+	if err := q.propose(proposal{group: g, entry: raft.Entry{Body: body}}); err != nil {
 		t.Fatalf("first proposal: %v", err)
 	}
-	if err := q.propose(proposal{entry: raft.Entry{Body: body}}); !errors.Is(err, ErrFull) {
+	if err := q.propose(proposal{group: g, entry: raft.Entry{Body: body}}); !errors.Is(err, ErrFull) {
 		t.Fatalf("second proposal: %v, want ErrFull", err)
 	}
-	if err := q.message(inbound{size: 600}); err != nil {
+	if err := q.message(inbound{group: g, size: 600}); err != nil {
 		t.Fatalf("message: %v: proposals must not crowd messages out", err)
 	}
-	if err := q.message(inbound{size: 600}); !errors.Is(err, ErrFull) {
+	if err := q.message(inbound{group: g, size: 600}); !errors.Is(err, ErrFull) {
 		t.Fatalf("second message: %v, want ErrFull", err)
 	}
 	var k work
@@ -122,13 +124,113 @@ func TestInboxRefusesOverItsBytesAndNeverQueuesARefusal(t *testing.T) {
 		t.Fatalf("took %d proposals and %d messages, want 1 and 1", len(k.proposals), len(k.messages))
 	}
 	k.reset()
-	if err := q.propose(proposal{entry: raft.Entry{Body: make([]byte, 5000)}}); err != nil {
+	if err := q.propose(proposal{group: g, entry: raft.Entry{Body: make([]byte, 5000)}}); err != nil {
 		t.Fatalf("an empty inbox takes one proposal of any size: %v", err)
 	}
 	q.stop()
-	if err := q.read(read{}); !errors.Is(err, ErrStopped) {
+	if err := q.read(read{group: g}); !errors.Is(err, ErrStopped) {
 		t.Fatalf("read after stop: %v, want ErrStopped", err)
 	}
+}
+
+// However much some groups send, a group that has nothing in the inbox finds room: a noisy
+// one gets half, two a third each, and so on; of proposals and of messages alike.
+func TestNoisyGroupsLeaveRoomForOthers(t *testing.T) {
+	const size, item = 100_000, 1000
+	for _, kind := range []struct {
+		name string
+		put  func(*inbox, *Group) error
+	}{
+		{"proposals", func(q *inbox, g *Group) error {
+			return q.propose(proposal{group: g, entry: raft.Entry{Body: make([]byte, item-queueOverhead)}})
+		}},
+		{"messages", func(q *inbox, g *Group) error { return q.message(inbound{group: g, size: item - queueOverhead}) }},
+	} {
+		q := newInbox(size)
+		var k work
+		for noisy := 1; noisy <= 9; noisy++ {
+			groups := make([]Group, noisy)
+			for range size / item { // all push as hard as they can
+				for i := range groups {
+					_ = kind.put(q, &groups[i]) // refused, when it has its share
+				}
+			}
+			room := 0
+			for quiet := new(Group); kind.put(q, quiet) == nil; room += item {
+				quiet = new(Group)
+			}
+			if least := size/(noisy+1) - item; room < least {
+				t.Errorf("%s: %d noisy groups leave %d bytes for others, want %d", kind.name, noisy, room, least)
+			}
+			if noisy == 1 && (groups[0].queued.clients+groups[0].queued.messages) < size/2-item {
+				t.Errorf("%s: a group alone gets less than half", kind.name)
+			}
+			q.take(&k)
+			k.reset()
+		}
+	}
+}
+
+// What is proposed and not applied is bounded, also where it is committed at once: a machine that
+// hangs does not fill the memory. Reads that wait for it are bounded as well.
+func TestAMachineThatHangsBoundsWhatWaitsForIt(t *testing.T) {
+	h := newHands(t, 0, false, func(raft.NodeID) wal.FS { return wal.NewMemFS() })
+	defer h.close()
+	h.campaign(1)
+	g, w := h.members[0].group, h.members[0].manual.w
+	g.limit = 10_000
+	deliver := func() { // everything but the machine
+		for range 10 {
+			for _, m := range h.members {
+				for m.log.Step() {
+				}
+				m.manual.Step()
+			}
+			for h.next() {
+			}
+		}
+	}
+	outcomes := make([]reader, 100)
+	for i := range outcomes {
+		e := raft.Entry{Kind: raftpb.EntryKindCommand, Body: make([]byte, 500)}
+		e.Crc32c = wal.EntryChecksum(e.Kind, e.Body)
+		if err := g.Propose(e, &outcomes[i]); err != nil {
+			t.Fatal(err)
+		}
+		deliver()
+	}
+	busy := 0
+	for i := range outcomes {
+		if e := outcomes[i].end; e.Reason == Busy && e.Full == FullUnapplied {
+			busy++
+		} else if e.Reason != 0 {
+			t.Fatalf("proposal %d ended with %v", i, e)
+		}
+	}
+	if accepted := len(outcomes) - busy; accepted == 0 || accepted*564 > g.limit {
+		t.Errorf("%d proposals of 564 bytes were accepted, want up to %d bytes", accepted, g.limit)
+	}
+	reads := make([]reader, maxOpenReads+2)
+	for i := range reads {
+		if err := g.Read(ReadLocal, &reads[i]); err != nil {
+			t.Fatal(err)
+		}
+		if i%(maxOpenReads/4) == 0 || i == maxOpenReads {
+			w.step(h.clock.now)
+		}
+	}
+	deliver()
+	if last := reads[len(reads)-1].end; last.Reason != Busy || last.Full != FullReads {
+		t.Errorf("one read too many ended with %v, want busy", last)
+	}
+	h.settle() // the machine goes on
+	if g.open != 0 || g.reads.Load() != 0 {
+		t.Errorf("nothing waits, but %d bytes and %d reads are counted", g.open, g.reads.Load())
+	}
+	if !reads[0].ran {
+		t.Error("a read was forgotten")
+	}
+	h.propose(1, "afterwards")
 }
 
 type countedAnswer struct{ answered, dropped int }

@@ -75,7 +75,7 @@ func (a *applier) read(g *Group, reads []read) {
 		case len(g.late) < maxLateReads || g.dropGone():
 			g.late = append(g.late, r)
 		default:
-			r.run.Fail(Rejection{Reason: Busy})
+			r.run.Fail(Rejection{Reason: Busy, Full: FullReads})
 		}
 	}
 }

@@ -249,6 +249,7 @@ func (w *worker) noticed(n *notice) {
 		w.stepCore(g, raft.Event{Kind: raft.EventUnreachable, Peer: n.peer})
 	default:
 		g.fedBytes -= n.bytes
+		g.open -= n.open
 		w.stepCore(g, raft.Event{Kind: raft.EventApplied, Applied: n.applied})
 		if g.starved {
 			w.feed(g)
@@ -304,17 +305,30 @@ func (w *worker) stepProposals(g *Group) {
 }
 
 func (w *worker) stepSome(g *Group, batch []proposal) {
-	entries := w.send.entries[:0]
+	entries, size := w.send.entries[:0], 0
 	for i := range batch {
 		entries = append(entries, batch[i].entry)
+		size += len(batch[i].entry.Body) + queueOverhead
 	}
 	w.send.entries = entries
+	if g.open > 0 && g.open+size > g.limit { // its machine does not keep up
+		for i := range batch {
+			batch[i].done.Fail(Rejection{Reason: Busy, Full: FullUnapplied, Leader: g.Leader()})
+		}
+		clear(entries)
+		return
+	}
 	accepted := w.stepCore(g, raft.Event{Kind: raft.EventPropose, Proposals: entries})
-	n := int(accepted.Hi - accepted.Lo)
+	n, full := int(accepted.Hi-accepted.Lo), FullBacklog
+	if w.out.Refused == raft.RefusalTransferring {
+		full = HandingOver
+	}
 	for i := range batch {
 		switch {
 		case i < n && !g.dead:
-			g.waiting.push(waiter{accepted.Lo + raft.Index(i), batch[i].done})
+			size := len(entries[i].Body) + queueOverhead
+			g.waiting.push(waiter{accepted.Lo + raft.Index(i), batch[i].done, size})
+			g.open += size
 		case i < n:
 			end := g.end
 			end.MayHappen = true
@@ -322,7 +336,7 @@ func (w *worker) stepSome(g *Group, batch []proposal) {
 		case g.dead:
 			batch[i].done.Fail(g.end)
 		case g.role.leader:
-			batch[i].done.Fail(Rejection{Reason: Busy, Leader: g.self})
+			batch[i].done.Fail(Rejection{Reason: Busy, Full: full, Leader: g.self})
 		default:
 			batch[i].done.Fail(Rejection{Reason: NotLeader, Leader: g.Leader()})
 		}
@@ -331,6 +345,10 @@ func (w *worker) stepSome(g *Group, batch []proposal) {
 	w.feed(g) // a single voter may have committed within the step; its waiters are known only now
 }
 
+// maxOpenReads bounds the reads of a group that wait for a round or to be run, but for those
+// that come in one drain.
+const maxOpenReads = 1 << 16
+
 // stepReads starts one round for all linearizable reads of the drain.
 func (w *worker) stepReads(g *Group) {
 	var local, round []read
@@ -338,6 +356,8 @@ func (w *worker) stepReads(g *Group) {
 		switch {
 		case g.dead:
 			r.run.Fail(g.end)
+		case g.reads.Load() >= maxOpenReads:
+			r.run.Fail(Rejection{Reason: Busy, Full: FullReads, Leader: g.Leader()})
 		case r.local:
 			local = append(local, r)
 		case !r.any && !g.role.leader:
@@ -346,6 +366,7 @@ func (w *worker) stepReads(g *Group) {
 			round = append(round, r)
 		}
 	}
+	g.reads.Add(int32(len(local) + len(round)))
 	if len(local) > 0 {
 		w.applier.push(job{group: g, reads: local})
 	}
