@@ -416,7 +416,7 @@ func (w *worker) refuseWaiting(g *Group) {
 	why := Rejection{Reason: Damaged, Err: g.repairs.lost}
 	g.failWaiting(why)
 	for g.granted.size > 0 {
-		failAll(g.granted.pop().reads, why)
+		g.failReadsOf(g.granted.pop().reads, why)
 	}
 }
 

@@ -439,7 +439,7 @@ func (w *worker) retire(g *Group, r Rejection) {
 	w.timers.remove(g)
 	g.failWaiting(r)
 	for g.granted.size > 0 {
-		failAll(g.granted.pop().reads, r)
+		g.failReadsOf(g.granted.pop().reads, r)
 	}
 	for g.gated.size > 0 {
 		g.gated.pop()
