@@ -36,6 +36,7 @@ type member struct {
 	group   *runtime.Group // nil: it does not run
 	machine *machine
 
+	tooOld   bool       // it has ended because its node is of the older version
 	finished bool       // that image became the log then
 	image    raft.Index // where the newest image ended at the start
 	lease    int64      // until when it believes to have one, by its clock; 0: it does not

@@ -41,6 +41,8 @@ const (
 	burst     // of proposals
 	change    // of the members
 	transfer  // of leadership
+	upgrade   // to another version of the program
+	future    // something that only the newer version understands
 	troubles
 )
 
@@ -49,13 +51,13 @@ var troubleNames = [troubles]string{
 	"loss", "duplicate", "late", "corrupt", "reset", "clog", "partition", "crash", "crash-inside", "crash-disk",
 	"crash-boot", "crash-loop", "pause", "slow", "skew", "disk-slow", "disk-hang", "disk-error", "disk-full", "told-late",
 	"campaign", "new-leader", "burst",
-	"change", "transfer",
+	"change", "transfer", "upgrade", "future",
 }
 
 // fatal reports whether the process ends.
 func (t trouble) fatal() bool {
 	switch t {
-	case crash, crashInside, crashDisk, crashBoot, crashLoop, diskError:
+	case crash, crashInside, crashDisk, crashBoot, crashLoop, diskError, upgrade:
 		return true
 	default:
 		return false
@@ -171,6 +173,11 @@ func draw(seed uint64, without []string) knobs {
 		k.groups = 2 + own.Intn(3)
 	}
 	k.drawSessions(seed)
+	if own := schedule.NewStream(seed, 303); k.rate[upgrade] == 0 || own.Chance(0.4) {
+		k.rate[upgrade], k.rate[future] = 0, 0
+	} else {
+		k.coded = true
+	}
 	return k
 }
 

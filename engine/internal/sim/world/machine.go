@@ -116,6 +116,9 @@ func newMachine(of *member) *machine {
 
 // Apply implements runtime.Machine.
 func (m *machine) Apply(entries []raft.Entry, first raft.Index, done []runtime.Completion) error {
+	if err := m.of.n.understands(entries); err != nil {
+		return err
+	}
 	m.of.judge.Applied(first, entries)
 	m.of.g.w.did.applied += uint64(len(entries))
 	m.applied = first + raft.Index(len(entries)) - 1
@@ -142,7 +145,7 @@ func (m *machine) Apply(entries []raft.Entry, first raft.Index, done []runtime.C
 func (m *machine) take(e *raft.Entry, index raft.Index, done runtime.Completion) error {
 	waits, _ := done.(*attempt)
 	switch e.Kind {
-	case raftpb.EntryKindCommand:
+	case raftpb.EntryKindCommand, newerKind:
 		var c command
 		if !c.decode(e.Body) {
 			return fmt.Errorf("entry %d is no command", index)

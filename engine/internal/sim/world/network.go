@@ -25,6 +25,7 @@ type call struct {
 	w        *World
 	slot     int32
 	from, to *node
+	coder    codec.Codec // of the caller, when it called
 	fromLife uint32
 	held     bool // by the callee, which owes the answer
 	served   bool // held, and the answer has somewhere to go
@@ -235,6 +236,7 @@ func (w *World) newCall(from, to *node) *call {
 		w.calls = append(w.calls, c)
 	}
 	c.from, c.to, c.fromLife, c.refs, c.held, c.served = from, to, from.life, 1, false, false
+	c.coder = from.coder
 	c.done, c.err, c.answer = nil, nil, nil
 	return c
 }
@@ -273,12 +275,12 @@ func (c *call) copyRequest(m *codec.Method, req codec.Message) (codec.Message, e
 		c.readIndex = *r
 		to = &c.readIndex
 	default:
-		return c.recode(req, m.NewRequest())
+		return c.recode(c.from, req, m.NewRequest())
 	}
 	if !c.w.k.coded {
 		return to, nil
 	}
-	return c.recode(to, to)
+	return c.recode(c.from, to, to)
 }
 
 func (c *call) copyAnswer(resp codec.Message) (codec.Message, error) {
@@ -299,22 +301,12 @@ func (c *call) copyAnswer(resp codec.Message) (codec.Message, error) {
 		c.readIndexAnswer = *r
 		to = &c.readIndexAnswer
 	default:
-		return c.recode(resp, c.Method.NewResponse())
+		return c.recode(c.to, resp, c.Method.NewResponse())
 	}
 	if !c.w.k.coded {
 		return to, nil
 	}
-	return c.recode(to, to)
-}
-
-// recode sends a message through a codec.
-func (c *call) recode(from, to codec.Message) (codec.Message, error) {
-	by := c.w.coder
-	b, err := by.Append(nil, from)
-	if err != nil {
-		return nil, err
-	}
-	return to, by.Decode(b, to, nil)
+	return c.recode(c.to, to, to)
 }
 
 // spoil flips a bit in the body of one entry, in a copy: its checksum must tell.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/seed-814fcd60/raftwire/codec"
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
 	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/disk"
@@ -22,6 +23,8 @@ type node struct {
 	id      raft.NodeID
 	disk    *disk.Disk
 	life    uint32 // raised by every crash
+	version int
+	coder   codec.Codec // of its calls
 	up      bool
 	event   event // that is handled now
 	booted  bool  // its log has existed
@@ -69,6 +72,7 @@ func (w *World) newNode(place int) *node {
 		n.members, g.members = append(n.members, m), append(g.members, m)
 	}
 	n.disk.Before = n.beforeDisk
+	n.initVersion()
 	if w.k.skewPPM > 0 {
 		n.ppm = w.process.Between(-w.k.skewPPM, w.k.skewPPM)
 	}
@@ -255,7 +259,7 @@ func (n *node) step() {
 	for _, m := range n.members {
 		if end := m.group.End(); end != nil && n.failed == nil && errors.Is(end.Err, wal.ErrNoSpace) {
 			n.logFailed(end.Err)
-		} else if end != nil && n.failed == nil && end.Reason == runtime.Failed {
+		} else if end != nil && n.failed == nil && end.Reason == runtime.Failed && !m.stopped(end.Err) {
 			n.w.fail("group", "%snode %d: its group ended: %v", m.g.name(), n.id, end)
 		}
 	}
@@ -309,7 +313,7 @@ func (w *World) crash(n *node) {
 	}
 	for _, m := range n.members {
 		m.judge.Crashed()
-		m.group, m.lease = nil, 0
+		m.group, m.lease, m.tooOld = nil, 0, false
 		if !w.k.lasting {
 			m.machine = nil
 		} else if m.machine != nil && w.mutated(mutAppliedApart) {

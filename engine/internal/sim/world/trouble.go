@@ -10,7 +10,7 @@ func (w *World) strikeOften() {
 	}
 	s := &w.process
 	w.push(w.now+1+s.N(2*w.k.faultEvery), event{kind: evFault})
-	now := []trouble{reset, clog, partition, crash, crashLoop, pause, slow, skew, diskHang, diskFull, campaign, burst, change, transfer}
+	now := []trouble{reset, clog, partition, crash, crashLoop, pause, slow, skew, diskHang, diskFull, campaign, burst, change, transfer, upgrade, future}
 	total := 0.0
 	for _, t := range now {
 		total += w.k.rate[t]
@@ -67,6 +67,10 @@ func (w *World) strike(t trouble, n, other *node, length int64) {
 		w.change()
 	case transfer:
 		w.transfer(other)
+	case upgrade:
+		w.upgrade(n)
+	case future:
+		w.future(n, other)
 	default:
 	}
 }
@@ -188,5 +192,6 @@ func (w *World) calmDown() {
 	for _, n := range down {
 		w.push(w.now+1, event{kind: evRestart, node: int8(n.place), gen: n.life})
 	}
+	w.upgradeAll()
 	w.trace(nil, "calm", "all faults end")
 }

@@ -66,6 +66,7 @@ type did struct {
 	crashes, restarts, frames, applied, writes, reads, infos, lost, recovered          uint64
 	leased, snapshots, installed, changed, changeRefused, transferred, transferRefused uint64
 	sessions, sessionsExpired, expiredAnswers, attempts, fromTable, resultsDropped     uint64
+	upgrades, downgrades, extended, unknownCalls, unknownEntries, stopped              uint64
 }
 
 // eventKind says what an event is about.
@@ -335,6 +336,8 @@ func (w *World) report() sim.Report {
 	for name, n := range map[string]uint64{
 		"sessions": d.sessions, "sessions-expired": d.sessionsExpired, "expired-answers": d.expiredAnswers,
 		"session-attempts": d.attempts, "answers-from-table": d.fromTable, "results-dropped": d.resultsDropped,
+		"upgrades": d.upgrades, "downgrades": d.downgrades, "messages-with-unknown-fields": d.extended,
+		"unknown-calls": d.unknownCalls, "unknown-entries": d.unknownEntries, "groups-stopped-by-unknown-entry": d.stopped,
 		"groups": uint64(len(w.groups)), "elections": elections, "crashes": d.crashes, "restarts": d.restarts, "frames": d.frames, "applied": d.applied,
 		"lease-reads": d.leased, "snapshots": d.snapshots, "snapshots-installed": d.installed, "changes": d.changed, "changes-refused": d.changeRefused,
 		"transfers": d.transferred, "transfers-refused": d.transferRefused,
