@@ -69,6 +69,7 @@ func (w *World) settle() {
 			w.failf("node %d never answered order %d: %s", s.id, s.orders[0].id, w.statuses())
 		}
 	}
+	w.crooks()
 }
 
 // elects waits for a leader that all follow.

@@ -30,6 +30,9 @@ func (w *World) damage(s *server) {
 		s.voteDoubt = true
 		last, _ := d.Term(d.LastIndex())
 		d.hard = raft.HardState{Term: last + raft.Term(w.disk.N(int64(max(d.hard.Term-last, 0))+1))}
+		if w.odd.Intn(4) == 0 {
+			d.hard.Term = raft.Term(w.odd.N(int64(last) + 1)) // it is older than what the log proves
+		}
 	}
 	d.hard.Commit = min(d.hard.Commit, from-1)
 	w.Counts.Damages++
