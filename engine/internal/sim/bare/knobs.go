@@ -77,7 +77,15 @@ type Knobs struct {
 	Odd Odd
 }
 
-// drawKnobs makes the world of a seed.
+// draw makes the world of a seed.
+func draw(seed uint64) Knobs {
+	main, odd := schedule.NewStream(seed, 0), schedule.NewStream(seed, 5)
+	k := drawKnobs(&main)
+	k.drawOdd(&odd)
+	return k
+}
+
+// drawKnobs draws all but what drawOdd does.
 func drawKnobs(r *schedule.Stream) Knobs {
 	maybe := func(least, most float64) float64 {
 		if r.Intn(2) == 0 {

@@ -146,9 +146,7 @@ func New(o Options) *World {
 	if o.Knobs != nil {
 		w.knobs = *o.Knobs
 	} else {
-		draw, odd := schedule.NewStream(o.Seed, 0), schedule.NewStream(o.Seed, 5)
-		w.knobs = drawKnobs(&draw)
-		w.knobs.drawOdd(&odd)
+		w.knobs = draw(o.Seed)
 	}
 	if o.Model {
 		w.knobs.Lazy = 0
