@@ -19,7 +19,9 @@ func mutantsCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "one array of all verdicts"},
 			&cli.Uint64Flag{Name: "seeds", Value: 100_000, Usage: "at most so many worlds for each"},
-			&cli.DurationFlag{Name: "budget", Value: 2 * time.Minute, Usage: "no new world for a bug after `TIME`"},
+			&cli.DurationFlag{Name: "budget", Value: 10 * time.Minute, Usage: "no new world for a bug after `TIME`"},
+			&cli.IntFlag{Name: "part", Usage: "which of the `PARTS` of the table to hunt, from 0"},
+			&cli.IntFlag{Name: "parts", Value: 1, Usage: "how many there are"},
 		},
 		Action: mutants,
 	}
@@ -28,7 +30,11 @@ func mutantsCommand() *cli.Command {
 func mutants(c *cli.Context) error {
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(heapBytes)
-	verdicts, err := enginetest.Mutants(c.Uint64("seeds"), c.Duration("budget"))
+	h := enginetest.MutantHunt{Seeds: c.Uint64("seeds"), Budget: c.Duration("budget"), Parts: max(1, c.Int("parts"))}
+	if h.Part = c.Int("part"); h.Part < 0 || h.Part >= h.Parts {
+		return fmt.Errorf("raftsim: mutants: there is no part %d of %d", h.Part, h.Parts)
+	}
+	verdicts, err := enginetest.Mutants(h)
 	if err != nil {
 		return err
 	}
@@ -46,6 +52,8 @@ func mutants(c *cli.Context) error {
 	return nil
 }
 
+// printVerdicts counts the mutants of the test plan: one that has variants is killed
+// if all of them are.
 func printVerdicts(c *cli.Context, verdicts []enginetest.MutantVerdict) {
 	alive := map[string]bool{}
 	seconds := make([]float64, 0, len(verdicts))
@@ -54,8 +62,8 @@ func printVerdicts(c *cli.Context, verdicts []enginetest.MutantVerdict) {
 		if !v.Killed {
 			end = "SURVIVED"
 		}
-		fmt.Fprintf(c.App.Writer, "%-4s %-24s %6d worlds %7.2f s  %s\n", v.ID, v.Name, v.Seeds, v.Seconds, end)
-		alive[v.ID] = alive[v.ID] || !v.Killed
+		fmt.Fprintf(c.App.Writer, "%-4s %-24s %-13s %6d worlds %7.2f s  %s\n", v.ID, v.Name, v.Where, v.Seeds, v.Seconds, end)
+		alive[v.ID[:3]] = alive[v.ID[:3]] || !v.Killed
 		seconds = append(seconds, v.Seconds)
 	}
 	killed := 0

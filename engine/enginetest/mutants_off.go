@@ -2,12 +2,9 @@
 
 package enginetest
 
-import (
-	"errors"
-	"time"
-)
+import "errors"
 
 // Mutants needs a build with the tag mutants: without it there are no seeded bugs.
-func Mutants(uint64, time.Duration) ([]MutantVerdict, error) {
+func Mutants(MutantHunt) ([]MutantVerdict, error) {
 	return nil, errors.New("enginetest: mutants: this program was built without the tag mutants")
 }

@@ -71,3 +71,25 @@ func (m mutation) mutateCore(n *raft.Node) {
 		raft.Mutate(n, m.active)
 	}
 }
+
+// Where tells what a seeded bug is a bug of.
+func Where(which int) string {
+	switch {
+	case which < firstOwn:
+		return "core"
+	case which >= firstLog:
+		return "log"
+	case which >= firstRuntime:
+		return "driver"
+	}
+	switch mutant(which - firstOwn) {
+	case mutSessionsForgotten, mutExpiryByClock:
+		return "session"
+	case mutAppliedApart, mutApplyByClock:
+		return "state machine"
+	case mutProposedAgain:
+		return "client"
+	default:
+		return "driver"
+	}
+}
