@@ -1,6 +1,6 @@
 # The work itself is in .ci/run and in Go; this file gives it short names.
 .DEFAULT_GOAL := help
-.PHONY: chaos help verify fix test cover-core check-requirements clients race fuzz wal-torture sim sim-determinism bench bench-codec bench-wal-peers bench-peers bench-snapshot bench-fleet fleet generate ci
+.PHONY: chaos help verify fix test cover-core mutants check-requirements clients race fuzz wal-torture sim sim-determinism bench bench-codec bench-wal-peers bench-peers bench-snapshot bench-fleet fleet generate ci
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -23,7 +23,10 @@ check-requirements: ## run the tests behind docs/requirements.md; none may be mi
 clients: ## the programs in examples/clients against a running cluster (needs Thrift and five languages)
 	@.ci/run clients
 
-cover-core: ## what of the Raft core the simulation reaches, and what not
+mutants: ## hide every seeded bug in worlds until one of them notices it; fails if one survives
+	go run -tags mutants ./cmd/raftsim mutants
+
+cover-core: ## what of the Raft core simulation alone reaches; fails below 100 %
 	@.ci/run cover
 
 race: ## the packages that have goroutines, under the race detector (needs a C compiler)

@@ -65,7 +65,7 @@ func campaign(c *cli.Context) error {
 			return err
 		}
 	} else {
-		printSummary(c.App.Writer, p.Name, &s)
+		printSummary(c.App.Writer, &p, &s)
 	}
 	if len(s.Failures) > 0 && c.Duration("shrink") > 0 {
 		small := enginetest.Shrink(p, enginetest.Options{Seed: s.Failures[0].Seed, Mutant: c.Int("mutant")}, c.Duration("shrink"))
@@ -77,16 +77,16 @@ func campaign(c *cli.Context) error {
 	return nil
 }
 
-func printSummary(w io.Writer, profile string, s *enginetest.Summary) {
+func printSummary(w io.Writer, p *enginetest.Profile, s *enginetest.Summary) {
 	fmt.Fprintf(w, "profile %s, seeds %d to %d: %d events, %.1f %% of them deliveries, %.0f s of virtual time, trace %016x\n",
 		s.Profile, s.First, s.First+s.Seeds-1, s.Events, percent(s.Deliveries, s.Events), float64(s.Simulated)/1e9, s.Hash)
 	fmt.Fprintf(w, "%.1f s on %d processors, %.0f events/s on each, all invariants on\n", s.Elapsed.Seconds(), s.Processors, s.PerSecond)
 	printCounts(w, "faults", s.Faults)
 	printCounts(w, "did", s.Did)
-	printCounts(w, fmt.Sprintf("marks (%d reached)", len(s.Marks)), s.Marks)
+	printCounts(w, fmt.Sprintf("marks (%d reached, %d demanded of %d seeds or more)", len(s.Marks), len(p.Marks), enginetest.MarksFrom), s.Marks)
 	for i := range s.Failures {
 		r := &s.Failures[i]
-		fmt.Fprintf(w, "\nRED seed %d: %v\n    raftsim replay --profile %s %d\n", r.Seed, r.Failure, profile, r.Seed)
+		fmt.Fprintf(w, "\nRED seed %d: %v\n    raftsim replay --profile %s %d\n", r.Seed, r.Failure, p.Name, r.Seed)
 	}
 	switch {
 	case len(s.Failures) > 0:

@@ -20,6 +20,7 @@ func mutantsCommand() *cli.Command {
 			&cli.BoolFlag{Name: "json", Usage: "one array of all verdicts"},
 			&cli.Uint64Flag{Name: "seeds", Value: 100_000, Usage: "at most so many worlds for each"},
 			&cli.DurationFlag{Name: "budget", Value: 10 * time.Minute, Usage: "no new world for a bug after `TIME`"},
+			&cli.StringFlag{Name: "only", Usage: "the `ID` to hunt, with its variants"},
 			&cli.IntFlag{Name: "part", Usage: "which of the `PARTS` of the table to hunt, from 0"},
 			&cli.IntFlag{Name: "parts", Value: 1, Usage: "how many there are"},
 		},
@@ -30,13 +31,16 @@ func mutantsCommand() *cli.Command {
 func mutants(c *cli.Context) error {
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(heapBytes)
-	h := enginetest.MutantHunt{Seeds: c.Uint64("seeds"), Budget: c.Duration("budget"), Parts: max(1, c.Int("parts"))}
+	h := enginetest.MutantHunt{Seeds: c.Uint64("seeds"), Budget: c.Duration("budget"), Only: c.String("only"), Parts: max(1, c.Int("parts"))}
 	if h.Part = c.Int("part"); h.Part < 0 || h.Part >= h.Parts {
 		return fmt.Errorf("raftsim: mutants: there is no part %d of %d", h.Part, h.Parts)
 	}
 	verdicts, err := enginetest.Mutants(h)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case len(verdicts) == 0:
+		return fmt.Errorf("raftsim: mutants: there is no mutant %s", h.Only)
 	}
 	if c.Bool("json") {
 		err = json.NewEncoder(c.App.Writer).Encode(verdicts)

@@ -2,6 +2,8 @@ package enginetest
 
 import (
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,6 +110,11 @@ func (c Campaign) sum(reports []Report, elapsed time.Duration, workers int) Summ
 		s.Invalid = "too few events"
 	case s.Deliveries*10 < s.Events*4:
 		s.Invalid = "less than 40 % of the events are deliveries"
+	case s.Seeds >= MarksFrom && c.Events == 0:
+		missed := slices.DeleteFunc(slices.Clone(c.Profile.Marks), func(name string) bool { return s.Marks[name] > 0 })
+		if len(missed) > 0 {
+			s.Invalid = "marks that were never reached: " + strings.Join(missed, ", ")
+		}
 	}
 	return s
 }

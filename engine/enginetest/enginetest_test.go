@@ -204,6 +204,16 @@ func TestCampaign(t *testing.T) {
 	if s = (enginetest.Campaign{Profile: p, First: 100, Seeds: 120}).Run(nil); s.Green() || len(s.Failures) != 1 {
 		t.Errorf("%+v", s)
 	}
+	p.Marks = []string{"taken", "missed"}
+	p.Run = func(o enginetest.Options) enginetest.Report {
+		return enginetest.Report{Seed: o.Seed, Events: events, Deliveries: events / 2, Marks: enginetest.Counts{"taken": 1}}
+	}
+	if s = (enginetest.Campaign{Profile: p, First: 1, Seeds: enginetest.MarksFrom}).Run(nil); !strings.HasSuffix(s.Invalid, ": missed") {
+		t.Errorf("a mark that was missed: %q", s.Invalid)
+	}
+	if s = (enginetest.Campaign{Profile: p, First: 1, Seeds: 100}).Run(nil); !s.Green() {
+		t.Errorf("so few seeds need not reach all marks: %q", s.Invalid)
+	}
 	events = 20
 	if s = (enginetest.Campaign{Profile: p, First: 1, Seeds: 120}).Run(nil); s.Green() || s.Invalid == "" {
 		t.Errorf("%+v", s)

@@ -18,6 +18,8 @@ type MutantVerdict struct {
 type MutantHunt struct {
 	Seeds  uint64        // worlds for each, at most
 	Budget time.Duration // no new world for a bug after that
+	// Only, if not empty, is the id of the bugs to look for: "M36" means all its variants.
+	Only string
 	// Part and Parts choose every Parts-th bug of the table, beginning with number Part
 	// (from 0): another share each day finds all of them in Parts days. Parts <= 1: all.
 	Part, Parts int

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +25,7 @@ type seeded struct {
 // Mutants hides the seeded bugs in worlds until one of them notices. It uses all
 // processors. The verdicts come in the order of the table.
 func Mutants(h MutantHunt) ([]MutantVerdict, error) {
-	table := seededBugs()
+	table := slices.DeleteFunc(seededBugs(), func(s seeded) bool { return !strings.HasPrefix(s.id, h.Only) })
 	if h.Parts > 1 {
 		var part []seeded
 		for i := h.Part; i < len(table); i += h.Parts {
@@ -83,8 +84,12 @@ func seededBugs() []seeded {
 // huntInWorlds runs worlds of the driver and the log with a seeded bug until one is red.
 func huntInWorlds(which int, h MutantHunt) (v MutantVerdict) {
 	start := time.Now()
-	for ; v.Seeds < h.Seeds && !v.Killed && time.Since(start) < h.Budget; v.Seeds++ {
-		if f := world.Run(Options{Seed: 1 + v.Seeds, Mutant: which}).Failure; f != nil {
+	for seed := uint64(1); v.Seeds < h.Seeds && !v.Killed && time.Since(start) < h.Budget; seed++ {
+		if !world.Concerns(which, seed) {
+			continue
+		}
+		v.Seeds++
+		if f := world.Run(Options{Seed: seed, Mutant: which}).Failure; f != nil {
 			v.Killed, v.By = true, f.Check
 		}
 	}

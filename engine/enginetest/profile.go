@@ -23,14 +23,28 @@ type Profile struct {
 	// EventsPerSeed is how many events a seed must have on average, or the run has not
 	// tried hard enough to be worth anything.
 	EventsPerSeed uint64
+	// Marks are the rare branches of the core that a run of MarksFrom seeds or more must
+	// have taken, by the names in Report.Marks.
+	Marks []string
 }
+
+// MarksFrom is how many seeds a campaign has that is asked for the marks of its profile.
+const MarksFrom = 1000
 
 // Profiles returns all there are, the default first.
 func Profiles() []Profile {
 	return []Profile{
-		{"world", "driver and log on simulated disks, network and clocks, with clients", world.Run, 40_000},
-		{"core", "cores alone, on disks that are models: many times faster", runBare, 15_000},
+		{"world", "driver and log on simulated disks, network and clocks, with clients", world.Run, 40_000, nil},
+		{"core", "cores alone, on disks that are models: many times faster", runBare, 15_000, marks()},
 	}
+}
+
+// marks are all that the core has.
+func marks() (names []string) {
+	for m := range raft.MarkCount {
+		names = append(names, m.String())
+	}
+	return names
 }
 
 // ProfileByName returns a profile.

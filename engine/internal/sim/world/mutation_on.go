@@ -93,3 +93,22 @@ func Where(which int) string {
 		return "driver"
 	}
 }
+
+// Concerns reports whether the world of a seed has what a seeded bug is about: hunting
+// for it in others is a waste.
+func Concerns(which int, seed uint64) bool {
+	k := draw(seed, nil)
+	crashes := k.rate[crash] > 0 || k.rate[crashInside] > 0 || k.rate[crashDisk] > 0 || k.rate[crashLoop] > 0
+	switch MutantName(which)[:3] {
+	case "M41":
+		return k.rate[diskError] > 0 && k.survival < 1
+	case "M42":
+		return crashes && k.survival < 1
+	case "M43":
+		return crashes && k.rate[newLeader] > 0
+	case "M44":
+		return k.groups > 1
+	default:
+		return true
+	}
+}
