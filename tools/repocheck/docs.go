@@ -10,7 +10,7 @@ import (
 )
 
 // lengths bounds the documents that everybody reads, in lines.
-var lengths = map[string]int{"README.md": 150, "ARCHITECTURE.md": 400}
+var lengths = map[string]int{"README.md": 175, "ARCHITECTURE.md": 400}
 
 // checkLengths holds the documents to their bounds, and sees that they are there.
 func checkLengths(t *Tree, bounds map[string]int) []Fault {
