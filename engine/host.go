@@ -261,6 +261,9 @@ func (h *Host) configuration(c GroupConfig) (raftpb.Configuration, error) {
 	for _, m := range c.Members {
 		conf.Incoming = append(conf.Incoming, m.message())
 	}
+	if h.log.Group(c.ID).FirstIndex() > 1 {
+		return conf, nil // damage took what was stored; the image that the log begins behind has it
+	}
 	var b wal.Batch
 	b.Snapshot(c.ID, wal.Snapshot{Data: conf.AppendCompact(nil)})
 	return conf, h.log.Write(&b)

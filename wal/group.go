@@ -48,6 +48,7 @@ type groupView struct {
 	hardLSN, snapLSN, baseLSN uint64
 
 	doubtLSN uint64 // where the segment begins that put the group in doubt; 0: it is certain
+	unsure   bool   // during recovery: what says where the log begins may have been damaged
 }
 
 // run is one record of entries: where it stands and which positions of it are live.

@@ -71,7 +71,11 @@ func (l *Log) recover(files []segFile, rec *Recovery) error {
 		return err
 	}
 	for _, g := range l.groups {
-		if v := &g.view; !v.confirm() {
+		v := &g.view
+		if !v.confirm() && v.unsure {
+			v.empty(v.base.first, v.base.prevTerm)
+		}
+		if !v.confirm() {
 			return &CorruptError{Group: g.id, Reason: fmt.Sprintf(
 				"group %d begins at entry %d, not at %d", g.id, v.first, v.base.first)}
 		}

@@ -117,9 +117,9 @@ func (l *Log) doubt(from uint64, older, counted []segFile) error {
 	}
 	for _, g := range l.groups {
 		v := &g.view
-		if !v.confirm() { // what says where it begins was damaged
-			v.empty(v.base.first, v.base.prevTerm)
-		}
+		// What says where it begins was damaged, or stands restated behind: whoever opened
+		// the log after the damage wrote it there, and older segments may have gone since.
+		v.unsure = !v.confirm()
 		v.doubtLSN = from
 	}
 	return nil
@@ -181,7 +181,7 @@ func (v *groupView) recall(h *recordHeader, rec []byte, lsn uint64) {
 	case recCompact:
 		v.recallBase(h.index, h.term, lsn)
 	case recSnapshot:
-		if s := raftpb.Index(h.index); s > v.snap.Index {
+		if s := raftpb.Index(h.index); s >= v.snap.Index { // the first configuration stands at 0
 			v.snap = Snapshot{Index: s, Term: raftpb.Term(h.term), Data: slices.Clone(rec[recordHeaderBytes:])}
 			v.snapLSN = lsn
 			v.recallBase(h.index+1, h.term, lsn)

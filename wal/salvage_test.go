@@ -290,3 +290,69 @@ func (c *corpus) salvageVerdict(fs *crashfs.FS, count func(string)) (string, err
 	}
 	return "in doubt", nil
 }
+
+// The configuration that a group begins with is a snapshot at 0. Damage before it does
+// not cost it, although nothing of the log that counts is as old.
+func TestSalvageKeepsTheFirstSnapshot(t *testing.T) {
+	fs := crashfs.New()
+	o := manual(fs)
+	l, _ := mustOpen(t, "wal", o)
+	mustWrite(t, l, func(b *Batch) { b.Append(2, 1, entriesOf(2, 1, 1, 100)) })
+	at := l.Group(2).view.runs[0].lsn &^ (alignBytes - 1)
+	mustWrite(t, l, func(b *Batch) { b.Snapshot(1, Snapshot{Data: []byte("members")}) })
+	for i := raftpb.Index(1); i <= 10; i++ {
+		mustWrite(t, l, func(b *Batch) { b.Append(1, i, entriesOf(1, i, 1, 100)) })
+	}
+	mustWrite(t, l, func(b *Batch) { b.Compact(1, 8) })
+	mustClose(t, l)
+	fs.Spoil("wal/seg/"+segName(1), int(at-firstLSN)+segHeaderBytes+20, 1)
+	o.Salvage = true
+	for range 2 {
+		l, _ = mustOpen(t, "wal", o)
+		if s := l.Group(1).Snapshot(); string(s.Data) != "members" || l.Group(1).FirstIndex() != 8 || !l.Group(1).Uncertain() {
+			t.Errorf("snapshot %+v, log from %d", s, l.Group(1).FirstIndex())
+		}
+		mustClose(t, l)
+	}
+}
+
+// After a repair old segments go, and what they said about where a group begins. What
+// the group has kept before the place of the damage is found all the same.
+func TestRepairedLogOutlivesItsOldSegments(t *testing.T) {
+	fs := crashfs.New()
+	o := manual(fs)
+	l, _ := mustOpen(t, "wal", o)
+	next := raftpb.Index(1)
+	write := func(l *Log, last raftpb.Index, bytes int) {
+		for ; next <= last; next++ {
+			mustWrite(t, l, func(b *Batch) { b.Append(1, next, entriesOf(1, next, 1, bytes)) })
+		}
+	}
+	write(l, 30, 9000)
+	write(l, 40, 10)
+	run := l.Group(1).view.runs[34]
+	segment := l.segs.list[len(l.segs.list)-1]
+	mustClose(t, l)
+	fs.Spoil("wal/seg/"+segName(segment.seq), int(run.lsn&^(alignBytes-1)-segment.base)+segHeaderBytes+20, 1)
+
+	o.Salvage = true
+	l, _ = mustOpen(t, "wal", o)
+	if last := l.Group(1).LastIndex(); last != 34 || !l.Group(1).Uncertain() {
+		t.Fatalf("salvaged up to %d", last)
+	}
+	next = 35
+	mustWrite(t, l, func(b *Batch) { b.Trust(1); b.Compact(1, 20) })
+	write(l, 36, 10)
+	for l.Step() {
+	}
+	if m := l.Metrics(); m.Recycled == 0 {
+		t.Fatalf("no segment went: %+v", m)
+	}
+	mustClose(t, l)
+	l, _ = mustOpen(t, "wal", o)
+	if g := l.Group(1); g.FirstIndex() != 20 || g.LastIndex() != 36 || g.Uncertain() {
+		t.Errorf("the log is [%d, %d]", g.FirstIndex(), g.LastIndex())
+	}
+	checkEntries(t, l.Group(1), 20, append(entriesOf(1, 20, 11, 9000), entriesOf(1, 31, 6, 10)...))
+	mustClose(t, l)
+}
