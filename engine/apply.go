@@ -39,7 +39,8 @@ type machine struct {
 	meta     []KeyValue // of the batch under way, once it was asked for
 	metaDone bool
 
-	hashEvery Index // 0: never
+	before    uint64 // the hash of the log before the entries at hand; 0: not known
+	hashEvery Index  // 0: never
 	hashes    hashes
 	hashed    func(StateHash) // told of each; nil: nobody is
 
@@ -88,7 +89,7 @@ func (m *machine) Apply(entries []raft.Entry, first raft.Index, done []runtime.C
 		}
 		index := first + raft.Index(m.next)
 		if m.hashEvery > 0 && (index-1)%m.hashEvery == 0 && index > 1 {
-			if err := m.takeHash(index - 1); err != nil {
+			if err := m.takeHash(index-1, runtime.Chain(m.before, first, entries[:m.next])); err != nil {
 				return err
 			}
 		}
@@ -99,6 +100,9 @@ func (m *machine) Apply(entries []raft.Entry, first raft.Index, done []runtime.C
 	return m.flush(first + raft.Index(len(entries)) - 1)
 }
 
+// Before implements runtime.ChainMachine.
+func (m *machine) Before(chain uint64) { m.before = chain }
+
 func (m *machine) reset() {
 	clear(m.outcomes)
 	m.outcomes = m.outcomes[:0]
@@ -107,14 +111,14 @@ func (m *machine) reset() {
 }
 
 // takeHash hashes the state at index, which the entry before the next one has.
-func (m *machine) takeHash(index Index) error {
+func (m *machine) takeHash(index Index, log uint64) error {
 	if _, known := m.hashes.at(index); known {
 		return nil
 	}
 	if err := m.flush(index); err != nil {
 		return err
 	}
-	s, err := m.hash(index)
+	s, err := m.hash(index, log)
 	if err != nil {
 		return err
 	}

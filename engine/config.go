@@ -142,6 +142,15 @@ type Config struct {
 	// has a certificate of an administrator.
 	AllowAdmin func(remoteAddr string, holder transport.Holder) bool
 
+	// Admit, when set, decides which nodes may talk to this one, beside what is always asked of
+	// them: the cluster, the certificate, and that they have not lost their data directory. An
+	// error refuses the connection, its text travels. It must not block. Default: all may.
+	Admit func(Peer) error
+	// Epoch is the least epoch of the cluster: a new node that joins after a recovery from the
+	// loss of a quorum must be given the one that the recovery made (Host.Epoch on the others).
+	// A directory remembers the highest that it was given.
+	Epoch int64
+
 	// Logger hears what an operator should know. Default slog.Default().
 	Logger *slog.Logger
 	// OnFatal is called once, on a goroutine of its own, when the log has failed: all
@@ -260,6 +269,7 @@ func (c *Config) validate() error {
 		"MaxSessionTableBytes: %d, want 4 MiB to 1 GiB", c.MaxSessionTableBytes)
 	check(1 <= c.MaxSessionResultBytes && c.MaxSessionResultBytes <= 16_000_000,
 		"MaxSessionResultBytes: %d, want 1 to 16000000", c.MaxSessionResultBytes)
+	check(c.Epoch >= 0, "Epoch: %d is negative", c.Epoch)
 	check(c.Workers >= 1 && c.Workers <= 256, "Workers: %d, want 1 to 256", c.Workers)
 	c.Snapshots.validate(check)
 	c.Scrub.validate(check)

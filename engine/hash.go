@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -29,6 +30,9 @@ type HashStateMachine interface {
 type StateHash struct {
 	Index Index
 	Sum   [sha256.Size]byte
+	// Log is the hash over the entries of the log up to Index, 0 if it is not known. Where it
+	// differs too, the members have applied different commands.
+	Log uint64
 }
 
 // Divergence is a difference between two members that was found.
@@ -36,6 +40,7 @@ type Divergence struct {
 	Index        Index
 	Node, Other  NodeID
 	Mine, Theirs [sha256.Size]byte
+	LogDiffers   bool // not only the states: they have applied different commands
 }
 
 // ErrNoHash says that the hash at an index is not known: it is not, or no more, among the
@@ -72,7 +77,7 @@ func (h *hashes) at(index Index) (StateHash, bool) {
 }
 
 // hash hashes the state. The caller sees to it that nothing is applied meanwhile.
-func (m *machine) hash(index Index) (StateHash, error) {
+func (m *machine) hash(index Index, log uint64) (StateHash, error) {
 	sum := sha256.New()
 	sum.Write(m.sessions.Append(nil))
 	if h, ok := m.sm.(HashStateMachine); ok {
@@ -91,7 +96,7 @@ func (m *machine) hash(index Index) (StateHash, error) {
 			return StateHash{}, fmt.Errorf("state machine: hash: %w", err)
 		}
 	}
-	return StateHash{index, [sha256.Size]byte(sum.Sum(nil))}, nil
+	return StateHash{index, [sha256.Size]byte(sum.Sum(nil)), log}, nil
 }
 
 // Hash returns the hash of the state at index; 0: at what is applied now. It waits until
@@ -113,7 +118,8 @@ func (g *Group) Hash(ctx context.Context, index Index) (StateHash, error) {
 // hashHere runs while nothing is applied or read.
 func (g *Group) hashHere(index Index) (StateHash, error) {
 	if index == 0 || index == g.Applied() {
-		return g.machine.hash(g.Applied())
+		at, log := g.group.Chain()
+		return g.machine.hash(at, log)
 	}
 	if s, ok := g.machine.hashes.at(index); ok {
 		return s, nil
@@ -141,13 +147,15 @@ func (g *Group) compare(mine StateHash) {
 
 func (g *Group) compareWith(ctx context.Context, id NodeID, mine StateHash) {
 	req := &raftpb.HashRequest{Group: g.id, Index: mine.Index}
-	theirs, err := callMember(ctx, g.host, id, raftpb.RaftAdminHash, req, func(m codec.Message) []byte {
-		return m.(*raftpb.HashResponse).State
+	got, err := callMember(ctx, g.host, id, raftpb.RaftAdminHash, req, func(m codec.Message) raftpb.HashResponse {
+		return *m.(*raftpb.HashResponse)
 	})
+	theirs := got.State
 	if err != nil || len(theirs) != sha256.Size || bytes.Equal(theirs, mine.Sum[:]) {
 		return // a member that cannot tell, now or at that index, is asked the next time
 	}
 	d := &Divergence{Index: mine.Index, Node: g.host.cfg.Node, Other: id, Mine: mine.Sum, Theirs: [sha256.Size]byte(theirs)}
+	d.LogDiffers = mine.Log != 0 && len(got.LogChain) == logChainBytes && binary.LittleEndian.Uint64(got.LogChain) != mine.Log
 	g.diverged.Store(d)
 	g.host.counters.divergences.Add(1)
 	g.host.cfg.Logger.Error("states differ", "node", d.Node, "group", g.id, "peer", id, "index", d.Index)
@@ -182,6 +190,11 @@ func (h *Host) serveHash(c *transport.Call, req *raftpb.HashRequest) {
 			return
 		}
 		r := &raftpb.HashResponse{Group: g.id, Index: s.Index, State: s.Sum[:]}
+		if s.Log != 0 {
+			r.LogChain = binary.LittleEndian.AppendUint64(nil, s.Log)
+		}
 		c.Reply(r)
 	})
 }
+
+const logChainBytes = 8 // of HashResponse.logChain: see docs/spec/snapshot.md

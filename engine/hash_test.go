@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"testing"
@@ -65,7 +66,7 @@ func TestMembersHashAlike(t *testing.T) {
 	}
 	for _, index := range []engine.Index{20, 50, 90} {
 		first, err := groups[1].Hash(t.Context(), index)
-		if err != nil || first.Index != index {
+		if err != nil || first.Index != index || first.Log == 0 {
 			t.Fatalf("at %d: %+v, %v", index, first, err)
 		}
 		for id, g := range groups {
@@ -75,7 +76,7 @@ func TestMembersHashAlike(t *testing.T) {
 		}
 		var r raftpb.HashResponse
 		err = caller(t, c.addrs[3]).Call(t.Context(), raftpb.RaftAdminHash, &raftpb.HashRequest{Group: 60, Index: index}, &r)
-		if err != nil || string(r.State) != string(first.Sum[:]) {
+		if err != nil || string(r.State) != string(first.Sum[:]) || string(r.LogChain) != string(binary.LittleEndian.AppendUint64(nil, first.Log)) {
 			t.Errorf("an operator is told %x at %d, %v; want %x", r.State, r.Index, err, first.Sum)
 		}
 	}
@@ -89,7 +90,7 @@ func TestMembersHashAlike(t *testing.T) {
 		t.Errorf("at an index of long ago: %v, want ErrNoHash", err)
 	}
 	now, err := groups[1].Hash(t.Context(), 0)
-	if err != nil || now.Index != groups[1].Applied() {
+	if at, log := groups[1].Chain(); err != nil || now.Index != at || now.Log != log {
 		t.Errorf("now: %+v, %v", now, err)
 	}
 	for id, h := range c.hosts {
@@ -115,11 +116,30 @@ func TestADriftingMemberIsFound(t *testing.T) {
 			if err != nil || s.Diverged == nil {
 				continue
 			}
-			if d := s.Diverged; d.Node != id || d.Index%10 != 0 || d.Mine == d.Theirs || (d.Node != 2 && d.Other != 2) {
+			if d := s.Diverged; d.Node != id || d.Index%10 != 0 || d.Mine == d.Theirs || (d.Node != 2 && d.Other != 2) || d.LogDiffers {
 				t.Errorf("node %d found %+v; want node 2 on one side", id, d)
 			}
 			return c.hosts[id].Metrics().Divergences > 0
 		}
 		return false
+	})
+}
+
+// The hash over the log goes on where it was after a restart, from a snapshot.
+func TestTheHashOfTheLogSurvivesRestarts(t *testing.T) {
+	c := newCluster(t, 3, often(50, -1))
+	c.proposeMany("some", 120)
+	c.same(120)
+	for id := engine.NodeID(1); id <= 3; id++ {
+		c.stop(id)
+		c.start(id)
+	}
+	c.propose("one more")
+	c.same(121)
+	c.eventually("equal hashes of the log", func() bool {
+		at1, one := c.group(1).Chain()
+		at2, two := c.group(2).Chain()
+		at3, three := c.group(3).Chain()
+		return at1 == at2 && at2 == at3 && one == two && two == three && one != 0
 	})
 }

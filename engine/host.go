@@ -29,6 +29,8 @@ type Host struct {
 	memory   memory
 	book     *addressBook
 
+	admission *admission
+
 	services *ownServices
 
 	closing sync.Once
@@ -83,10 +85,14 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 		MaxEventBytes: min(4<<20, cfg.MaxUncommittedBytes/4), Snapshots: cfg.Snapshots.limits(),
 		Presence: cfg.presence(), StallAfter: raft.Time(max(0, cfg.DiskStallAfter)),
 	}, log, unique())
+	if h.admission, err = newAdmission(h, options.FS); err != nil {
+		return nil, errors.Join(fmt.Errorf("engine: open: %w", err), log.Close())
+	}
 	used, _ := codec.ByName(cfg.Codec)
 	h.network, err = cfg.Network(transport.Config{
 		Cluster: cfg.Cluster, Node: cfg.Node, Incarnation: log.Identity().Incarnation, Listen: cfg.Listen,
 		Codec: used, Handler: h, Methods: peerMethods(), ClientMethods: h.services.methods(), Logger: cfg.Logger,
+		Admit: h.admission.judge, Refused: h.admission.refused, Epoch: h.admission.epoch,
 		CloseTimeout: closeTimeout, Identity: cfg.Identity, MaxFrame: cfg.MaxFrameBytes,
 	})
 	if err != nil {
@@ -223,7 +229,7 @@ func (h *Host) start(ctx context.Context, c GroupConfig, lived bool) (*Group, er
 		Policy:      h.cfg.Snapshots.policy(),
 		ConfigIndex: found.configIndex,
 		ConfigAt:    found.configAt,
-		OnMembers:   func(c raft.Configuration) { h.book.set(g, &c) },
+		OnMembers:   func(c raft.Configuration, skipped bool) { h.book.follow(g, &c, skipped) },
 	})
 	if err != nil {
 		h.book.forget(c.ID)

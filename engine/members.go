@@ -83,6 +83,30 @@ func (b *addressBook) set(g *Group, c *raft.Configuration) {
 	b.drop(old, addresses)
 }
 
+// follow is set for a configuration that follows another one. Who is in it no more is
+// forgotten, and if others were in force in between that nobody looked at, so is everybody
+// who may have been removed and added again.
+func (b *addressBook) follow(g *Group, c *raft.Configuration, skipped bool) {
+	b.mu.Lock()
+	old := slices.Collect(maps.Keys(b.groups[g.id]))
+	b.mu.Unlock()
+	b.set(g, c)
+	var gone []NodeID
+	for _, id := range old {
+		if skipped || !b.lists(id) {
+			gone = append(gone, id)
+		}
+	}
+	b.host.admission.forget(gone)
+}
+
+// lists reports whether a group of this host has that member.
+func (b *addressBook) lists(id NodeID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.listed[id] > 0
+}
+
 // membersOf lists the other members of a group.
 func (b *addressBook) membersOf(id GroupID) []NodeID {
 	b.mu.Lock()

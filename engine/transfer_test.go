@@ -297,8 +297,8 @@ func TestASnapshotArrivesThoughTheSenderStartsAgain(t *testing.T) {
 	h.arrives(away)
 }
 
-// A member loses its disk and comes back empty, while the others take commands: it gets
-// the snapshot and what follows.
+// A member loses its disk and comes back empty, removed and added again, while the others take
+// commands: it gets the snapshot and what follows.
 func TestAWipedMemberGetsASnapshot(t *testing.T) {
 	c := newCluster(t, 3, often(50, -1))
 	leader := c.leader()
@@ -317,7 +317,9 @@ func TestAWipedMemberGetsASnapshot(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(c.dir, fmt.Sprint(wiped))); err != nil {
 		t.Fatal(err)
 	}
-	c.start(wiped)
+	c.change(engine.Remove(wiped))
+	c.join(wiped)
+	c.change(engine.AddVoter(wiped, c.addrs[wiped]))
 	c.eventually("the snapshot to be installed", func() bool { return c.status(wiped).First > 60 })
 	cancel()
 	load.Wait()

@@ -11,6 +11,14 @@ import (
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 )
 
+// Peer is a node at the other side of a connection, as Config.Admit sees it.
+type Peer struct {
+	Hello      *raftpb.Hello
+	Holder     Holder // of its certificate; nothing without TLS
+	RemoteAddr string
+	Dialed     bool // this side opened the connection
+}
+
 // Config describes one node's network. Zero values mean the default given. It is
 // copied by Listen.
 type Config struct {
@@ -47,10 +55,14 @@ type Config struct {
 	// Binary and msgpack.
 	Codecs []codec.Codec
 
-	// Admit, when set, judges the Hello of the other side of a connection (dialed says
-	// which side opened it) after cluster, node and version were found right. An error
-	// refuses it; a *raftpb.Rejected travels as it is. It must not block.
-	Admit func(h *raftpb.Hello, dialed bool) error
+	// Admit, when set, judges who is at the other side of a connection after cluster, node,
+	// version and certificate were found right. An error refuses it; a *raftpb.Rejected
+	// travels as it is. It runs on a goroutine of the connection, and keeps nothing of p.
+	Admit func(p Peer) error
+
+	// Refused, when set, is told that another node has refused the handshake of this one,
+	// and why. It runs on goroutines of the transport and must not block.
+	Refused func(by raftpb.NodeID, why *raftpb.Rejected)
 
 	// PeerState, when set, is told when calls to a peer become possible and when they end
 	// being so. It runs on goroutines of the transport, one call at a time and in order; it must

@@ -63,10 +63,15 @@ func (n *network) judge(h *raftpb.Hello, dialed bool) error {
 	if !common && h.Features&featureNative != 0 {
 		return no(ReasonUnknownCodec, raftpb.RejectCodeBadArgument, "codecs %v, this node has none of them", h.Codecs)
 	}
+	return nil
+}
+
+// admissible asks the owner of the network about the other side of a connection.
+func (n *network) admissible(p Peer) error {
 	if n.cfg.Admit == nil {
 		return nil
 	}
-	err := n.cfg.Admit(h, dialed)
+	err := n.cfg.Admit(p)
 	if err == nil {
 		return nil
 	}
@@ -99,6 +104,9 @@ func (a *accepted) handshake(c *Call, body []byte) error {
 	}
 	if err == nil && a.from != 0 && a.from != h.Node {
 		err = refuse(ReasonWrongNode, "node %d on the connection of %d", h.Node, a.from)
+	}
+	if err == nil {
+		err = a.net.admissible(Peer{Hello: h, Holder: a.holder, RemoteAddr: a.nc.RemoteAddr().String()})
 	}
 	if err != nil {
 		c.Fail(err)
@@ -154,12 +162,19 @@ func (n *network) greet(ctx context.Context, nc net.Conn, target raftpb.NodeID) 
 	}
 	if err == nil {
 		h, err = c.exchange(n.hello(target))
+		var why *raftpb.Rejected
+		if errors.As(err, &why) && n.cfg.Refused != nil {
+			n.cfg.Refused(target, why)
+		}
 	}
 	if err == nil {
 		err = n.judge(h, true)
 	}
 	if err == nil && h.Node != target {
 		err = refuse(ReasonWrongNode, "node %d answers, dialed %d", h.Node, target)
+	}
+	if err == nil {
+		err = n.admissible(Peer{Hello: h, Holder: holder, RemoteAddr: nc.RemoteAddr().String(), Dialed: true})
 	}
 	if !stop() && err == nil {
 		err = ctx.Err()

@@ -198,9 +198,9 @@ func wrongNode(t *testing.T, w World) {
 // Admit of either side refuses; its Rejected travels.
 func notAdmitted(t *testing.T, w World) {
 	refused(t, w, transport.ReasonNotAdmitted, func(cfg *transport.Config) {
-		cfg.Admit = func(h *raftpb.Hello, dialed bool) error {
-			if h.Incarnation != 1 || h.Node != 1 || dialed {
-				t.Errorf("Hello is %+v, dialed %v", h, dialed)
+		cfg.Admit = func(p transport.Peer) error {
+			if h := p.Hello; h.Incarnation != 1 || h.Node != 1 || p.Dialed || p.RemoteAddr == "" {
+				t.Errorf("peer is %+v, its hello %+v", p, h)
 			}
 			return &raftpb.Rejected{Code: raftpb.RejectCodeAmnesia, Reason: "wiped"}
 		}

@@ -240,6 +240,9 @@ func (g *Group) advance(j *job) error {
 	if g.failed != nil {
 		return g.failed
 	}
+	if m, ok := g.machine.(ChainMachine); ok {
+		m.Before(g.chain.Load())
+	}
 	if err := g.machine.Apply(j.entries, j.first, j.done); err != nil {
 		var retry *RetryError
 		if !errors.As(err, &retry) {
@@ -247,13 +250,21 @@ func (g *Group) advance(j *job) error {
 		}
 		return err
 	}
-	chain := g.chain.Load()
-	for i := range j.entries {
-		chain = chainHash(chain, &j.entries[i])
-	}
-	g.chain.Store(chain)
+	g.chain.Store(Chain(g.chain.Load(), j.first, j.entries))
 	g.applied.Store(uint64(j.first) + uint64(len(j.entries)) - 1)
 	return nil
+}
+
+// Chain extends the hash of a log prefix, which ends before first, by entries. 0 stands for
+// a hash that is not known, but where the log begins, and stays 0.
+func Chain(chain uint64, first raft.Index, entries []raft.Entry) uint64 {
+	if chain == 0 && first > 1 {
+		return 0
+	}
+	for i := range entries {
+		chain = chainHash(chain, &entries[i])
+	}
+	return chain
 }
 
 // chainHash extends the hash of a log prefix by one entry. Two members with the

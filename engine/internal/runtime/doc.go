@@ -47,6 +47,14 @@ type Machine interface {
 	Complete()
 }
 
+// ChainMachine is a Machine that wants to know the hash over the entries before those that
+// it is given.
+type ChainMachine interface {
+	Machine
+	// Before is called before each Apply: see Chain.
+	Before(chain uint64)
+}
+
 // Clock tells the time.
 type Clock interface {
 	// Now returns nanoseconds on a monotonic clock.

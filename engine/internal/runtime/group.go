@@ -34,7 +34,7 @@ type Group struct {
 	role      roleView
 
 	requests  requests
-	onMembers func(raft.Configuration)
+	onMembers func(raft.Configuration, bool)
 
 	queued share // the inbox's
 
@@ -111,7 +111,8 @@ func (g *Group) Leader() raft.NodeID { return raft.NodeID(g.leader.Load()) }
 func (g *Group) Applied() raft.Index { return raft.Index(g.applied.Load()) }
 
 // Chain returns the hash over all applied entries and the index it stands for.
-// Safe for concurrent use; while entries are applied the two may be apart.
+// The hash is 0 when it is not known. Safe for concurrent use; while entries are applied the
+// two may be apart.
 func (g *Group) Chain() (raft.Index, uint64) { return g.Applied(), g.chain.Load() }
 
 // Propose queues a command; done is told the result. It never blocks.

@@ -117,8 +117,9 @@ type GroupConfig struct {
 	Machine  Machine
 	Observer Observer
 	// OnMembers is told the configuration in force, at the start and whenever it changes,
-	// on the goroutine of the group's worker. It must not block. nil: nobody is told.
-	OnMembers func(raft.Configuration)
+	// on the goroutine of the group's worker; and whether others may have been in force
+	// between it and the one before. It must not block. nil: nobody is told.
+	OnMembers func(c raft.Configuration, skipped bool)
 
 	// Images holds the group's snapshots, of a Machine that is a SnapshotMachine. nil:
 	// none are taken.

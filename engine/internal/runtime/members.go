@@ -122,17 +122,24 @@ func (g *Group) dropRequests() {
 // followConfiguration tells who keeps the address book that another configuration
 // is in force, before a message to a new member leaves.
 func (g *Group) followConfiguration(facts []raft.Fact) {
+	changes, installed := 0, false
 	for _, f := range facts {
-		if f.Kind != raft.FactConfiguration {
-			continue
+		switch f.Kind {
+		case raft.FactConfiguration:
+			changes++
+		case raft.FactSnapshotInstalled:
+			installed = true
+		default:
 		}
-		c := g.node.Status().Configuration
-		if g.onMembers != nil {
-			g.onMembers(c)
-		}
-		g.w.host.presence.joined(&c)
+	}
+	if changes == 0 {
 		return
 	}
+	c := g.node.Status().Configuration
+	if g.onMembers != nil {
+		g.onMembers(c, changes > 1 || installed)
+	}
+	g.w.host.presence.joined(&c)
 }
 
 func (s *sender) timeoutNow(g *Group, to raft.NodeID, term raft.Term) error {

@@ -267,7 +267,10 @@ func (a *applier) take(g *Group, m *snapshot.Meta) {
 	}
 	var chain [8]byte
 	binary.LittleEndian.PutUint64(chain[:], g.chain.Load())
-	facts := append([]snapshot.KeyValue{{Key: []byte(chainKey), Value: chain[:]}}, state.Facts()...)
+	facts := state.Facts()
+	if g.chain.Load() != 0 {
+		facts = append([]snapshot.KeyValue{{Key: []byte(chainKey), Value: chain[:]}}, facts...)
+	}
 	if h.mutated(mutCompactEarly) {
 		_ = g.w.inbox.do(func() { g.w.dropLog(g, *m, g.snaps.policy.Keep) })
 	}
@@ -361,12 +364,17 @@ func (w *worker) dropLog(g *Group, m snapshot.Meta, keep raft.Index) {
 // which lets its log go. On other members it does nothing.
 func (w *worker) witness(g *Group) {
 	s := &g.snaps
-	s.looked = g.hardState.Commit
-	if s.busy || s.machine == nil {
+	if !g.node.IsWitness() || s.machine == nil {
+		s.looked = g.hardState.Commit
 		return
 	}
+	glance := g.node.Glance()
+	index := min(glance.Commit, glance.Durable)
+	if s.busy || index < s.looked+s.policy.Entries {
+		return
+	}
+	s.looked = index
 	now := g.node.Status()
-	index := min(now.Commit, now.Durable)
 	self := slices.IndexFunc(now.Configuration.Incoming, func(m raft.Member) bool { return m.ID == g.self })
 	if self < 0 || now.Configuration.Incoming[self].Suffrage != raftpb.SuffrageWitness || now.ConfigurationIndex > index {
 		return
@@ -456,14 +464,33 @@ func (a *applier) restore(g *Group, image *snapshot.Image) {
 	a.w.inbox.notify(notice{group: g, applied: g.Applied()}, false)
 }
 
-func restore(m SnapshotMachine, image *snapshot.Image) (chain uint64, err error) {
-	facts := func(kv snapshot.KeyValue) error {
+// chain extends the hash of the log up to from by the entries up to to, as far as the log
+// still has them: otherwise it is not known.
+func (r *Recovery) chain(chain uint64, from, to raft.Index) uint64 {
+	var buf []raft.Entry
+	for lo := from + 1; lo <= to; lo += raft.Index(len(buf)) {
+		var err error
+		if buf, err = readable(r.log, buf[:0], lo, to+1, maxJobBytes); err != nil {
+			return 0
+		}
+		chain = Chain(chain, lo, buf)
+	}
+	return chain
+}
+
+// chainOf reads the hash over the entries that an image stands for; 0: it does not say.
+func chainOf(image *snapshot.Image) (chain uint64, err error) {
+	err = image.Facts(func(kv snapshot.KeyValue) error {
 		if string(kv.Key) == chainKey && len(kv.Value) == 8 {
 			chain = binary.LittleEndian.Uint64(kv.Value)
 		}
 		return nil
-	}
-	if err := image.Facts(facts); err != nil {
+	})
+	return chain, err
+}
+
+func restore(m SnapshotMachine, image *snapshot.Image) (chain uint64, err error) {
+	if chain, err = chainOf(image); err != nil {
 		return 0, err
 	}
 	if of := image.Meta(); snapshot.Hollow(&of) {
@@ -482,13 +509,14 @@ type Recovery struct {
 	// Finish must be durable before the group starts: an image had arrived, and the
 	// process ended before the log was told. nil: nothing is to be done.
 	Finish *wal.Batch
+	log    *wal.Group
 }
 
 // Recover finds the state from which the entries of log go on. An error says that it
 // is not there: the log begins behind all that is intact.
 func Recover(log *wal.Group, store *snapshot.Group) (Recovery, error) {
 	image, damaged, err := store.Recover(log.FirstIndex() - 1)
-	r := Recovery{Image: image, Damaged: damaged}
+	r := Recovery{Image: image, Damaged: damaged, log: log}
 	if err != nil || image == nil {
 		return r, err
 	}
@@ -528,12 +556,13 @@ func (r *Recovery) Close() {
 // image's. It returns how far the machine then is and the hash over what it applied.
 func (r *Recovery) Restore(m SnapshotMachine, applied raft.Index) (raft.Index, uint64, error) {
 	if r.Image == nil {
-		return applied, 0, nil
+		return applied, r.chain(0, 0, applied), nil
 	}
 	image := r.Image
 	r.Image = nil
-	if image.Meta().Index <= applied {
-		return applied, 0, image.Close()
+	if at := image.Meta().Index; at <= applied {
+		chain, err := chainOf(image)
+		return applied, r.chain(chain, at, applied), errors.Join(err, image.Close())
 	}
 	chain, err := restore(m, image)
 	return image.Meta().Index, chain, errors.Join(err, image.Close())

@@ -148,7 +148,7 @@ func (w *worker) watch(now raft.Time) {
 func (w *worker) began(g *Group, c *raft.Config) {
 	status := g.node.Status()
 	if g.onMembers != nil {
-		g.onMembers(status.Configuration)
+		g.onMembers(status.Configuration, false)
 	}
 	if c.QuiesceAfter > 0 {
 		w.host.presence.joined(&status.Configuration)
