@@ -116,22 +116,32 @@ func (a *admission) judge(p transport.Peer) error {
 		delete(a.refusals, h.Node)
 		a.mu.Unlock()
 	}
-	return a.learn(h.Node, h.Incarnation)
+	a.learn(h.Node, h.Incarnation)
+	return nil
 }
 
-// learn remembers a member that is met for the first time, durably.
-func (a *admission) learn(id NodeID, incarnation int64) error {
+// learn remembers a member that is met for the first time. The connection does not wait for
+// the disk: a power loss in the next moments costs what was learned, as if the two met anew.
+func (a *admission) learn(id NodeID, incarnation int64) {
 	if a.path == "" || incarnation == 0 || !a.host.book.lists(id) {
-		return nil
+		return
 	}
 	a.mu.Lock()
 	if a.known[id] != 0 || len(a.known) >= maxKnownNodes {
 		a.mu.Unlock()
-		return nil
+		return
 	}
 	a.known[id] = incarnation
 	a.mu.Unlock()
-	return a.store()
+	a.storeSoon()
+}
+
+func (a *admission) storeSoon() {
+	a.host.tasks.Go(func() {
+		if err := a.store(); err != nil {
+			a.host.cfg.Logger.Warn("members not stored", "node", a.host.cfg.Node, "err", err)
+		}
+	})
 }
 
 // forget drops nodes that are members no more.
@@ -144,11 +154,7 @@ func (a *admission) forget(ids []NodeID) {
 	}
 	a.mu.Unlock()
 	if changed {
-		a.host.tasks.Go(func() {
-			if err := a.store(); err != nil {
-				a.host.cfg.Logger.Warn("members not stored", "node", a.host.cfg.Node, "err", err)
-			}
-		})
+		a.storeSoon()
 	}
 }
 

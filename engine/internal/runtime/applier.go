@@ -254,26 +254,3 @@ func (g *Group) advance(j *job) error {
 	g.applied.Store(uint64(j.first) + uint64(len(j.entries)) - 1)
 	return nil
 }
-
-// Chain extends the hash of a log prefix, which ends before first, by entries. 0 stands for
-// a hash that is not known, but where the log begins, and stays 0.
-func Chain(chain uint64, first raft.Index, entries []raft.Entry) uint64 {
-	if chain == 0 && first > 1 {
-		return 0
-	}
-	for i := range entries {
-		chain = chainHash(chain, &entries[i])
-	}
-	return chain
-}
-
-// chainHash extends the hash of a log prefix by one entry. Two members with the
-// same value at the same index have applied the same entries.
-func chainHash(chain uint64, e *raft.Entry) uint64 {
-	x := chain ^ uint64(e.Term)<<40 ^ uint64(e.Kind)<<33 ^ uint64(e.Crc32c)
-	x ^= x >> 33
-	x *= 0xff51afd7ed558ccd
-	x ^= x >> 33
-	x *= 0xc4ceb9fe1a85ec53
-	return x ^ x>>33
-}

@@ -182,7 +182,9 @@ func (h *Host) Damaged(e *wal.CorruptError) {
 	}
 	var found []Damage
 	for i := e.Lo; i < e.Hi && len(found) < maxDamaged; i++ {
-		found = append(found, Damage{i, e.Kind, e.Crc32c})
+		if _, err := g.log.Entries(nil, i, i+1, 1); err != nil { // it may be repaired by now
+			found = append(found, Damage{i, e.Kind, e.Crc32c})
+		}
 	}
 	_ = g.w.inbox.do(func() { g.w.damaged(g, found) }) // stopped: the next start finds it
 }

@@ -360,44 +360,6 @@ func (w *worker) dropLog(g *Group, m snapshot.Meta, keep raft.Index) {
 	})
 }
 
-// witness takes a snapshot on a witness, which is fed nothing: the description alone,
-// which lets its log go. On other members it does nothing.
-func (w *worker) witness(g *Group) {
-	s := &g.snaps
-	if !g.node.IsWitness() || s.machine == nil {
-		s.looked = g.hardState.Commit
-		return
-	}
-	glance := g.node.Glance()
-	index := min(glance.Commit, glance.Durable)
-	if s.busy || index < s.looked+s.policy.Entries {
-		return
-	}
-	s.looked = index
-	now := g.node.Status()
-	self := slices.IndexFunc(now.Configuration.Incoming, func(m raft.Member) bool { return m.ID == g.self })
-	if self < 0 || now.Configuration.Incoming[self].Suffrage != raftpb.SuffrageWitness || now.ConfigurationIndex > index {
-		return
-	}
-	term, err := g.log.Term(index)
-	if err != nil {
-		return // the log begins behind it: a snapshot was installed
-	}
-	s.busy = true
-	w.host.writes.force() // it is small
-	m := snapshot.Meta{Index: index, Term: term, Config: now.Configuration, ConfigIndex: now.ConfigurationIndex}
-	w.host.background.run(func() {
-		image, err := s.store.Create(m)
-		if err == nil {
-			m, err = image.Commit()
-		}
-		if errors.Is(err, snapshot.ErrExists) {
-			err = nil
-		}
-		w.host.taken(g, m, err)
-	})
-}
-
 // endSnapshots ends what a group has under way, because the group has ended.
 func (w *worker) endSnapshots(g *Group) {
 	for _, s := range slices.Clone(g.snaps.sends) {
@@ -462,31 +424,6 @@ func (a *applier) restore(g *Group, image *snapshot.Image) {
 		a.w.inbox.notify(notice{group: g, err: err}, false)
 	}
 	a.w.inbox.notify(notice{group: g, applied: g.Applied()}, false)
-}
-
-// chain extends the hash of the log up to from by the entries up to to, as far as the log
-// still has them: otherwise it is not known.
-func (r *Recovery) chain(chain uint64, from, to raft.Index) uint64 {
-	var buf []raft.Entry
-	for lo := from + 1; lo <= to; lo += raft.Index(len(buf)) {
-		var err error
-		if buf, err = readable(r.log, buf[:0], lo, to+1, maxJobBytes); err != nil {
-			return 0
-		}
-		chain = Chain(chain, lo, buf)
-	}
-	return chain
-}
-
-// chainOf reads the hash over the entries that an image stands for; 0: it does not say.
-func chainOf(image *snapshot.Image) (chain uint64, err error) {
-	err = image.Facts(func(kv snapshot.KeyValue) error {
-		if string(kv.Key) == chainKey && len(kv.Value) == 8 {
-			chain = binary.LittleEndian.Uint64(kv.Value)
-		}
-		return nil
-	})
-	return chain, err
 }
 
 func restore(m SnapshotMachine, image *snapshot.Image) (chain uint64, err error) {
