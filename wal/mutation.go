@@ -7,3 +7,5 @@ package wal
 type mutation struct{}
 
 func (mutation) mutated(mutant) bool { return false }
+
+func (*groupView) resurrect([]run, []termSpan, uint64) {}

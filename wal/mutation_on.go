@@ -19,3 +19,22 @@ func Mutants() []string {
 		mutTruncationLost: "M43-replay-without-truncation",
 	}
 }
+
+// resurrect is what M43 does after each record: what the record cut off, of runs and
+// terms that reached up to last, is there again.
+func (v *groupView) resurrect(runs []run, terms []termSpan, last uint64) {
+	if v.last >= last || v.last < v.first {
+		return
+	}
+	for _, r := range runs {
+		if r.end() > v.last+1 {
+			v.runs = append(v.runs, r)
+		}
+	}
+	for i, t := range terms {
+		if i+1 == len(terms) || terms[i+1].start > v.last+1 {
+			v.terms = append(v.terms, termSpan{max(t.start, v.last+1), t.term})
+		}
+	}
+	v.last = last
+}

@@ -210,12 +210,11 @@ func (l *Log) replayRecords(
 	var reason string
 	whole := walk(func(h recordHeader, b []byte, lsn uint64) bool {
 		rec.Records++
-		if l.o.mutated(mutTruncationLost) && h.typ == recTruncate {
-			return true
-		} else if l.o.mutated(mutTruncationLost) && h.typ == recSnapshot {
-			h.count = 1
+		v := &l.group(h.group).view
+		if l.o.mutated(mutTruncationLost) {
+			defer v.resurrect(slices.Clone(v.runs), slices.Clone(v.terms), v.last)
 		}
-		if reason = l.group(h.group).view.replay(h, b, lsn, partial); reason != "" {
+		if reason = v.replay(h, b, lsn, partial); reason != "" {
 			reason = fmt.Sprintf("group %d, LSN %d: %s", h.group, lsn, reason)
 		}
 		return reason == ""
