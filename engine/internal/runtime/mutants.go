@@ -8,6 +8,6 @@ const (
 	mutSentBeforeWrite                   // M02: what waits for a write leaves at once
 	mutAnyWrite                          // M14: any write releases all that waits for one
 	mutWrongGroup                        // M44: a message is taken by another group than the one that it names
-	mutAcksByPlace                       // M44: the acks of a joint heartbeat are told apart by their place
+	mutAcksByPlace                       // M44: the acks of a joint heartbeat are told apart by their place, from the wrong end
 	mutRepairUnchecked                   // M56: whatever a member gives for a damaged entry is stored
 )

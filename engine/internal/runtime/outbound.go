@@ -207,7 +207,7 @@ func (h *Host) beatsAnswered(from raft.NodeID, resp codec.Message, err error, gr
 	for i, ack := range v.Acks {
 		g := h.find(ack.Group)
 		if h.mutated(mutAcksByPlace) && i < len(groups) {
-			g = groups[i]
+			g = groups[len(groups)-1-i]
 		}
 		if g != nil {
 			g.w.inbox.answered(g, raft.Message{
