@@ -24,7 +24,7 @@ type Peer struct {
 	Certificate transport.Holder // what its certificate says; nothing without TLS
 	RemoteAddr  string
 	Incarnation int64 // of its data directory: another one each time that it is made anew; 0: it has none
-	Epoch       int64 // of the cluster, as it knows it: see Recover
+	Epoch       int64 // of the cluster, as it knows it: see PlanRecovery
 	Dialed      bool  // this host opened the connection
 }
 
@@ -197,7 +197,7 @@ func (h *Host) Readmit(id NodeID) error {
 	return nil
 }
 
-// Epoch returns the epoch of the cluster that this host is in: see Recover.
+// Epoch returns the epoch of the cluster that this host is in: see PlanRecovery.
 func (h *Host) Epoch() int64 {
 	h.admission.mu.Lock()
 	defer h.admission.mu.Unlock()
