@@ -17,15 +17,28 @@ func TestSeeds(t *testing.T) {
 		seeds = 10
 	}
 	var events, deliveries uint64
+	did := sim.Counts{}
 	for seed := range seeds {
 		r := world.Run(sim.Options{Seed: seed, Events: 6000})
 		events, deliveries = events+r.Events, deliveries+r.Deliveries
+		did.Sum(r.Did)
 		if r.Failure != nil {
 			t.Errorf("seed %d: %v", seed, r.Failure)
 		}
 	}
 	if deliveries*100 < events*40 {
 		t.Errorf("of %d events only %d are messages", events, deliveries)
+	}
+	if did["groups"] <= seeds {
+		t.Errorf("%d worlds have %d groups", seeds, did["groups"])
+	}
+	for _, what := range []string{
+		"elections", "crashes", "snapshots", "sessions", "sessions-expired", "expired-answers", "answers-from-table",
+		"upgrades", "messages-with-unknown-fields",
+	} {
+		if did[what] == 0 {
+			t.Errorf("in %d worlds there are no %s", seeds, what)
+		}
 	}
 }
 
