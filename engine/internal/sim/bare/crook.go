@@ -137,6 +137,7 @@ func badConfigurations() error {
 		"ClockBound":          func(c *raft.Config) { c.ClockBound = c.ElectionTimeout },
 		"DisableCheckQuorum":  func(c *raft.Config) { c.ClockBound, c.DisableCheckQuorum = 1, true },
 		"QuiesceAfter":        func(c *raft.Config) { c.QuiesceAfter = -1 },
+		"StateLost":           func(c *raft.Config) { c.StateLost = -1 },
 		"ConfigurationIndex":  func(c *raft.Config) { c.ConfigurationIndex = -1 },
 		"too many":            conf(crowd, nil),
 		"no id":               conf([]raft.Member{{}}, nil),
@@ -186,6 +187,10 @@ func badStores() error {
 
 // names: everything has a name of its own, also what there is not.
 func names() error {
+	damage := raft.DamagedError{Damaged: raft.Span{Lo: 3, Hi: 5}, Err: errScratched}
+	if !errors.Is(&damage, errScratched) || !strings.Contains(damage.Error(), "[3, 5)") {
+		return fmt.Errorf("damage says %w", &damage)
+	}
 	seen := map[string]bool{}
 	for k := range 255 {
 		for _, name := range []string{raft.FactKind(k).String(), raft.MessageKind(k).String(), "why-" + raft.Refusal(k).String(), "mark-" + raft.Mark(k).String()} {

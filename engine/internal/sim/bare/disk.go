@@ -182,6 +182,9 @@ func (w *World) persist(s *server) {
 			s.cutFrom, s.cutOff = wr.truncate, append(s.cutOff[:0], s.disk.entries[wr.truncate-s.disk.base-1:]...)
 		}
 		s.disk.take(wr)
+		if wr.truncate > 0 || wr.install != nil {
+			s.scratched = raft.Span{}
+		}
 		if w.mutated(mutSyncIgnored) && len(wr.entries) > 0 && w.disk.Intn(50) == 0 {
 			s.disk.entries = s.disk.entries[:len(s.disk.entries)-len(wr.entries)]
 		}

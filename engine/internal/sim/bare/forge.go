@@ -103,6 +103,10 @@ func (w *World) rewritten(s *server, lie raft.Message) (raft.Message, bool) {
 func (w *World) mangled(m *raft.Message) raft.Message {
 	const tooFar = 1<<62 + 1
 	n := *m
+	if m.Kind == raft.MessageSnapshot && w.network.Intn(2) == 0 {
+		w.mangleContent(&n)
+		return n
+	}
 	switch w.network.Intn(16) {
 	case 0:
 		n.Kind = 0

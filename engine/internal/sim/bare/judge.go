@@ -55,7 +55,7 @@ func (w *World) observe(s *server, now *raft.Glance) {
 	view := invariant.View{
 		Role: now.Role, Term: now.Term, Vote: now.Vote, Commit: now.Commit, Applied: now.Applied,
 		First: now.First, Last: now.Last, LastTerm: now.LastTerm, Durable: now.Durable, Config: now.ConfigIndex,
-		Snapshot: s.snapshotAt(), Restoring: s.restoring != nil, Uncertain: s.doubtFrom != 0,
+		Snapshot: s.snapshotAt(), Restoring: s.restoring != nil || s.stateless, Uncertain: s.doubtFrom != 0,
 	}
 	if s.installed != nil {
 		view.Snapshot = max(view.Snapshot, s.installed.is.Index)
@@ -166,7 +166,7 @@ func claimOf(p *parcel) (invariant.Claim, bool) {
 		}
 	case raft.MessageAppendAnswer:
 		switch m.Status {
-		case raftpb.AppendStatusOk:
+		case raftpb.AppendStatusOk, raftpb.AppendStatusNeedSnapshot:
 			c.Kind, c.Index = invariant.Ack, m.Matched
 		case raftpb.AppendStatusStaleTerm, raftpb.AppendStatusUncertain:
 			return c, false

@@ -55,7 +55,7 @@ func (w *World) wakeMachine(s *server) {
 	if s.restoring != nil {
 		waits = s.mayRestore
 	}
-	if s.machine.under || !waits {
+	if s.machine.under || !waits || s.stateless && s.restoring == nil {
 		return
 	}
 	s.machine.under = true
@@ -72,11 +72,15 @@ func (w *World) apply(s *server) {
 		}
 		return
 	}
-	if m.applied >= m.handed {
+	if m.applied >= m.handed || s.stateless {
 		return
 	}
 	entries, err := s.node.Entries(m.buf[:0], m.applied+1, m.handed+1, w.knobs.ApplyBytes)
 	m.buf = entries
+	if isDamage(err) {
+		w.repairs(s)
+		return
+	}
 	if err != nil && s.failed {
 		w.died(s, err)
 		return

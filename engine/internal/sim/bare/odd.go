@@ -2,6 +2,7 @@ package bare
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/schedule"
@@ -17,6 +18,7 @@ type Odd struct {
 	Forge     float64 // a message arrives as one that could be, and is wrong
 	StoreFail float64 // per fault event: the next read of the log fails, and with it the process
 	Treachery float64 // per change: those that it relies on fail
+	Scratch   float64 // per fault event: entries on a disk are damaged; per start: an image is
 	Hang      float64 // per piece of a snapshot: the stream says nothing for long
 	Found     bool    // recovery has found the configurations of the log by itself
 	Plot      plot    // what is brought about on purpose
@@ -35,7 +37,7 @@ func (k *Knobs) drawOdd(r *schedule.Stream) {
 	}
 	k.Odd = Odd{
 		TellLate: maybe(0.001, 0.2), TellTwice: maybe(0.001, 0.05), Spurious: maybe(0.05, 0.5), Forge: maybe(0.0002, 0.01),
-		StoreFail: maybe(0.005, 0.1), Treachery: maybe(0.05, 0.5), Hang: maybe(0.01, 0.1),
+		StoreFail: maybe(0.005, 0.1), Treachery: maybe(0.05, 0.5), Hang: maybe(0.01, 0.1), Scratch: maybe(0.05, 0.5),
 		Found: r.Intn(2) == 0, Lockstep: r.Intn(12) == 0,
 	}
 	if k.Core.QuiesceAfter > 0 {
@@ -105,6 +107,9 @@ func (w *World) spurious(s *server) {
 		in = raft.Event{Kind: raft.EventSnapshotFailed, Peer: other}
 	case 4:
 		in = raft.Event{Kind: raft.EventUnreachable, Peer: other}
+		if w.odd.Intn(2) == 0 { // it has the state
+			in = raft.Event{Kind: raft.EventStateLost, Applied: s.was.Commit + 1}
+		}
 	case 5:
 		if im := s.disk.snapshot; im != nil {
 			in = raft.Event{Kind: raft.EventSnapshotTaken, Snapshot: &im.is, Keep: 1}
@@ -175,6 +180,10 @@ func (t store) Entries(dst []raft.Entry, lo, hi raft.Index, maxBytes int) ([]raf
 		t.s.failed = true
 		return dst, nil
 	default:
+		hi, err := t.s.legible(lo, hi)
+		if err != nil {
+			return dst, err
+		}
 		return t.s.disk.Entries(dst, lo, hi, maxBytes)
 	}
 }
@@ -196,7 +205,7 @@ func (w *World) died(s *server, err error) {
 func blamesStore(err error, fault storeFault) bool {
 	var of *raft.StoreError
 	if fault == storeUnreadable {
-		return errors.As(err, &of) && errors.Is(err, errUnreadable)
+		return errors.As(err, &of) && errors.Is(err, errUnreadable) && strings.Contains(err.Error(), of.Op)
 	}
 	return errors.As(err, &of) && of.Op == "entries"
 }
@@ -223,6 +232,9 @@ func (w *World) oddFault() {
 	}
 	if w.alive(s) && w.odd.Chance(o.StoreFail) {
 		s.fault = storeFault(1 + w.odd.Intn(int(storeFaults)-1))
+	}
+	if w.odd.Chance(o.Scratch) {
+		w.scratch(s)
 	}
 	w.overdue()
 	if w.odd.Chance(o.Plots) {

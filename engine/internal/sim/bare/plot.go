@@ -246,11 +246,6 @@ func (w *World) disturb() {
 func (w *World) lockstep() {
 	w.tracef("lockstep")
 	w.knobs.MoreDelay, w.knobs.DiskDelay = 1, 1
-	for _, s := range w.servers {
-		w.stop(s, 0)
-	}
-	for _, s := range w.servers {
-		w.start(s)
-	}
+	w.restart()
 	w.elects()
 }

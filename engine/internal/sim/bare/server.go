@@ -64,6 +64,9 @@ type server struct {
 	told       []told
 	toldAt     Time
 	fault      storeFault
+	scratched  raft.Span // entries on the disk that cannot be read
+	repairing  bool
+	stateless  bool // it needs a snapshot to go on applying
 	failed     bool // a read has failed since the last start
 }
 
@@ -118,7 +121,12 @@ func (w *World) start(s *server) {
 		cfg.Configuration, cfg.Changes = w.initial(), []raft.Change{}
 	}
 	s.failed = false
-	node, err := raft.New(cfg, store{s}, s.disk.hard, s.machine.applied, s.clock.at(w.now))
+	applied := w.losesImage(s, &cfg)
+	node, err := raft.New(cfg, store{s}, s.disk.hard, applied, s.clock.at(w.now))
+	if isDamage(err) {
+		s.scratched = raft.Span{} // whoever starts without the configurations of its log has it repaired first
+		node, err = raft.New(cfg, store{s}, s.disk.hard, applied, s.clock.at(w.now))
+	}
 	if s.failed {
 		w.unreadable(s, err)
 		return
@@ -219,6 +227,10 @@ func (w *World) stop(s *server, survive int) {
 	for _, r := range s.reading {
 		w.group.ReadDropped(r.id)
 	}
+	if s.stateless || survive > 0 || w.calm {
+		s.scratched = raft.Span{}
+	}
+	s.stateless, s.repairing = false, false
 	s.node, s.reading, s.lazy = nil, s.reading[:0], false
 	s.queue.clear()
 	w.sawCrash(s)
@@ -270,6 +282,9 @@ func (w *World) carryOut(s *server) {
 	}
 	if out.Install != nil {
 		w.installs(s, out.Install)
+	}
+	if !out.Damaged.Empty() {
+		w.repairs(s)
 	}
 	inside := w.knobs.CrashInside > 0 && !w.calm && w.process.Chance(w.knobs.CrashInside)
 	if out.WriteID != 0 {

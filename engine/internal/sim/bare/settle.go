@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 )
 
 // Bounds of the liveness phase, after the last message of the times of trouble has
@@ -28,8 +29,11 @@ func (w *World) settle() {
 	late := w.now + 11*Election
 	for _, s := range w.servers {
 		late = max(late, s.pausedUntil+Election) // what came to it in its pause comes then
-		s.pausedUntil, s.heldUntil, s.fault = 0, 0, storeWell
+		s.pausedUntil, s.heldUntil, s.fault, s.scratched = 0, 0, storeWell, raft.Span{}
 		s.clock.run(w.now, 0)
+		if s.stateless && w.knobs.Changes > 0 {
+			w.stop(s, 0) // it may be the only one left that can lead
+		}
 		if s.node == nil {
 			w.start(s)
 			continue
@@ -76,10 +80,26 @@ func (w *World) settle() {
 func (w *World) elects() {
 	limit := w.now + leaderWithin
 	for w.err == nil && w.steady() == nil {
+		if w.now > limit && w.knobs.Core.DisablePreVote {
+			// Who cannot win raises terms for ever, and makes the one who can begin anew.
+			w.knobs.Core.DisablePreVote = false
+			w.restart()
+			limit = w.now + leaderWithin
+		}
 		if w.now > limit {
 			w.failf("liveness: no leader: %s", w.statuses())
 		}
 		w.advance(w.now + Election/20)
+	}
+}
+
+// restart stops and starts all nodes.
+func (w *World) restart() {
+	for _, s := range w.servers {
+		w.stop(s, 0)
+	}
+	for _, s := range w.servers {
+		w.start(s)
 	}
 }
 
@@ -124,6 +144,9 @@ func (w *World) converged() bool {
 		return false
 	}
 	for _, s := range w.members(leader) {
+		if p, listed := leader.node.Follower(s.id); listed && (p.Suffrage == raftpb.SuffrageWitness) != s.node.IsWitness() {
+			w.failf("node %d is a %v, and does not know", s.id, p.Suffrage)
+		}
 		if s.was.Commit != leader.was.Last || s.machine.applied != leader.was.Last && !s.witness || len(s.reading) > 0 {
 			return false
 		}

@@ -16,9 +16,10 @@ type image struct {
 type stream struct {
 	peer   raft.NodeID
 	term   raft.Term
-	image  *image
-	chunks int // that are still to come before the last
-	tries  int // of the last
+	image  *image     // nil: it is still to be made
+	least  raft.Index // that it must hold
+	chunks int        // that are still to come before the last
+	tries  int        // of the last
 }
 
 // takeSnapshot writes down the state machine's state, if enough has changed. Only
@@ -26,7 +27,7 @@ type stream struct {
 // of its log.
 func (w *World) takeSnapshot(s *server) {
 	m := &s.machine
-	if w.knobs.SnapshotEach == 0 || w.calm || m.writing != nil || s.restoring != nil || len(m.conf.Incoming) == 0 ||
+	if w.knobs.SnapshotEach == 0 || w.calm || s.stateless || m.writing != nil || s.restoring != nil || len(m.conf.Incoming) == 0 ||
 		m.applied < s.snapshotAt()+w.knobs.SnapshotEach || m.applied > s.was.Durable {
 		return
 	}
@@ -81,12 +82,12 @@ func (w *World) streams(s *server, asks []raft.SnapshotAsk) {
 		if at >= 0 {
 			continue // it goes on
 		}
-		im := s.disk.snapshot
-		if im == nil || im.is.Index < ask.Index {
+		im := w.imageFor(s, ask.Index)
+		if im == nil && ask.Index < s.was.First {
 			w.failf("node %d wants a snapshot up to %d or further for node %d, and has none", s.id, ask.Index, ask.Peer)
 			return
 		}
-		s.sending = append(s.sending, stream{peer: ask.Peer, term: ask.Term, image: im, chunks: w.network.Intn(4)})
+		s.sending = append(s.sending, stream{peer: ask.Peer, term: ask.Term, image: im, least: ask.Index, chunks: w.network.Intn(4)})
 		w.nextChunk(s, ask.Peer)
 	}
 }
@@ -124,6 +125,12 @@ func (w *World) chunk(s *server, peer raft.NodeID) {
 		w.step(s, &raft.Event{Kind: raft.EventSnapshotFailed, Peer: peer})
 		return
 	}
+	if st.image == nil {
+		if st.image = w.imageFor(s, st.least); st.image == nil {
+			w.nextChunk(s, peer)
+			return
+		}
+	}
 	m := raft.Message{Kind: raft.MessageSnapshot, From: s.id, To: peer, Term: st.term, Snapshot: &st.image.is}
 	if st.chunks > 0 {
 		st.chunks--
@@ -154,7 +161,7 @@ func (w *World) installs(s *server, is *raft.Snapshot) {
 		return
 	}
 	s.restoring, s.installed = s.received, s.received
-	s.machine.handed = is.Index
+	s.machine.handed = max(s.machine.handed, is.Index)
 	s.mayRestore = w.knobs.Volatile || s.witness
 	w.Counts.Installs++
 }
@@ -162,7 +169,7 @@ func (w *World) installs(s *server, is *raft.Snapshot) {
 // restore puts the state machine where the installed snapshot says.
 func (w *World) restore(s *server) {
 	m, im := &s.machine, s.restoring
-	s.restoring = nil
+	s.restoring, s.stateless = nil, false
 	m.state = im.state
 	m.handed = max(m.handed, m.applied)
 	s.seen.Restored(m.applied)
@@ -189,10 +196,16 @@ func (d *disk) compact(to raft.Index) {
 // install replaces what a snapshot covers.
 func (d *disk) install(im *image) {
 	i := im.is.Index
+	if own := d.snapshot; own == nil || own.is.Index < i {
+		d.snapshot = im
+	}
+	if i < d.base {
+		return // its own has overtaken it
+	}
 	if t, err := d.Term(i); err == nil && t == im.is.Term {
 		d.compact(i + 1)
 	} else {
 		d.entries = d.entries[:0]
 	}
-	d.base, d.under, d.snapshot = i, im.is.Term, im
+	d.base, d.under = i, im.is.Term
 }

@@ -136,7 +136,7 @@ func rests(r raftpb.Role) bool { return r != raftpb.RoleLeader && r != raftpb.Ro
 // agreed reports whether the node agreed to an append or a snapshot.
 func agreed(out *raft.Effects, m *raft.Message) bool {
 	ok := func(a *raft.Message) bool {
-		return a.Call == m.Call && (a.Kind == raft.MessageAppendAnswer && a.Status == raftpb.AppendStatusOk ||
+		return a.Call == m.Call && (a.Kind == raft.MessageAppendAnswer && (a.Status == raftpb.AppendStatusOk || a.Status == raftpb.AppendStatusNeedSnapshot) ||
 			a.Kind == raft.MessageSnapshotAnswer && a.SnapshotStatus == raftpb.SnapshotStatusInstalled)
 	}
 	for i := range out.SendNow {

@@ -14,6 +14,7 @@ func (w *World) damage(s *server) {
 		}
 	}
 	d := &s.disk
+	s.scratched = raft.Span{}
 	from := d.base + 1 + raft.Index(w.disk.N(int64(len(d.entries))+1))
 	if w.disk.Intn(3) == 0 {
 		*d = disk{entries: d.entries[:0]}
@@ -62,7 +63,7 @@ func (w *World) leases(s *server, until Time) {
 
 // readByLease serves a read without a round, if the node may.
 func (w *World) readByLease(s *server) bool {
-	if s.clock.at(w.now) >= s.leaseUntil {
+	if s.clock.at(w.now) >= s.leaseUntil || s.stateless {
 		return false
 	}
 	w.reads++

@@ -52,6 +52,7 @@ const (
 	eventStream                    // slot: to whom; the next piece of an image leaves
 	eventDoom                      // a new leader's end
 	eventTold                      // the oldest completion that a node has not heard of
+	eventRepair                    // of damaged entries
 	eventPlot                      // goes on
 	eventAsk                       // for votes
 	eventRestart
@@ -263,6 +264,8 @@ func (w *World) next() {
 		w.doomed(s)
 	case e.kind == eventTold:
 		w.heard(s)
+	case e.kind == eventRepair:
+		w.repair(s)
 	case e.kind == eventPlot:
 		w.plotOn(s, e.slot)
 	case e.kind == eventAsk:
