@@ -120,9 +120,22 @@ func (n *Node) restore(s *Snapshot, out *Effects) {
 		out.Commit.Lo = min(s.Index+1, out.Commit.Hi)
 	}
 	n.handed = max(n.handed, s.Index)
+	skipUnwritten(s.Index, out)
 	n.restoreConfiguration(s, out)
 	n.log.base, n.log.baseTerm = s.Index, s.Term
 	n.log.tail.drop(s.Index + 1)
 	n.lacks = 0
 	out.fact(Fact{Kind: FactSnapshotInstalled, Term: n.term, Index: s.Index, Peer: n.leader})
+}
+
+// skipUnwritten takes out of the write what an image up to i covers: the disk installs
+// it before it appends.
+func skipUnwritten(i Index, out *Effects) {
+	if len(out.Append) > 0 && out.AppendFrom <= i {
+		covered := min(i+1-out.AppendFrom, Index(len(out.Append)))
+		out.Append, out.AppendFrom = out.Append[covered:], i+1
+	}
+	if out.TruncateFrom > 0 {
+		out.TruncateFrom = max(out.TruncateFrom, i+1)
+	}
 }

@@ -216,3 +216,32 @@ func TestLeaderServesAMemberWithoutState(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+// A snapshot may restore the state while entries that it covers are still in the write
+// that it joins: the disk installs first, and would find them before its log's begin.
+func TestStateIsRestoredOverUnwrittenEntries(t *testing.T) {
+	for covered, from := range map[Index]Index{6: 7, 7: 8, 8: 0} {
+		cfg := goodConfig()
+		cfg.StateLost = 1
+		n, err := New(cfg, fiveEntries(), HardState{Term: 1, Commit: 4}, 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out Effects
+		for _, m := range []Message{
+			{
+				Kind: MessageAppend, PrevIndex: 5, PrevTerm: 1, Commit: 5, Round: 1,
+				Entries: []Entry{command(3, "f"), command(3, "g"), command(3, "h")},
+			},
+			{Kind: MessageSnapshot, Snapshot: &Snapshot{Index: covered, Term: 3, Configuration: threeVoters()}, Done: true},
+		} {
+			m.From, m.To, m.Term = 2, 1, 3
+			if err := n.Step(Event{Kind: EventMessage, Message: &m}, &out); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if out.Install == nil || len(out.Append) != int(8-covered) || from != 0 && out.AppendFrom != from {
+			t.Errorf("up to %d: install %+v, append %d entries from %d", covered, out.Install, len(out.Append), out.AppendFrom)
+		}
+	}
+}
