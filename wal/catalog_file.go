@@ -46,8 +46,9 @@ type fileCatalog struct {
 	dir    string
 	f      File
 	keys   map[string][]byte
-	bytes  int // written to f
-	live   int // of it, what a rewrite would keep, about
+	sorted []string // of keys; nil: it is to be made again
+	bytes  int      // written to f
+	live   int      // of it, what a rewrite would keep, about
 	failed error
 }
 
@@ -145,14 +146,14 @@ func encodeChanges(changes []CatalogChange) []byte {
 }
 
 func (c *fileCatalog) Scan(prefix []byte, fn func(key, value []byte) error) error {
-	var found []string
-	for k := range c.keys {
-		if strings.HasPrefix(k, string(prefix)) {
-			found = append(found, k)
-		}
+	if c.sorted == nil {
+		c.sorted = slices.Sorted(maps.Keys(c.keys))
 	}
-	slices.Sort(found)
-	for _, k := range found {
+	from, _ := slices.BinarySearch(c.sorted, string(prefix))
+	for _, k := range c.sorted[from:] {
+		if !strings.HasPrefix(k, string(prefix)) {
+			break
+		}
 		if err := fn([]byte(k), c.keys[k]); err != nil {
 			return err
 		}
@@ -177,7 +178,11 @@ func (c *fileCatalog) Apply(changes []CatalogChange, sync bool) error {
 	for _, ch := range changes {
 		if ch.Value == nil {
 			delete(c.keys, string(ch.Key))
+			c.sorted = nil
 			continue
+		}
+		if c.keys[string(ch.Key)] == nil {
+			c.sorted = nil
 		}
 		c.keys[string(ch.Key)] = slices.Clone(ch.Value)
 	}

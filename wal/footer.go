@@ -233,6 +233,8 @@ func (l *Log) readFooted(seg *segment) (footer, error) {
 	if err != nil {
 		return footer{}, err
 	}
+	s.borrowWindow()
+	defer s.returnWindow()
 	w := footerWriter{hard: map[raftpb.GroupID]hardRecord{}}
 	for end := seg.end.Load(); s.lsn < end; {
 		if l.stopping() && !l.alone {

@@ -144,20 +144,22 @@ func (l *Log) readHeader(name string) (h segmentHeader, version uint16, size int
 	if err != nil {
 		return h, 0, 0, false, err
 	}
-	page := make([]byte, segHeaderBytes)
-	n, err := f.ReadAt(page, 0)
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
+	err = withPage(func(page []byte) error {
+		n, err := f.ReadAt(page, 0)
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		h, version, ok = decodeSegmentHeader(page[:n])
+		return err
+	})
 	if st, e := f.Stat(); e == nil {
 		size = st.Size()
 	} else {
 		err = errors.Join(err, e)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return h, 0, 0, false, err
+		return segmentHeader{}, 0, 0, false, err
 	}
-	h, version, ok = decodeSegmentHeader(page[:n])
 	return h, version, size, ok, nil
 }
 

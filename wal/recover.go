@@ -148,7 +148,14 @@ func (l *Log) openScan(f *segFile) (*scanner, error) {
 		return nil, errors.Join(err, r.Close())
 	}
 	_ = r.Prefetch(0, s.size) // a hint
+	s.borrowWindow()
 	return s, nil
+}
+
+// closeScan ends what openScan began.
+func closeScan(s *scanner) {
+	s.returnWindow()
+	_ = s.r.Close() // opened for reading
 }
 
 // replaySegment replays a segment that another one follows. All of it was durable
@@ -167,7 +174,7 @@ func (l *Log) replaySegment(
 	if err != nil {
 		return nil, err
 	}
-	defer s.r.Close() //nolint:errcheck // opened for reading
+	defer closeScan(s)
 	for s.lsn < end {
 		fr, v, err := s.next()
 		if err != nil {
@@ -286,7 +293,7 @@ func (l *Log) recoverTail(f *segFile, partial bool, rec *Recovery) (tailState, e
 	if err != nil {
 		return tailState{}, err
 	}
-	defer s.r.Close() //nolint:errcheck // opened for reading
+	defer closeScan(s)
 	t, starts, err := l.findEnd(f, s)
 	if err != nil {
 		return t, err
@@ -386,9 +393,11 @@ func (l *Log) rewrite(f *segFile, s *scanner, t tailState) (n int64, err error) 
 		return 0, err
 	}
 	if header {
-		page := make([]byte, segHeaderBytes)
-		f.encode(page)
-		_, err = w.WriteAt(page, 0)
+		err = withPage(func(page []byte) error {
+			f.encode(page)
+			_, err := w.WriteAt(page, 0)
+			return err
+		})
 	}
 	from := t.promise
 	if f.flags&segNoSync != 0 {

@@ -30,6 +30,7 @@ type scanner struct {
 
 	window   []byte
 	windowAt int64
+	lent     *[]byte // where the window came from
 }
 
 // scannedFrame is valid until the scanner moves on.

@@ -77,9 +77,12 @@ func (s *segment) begin(l *Log, lsn uint64, chain uint32) error {
 		h.flags |= segDoubtful
 	}
 	h.base, h.chainIn = lsn, chain
-	page := make([]byte, segHeaderBytes)
-	h.encode(page)
-	if _, err := s.w.WriteAt(page, 0); err != nil {
+	err := withPage(func(page []byte) error {
+		h.encode(page)
+		_, err := s.w.WriteAt(page, 0)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("write header of segment %d: %w", s.seq, err)
 	}
 	s.setEnd(lsn)
@@ -265,12 +268,15 @@ func (l *Log) stamp(seg *segment, spare, name string) error {
 	if err != nil {
 		return err
 	}
-	page := make([]byte, segHeaderBytes)
 	h := l.header(seg.seq)
 	seg.pages = uint32(min(st.Size()/alignBytes, 1<<32-1))
 	h.pages = seg.pages
-	h.encode(page)
-	if _, err := seg.w.WriteAt(page, 0); err != nil {
+	err = withPage(func(page []byte) error {
+		h.encode(page)
+		_, err := seg.w.WriteAt(page, 0)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	if err := l.syncFile(seg.w); err != nil {
@@ -329,9 +335,10 @@ func (l *Log) fill(name string) error {
 }
 
 func (l *Log) fillFile(f File) error {
-	zeros := make([]byte, min(fillBytes, l.o.SegmentBytes))
+	none := zeros.Get().(*[fillBytes]byte) //nolint:forcetypeassert // nothing else is in there
+	defer zeros.Put(none)
 	for at := int64(0); at < l.o.SegmentBytes; {
-		n, err := f.Write(zeros[:min(int64(len(zeros)), l.o.SegmentBytes-at)])
+		n, err := f.Write(none[:min(fillBytes, l.o.SegmentBytes-at)])
 		if err != nil {
 			return err
 		}

@@ -71,14 +71,14 @@ var (
 type node struct {
 	// Of a directory.
 	children map[string]*node
-	kept     map[string]*node // as of its last sync; nil: as children
+	was      map[string]*node // names changed since its last sync, as of then; nil in it: nothing had the name
 	dir      bool
 
 	// Of a file.
 	data   []byte
 	synced int      // its length as of the last sync
 	undo   []old    // sectors written since then
-	was    []byte   // what stood in them
+	stood  []byte   // what stood in them
 	dirty  []uint64 // one bit per sector
 }
 
@@ -86,7 +86,7 @@ type node struct {
 // of the file there is nothing to go back to.
 type old struct {
 	sector int
-	at     int // in was; -1: beyond the end
+	at     int // in stood; -1: beyond the end
 }
 
 // New returns an empty disk.
@@ -103,12 +103,16 @@ func (d *Disk) before(op Op, bytes int) error {
 	return d.Before(op, bytes)
 }
 
-func split(name string) []string {
-	name = strings.Trim(path.Clean("/"+name), "/")
-	if name == "" {
-		return nil
+// clean is name as path.Clean has it, but without slashes at its ends. Nearly all names
+// are clean already.
+func clean(name string) string {
+	for i := range len(name) {
+		if first := i == 0 || name[i-1] == '/'; first && (name[i] == '.' || name[i] == '/' && i > 0) {
+			name = path.Clean("/" + name)
+			break
+		}
 	}
-	return strings.Split(name, "/")
+	return strings.Trim(name, "/")
 }
 
 func missing(name string) error {
@@ -117,19 +121,18 @@ func missing(name string) error {
 
 // find returns the directory of name and name's last part.
 func (d *Disk) find(name string) (dir *node, base string, err error) {
-	parts := split(name)
-	if len(parts) == 0 {
-		return d.root, "", nil
-	}
-	dir = d.root
-	for _, p := range parts[:len(parts)-1] {
-		n := dir.children[p]
+	base, dir = clean(name), d.root
+	for {
+		i := strings.IndexByte(base, '/')
+		if i < 0 {
+			return dir, base, nil
+		}
+		n := dir.children[base[:i]]
 		if n == nil || !n.dir {
 			return nil, "", missing(name)
 		}
-		dir = n
+		dir, base = n, base[i+1:]
 	}
-	return dir, parts[len(parts)-1], nil
 }
 
 func (d *Disk) lookup(name string) (*node, error) {
@@ -143,11 +146,17 @@ func (d *Disk) lookup(name string) (*node, error) {
 	return nil, missing(name)
 }
 
-// change prepares dir for a change of its names: it remembers those that are synced.
-func (d *Disk) change(dir *node) {
-	if dir.kept == nil {
-		dir.kept = maps.Clone(dir.children)
+// change prepares dir for a change of one of its names: it remembers what has the name,
+// if that is synced.
+func (d *Disk) change(dir *node, name string) {
+	if len(dir.was) == 0 {
 		d.names = append(d.names, dir)
+		if dir.was == nil {
+			dir.was = map[string]*node{}
+		}
+	}
+	if _, changed := dir.was[name]; !changed {
+		dir.was[name] = dir.children[name]
 	}
 }
 
@@ -161,11 +170,11 @@ type move struct {
 
 // settle makes a rename durable.
 func (m *move) settle() {
-	if m.from.kept != nil {
-		delete(m.from.kept, m.old)
+	if len(m.from.was) > 0 {
+		m.from.was[m.old] = nil
 	}
-	if m.to.kept != nil {
-		m.to.kept[m.current] = m.n
+	if len(m.to.was) > 0 {
+		m.to.was[m.current] = m.n
 	}
 }
 
@@ -177,12 +186,11 @@ func (m *move) undo() {
 
 // revert makes a name what it was as of the last sync.
 func (n *node) revert(name string) {
-	if n.kept == nil {
-		return
-	}
-	if was := n.kept[name]; was != nil {
+	was, changed := n.was[name]
+	switch {
+	case was != nil:
 		n.children[name] = was
-	} else {
+	case changed:
 		delete(n.children, name)
 	}
 }
@@ -199,7 +207,7 @@ func (d *Disk) syncNames(dir *node) {
 		d.moves[i].settle()
 	}
 	d.moves = slices.Delete(d.moves, 0, last+1)
-	dir.kept = nil
+	clear(dir.was)
 	d.names = slices.DeleteFunc(d.names, func(n *node) bool { return n == dir })
 }
 
@@ -244,16 +252,16 @@ func (n *node) remember(s int) {
 		n.undo = append(n.undo, old{s, -1})
 		return
 	}
-	n.undo = append(n.undo, old{s, len(n.was)})
+	n.undo = append(n.undo, old{s, len(n.stood)})
 	k := copy(n.room(), n.data[at:min(at+SectorBytes, n.synced)])
-	clear(n.was[len(n.was)-SectorBytes+k:])
+	clear(n.stood[len(n.stood)-SectorBytes+k:])
 }
 
-// room appends a sector to was and returns it.
+// room appends a sector to stood and returns it.
 func (n *node) room() []byte {
-	k := len(n.was)
-	n.was = slices.Grow(n.was, SectorBytes)[:k+SectorBytes]
-	return n.was[k:]
+	k := len(n.stood)
+	n.stood = slices.Grow(n.stood, SectorBytes)[:k+SectorBytes]
+	return n.stood[k:]
 }
 
 // lengthen makes the file so long; what is new reads as zeros.
@@ -268,7 +276,7 @@ func (n *node) sync() {
 	for _, u := range n.undo {
 		n.dirty[u.sector>>6] &^= 1 << (u.sector & 63)
 	}
-	n.undo, n.was, n.synced = n.undo[:0], n.was[:0], len(n.data)
+	n.undo, n.stood, n.synced = n.undo[:0], n.stood[:0], len(n.data)
 }
 
 // Survival says what of the unsynced state a power loss leaves.
@@ -295,21 +303,20 @@ func (d *Disk) Crash(how Survival, s *schedule.Stream) {
 }
 
 func (n *node) crashNames(how Survival, s *schedule.Stream) {
-	if n.kept == nil {
-		return
-	}
-	names := maps.Clone(n.kept)
-	for _, name := range slices.Sorted(maps.Keys(n.children)) {
-		if n.kept[name] != n.children[name] && s.Chance(how.Keep) {
-			names[name] = n.children[name] // made or replaced, and it reached the disk
+	changed := slices.Sorted(maps.Keys(n.was))
+	for _, name := range changed {
+		now, was := n.children[name], n.was[name]
+		if now != nil && now != was && !s.Chance(how.Keep) { // made or replaced, and it did not reach the disk
+			n.revert(name)
+			delete(n.was, name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(n.kept)) {
-		if n.children[name] == nil && s.Chance(how.Keep) {
-			delete(names, name)
+	for _, name := range changed {
+		if was := n.was[name]; was != nil && n.children[name] == nil && !s.Chance(how.Keep) {
+			n.children[name] = was
 		}
 	}
-	n.children, n.kept = names, nil
+	clear(n.was)
 }
 
 // crashData undoes a part of what was written since the last sync. What stays is
@@ -332,7 +339,7 @@ func (n *node) crashData(how Survival, s *schedule.Stream) {
 		case u.at < 0:
 			clear(n.data[at:top])
 		default:
-			copy(n.data[at:top], n.was[u.at:u.at+SectorBytes])
+			copy(n.data[at:top], n.stood[u.at:u.at+SectorBytes])
 			clear(n.data[min(max(at, n.synced), top):top])
 		}
 	}

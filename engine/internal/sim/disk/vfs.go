@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -24,7 +25,7 @@ func (d *Disk) Create(name string, _ vfs.DiskWriteCategory) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.change(dir)
+	d.change(dir, base)
 	n := &node{}
 	dir.children[base] = n
 	return &file{d: d, n: n, name: name}, nil
@@ -64,7 +65,7 @@ func (d *Disk) Link(oldname, newname string) error {
 	if err != nil {
 		return err
 	}
-	d.change(dir)
+	d.change(dir, base)
 	dir.children[base] = n
 	return nil
 }
@@ -85,7 +86,7 @@ func (d *Disk) Remove(name string) error {
 	case len(n.children) > 0:
 		return &iofs.PathError{Op: "remove", Path: name, Err: syscall.ENOTEMPTY}
 	}
-	d.change(dir)
+	d.change(dir, base)
 	delete(dir.children, base)
 	return nil
 }
@@ -96,7 +97,7 @@ func (d *Disk) RemoveAll(name string) error {
 		return err
 	}
 	if dir, base, err := d.find(name); err == nil {
-		d.change(dir)
+		d.change(dir, base)
 		delete(dir.children, base)
 	}
 	return nil
@@ -116,8 +117,8 @@ func (d *Disk) Rename(oldname, newname string) error {
 	if err != nil {
 		return err
 	}
-	d.change(from)
-	d.change(to)
+	d.change(from, oldbase)
+	d.change(to, newbase)
 	delete(from.children, oldbase)
 	to.children[newbase] = n
 	d.moves = append(d.moves, move{from, to, oldbase, newbase, n})
@@ -138,10 +139,10 @@ func (d *Disk) MkdirAll(name string, _ os.FileMode) error {
 		return err
 	}
 	dir := d.root
-	for _, p := range split(name) {
+	for p := range strings.FieldsFuncSeq(clean(name), func(r rune) bool { return r == '/' }) {
 		n := dir.children[p]
 		if n == nil {
-			d.change(dir)
+			d.change(dir, p)
 			n = newDir()
 			dir.children[p] = n
 		}
@@ -173,7 +174,7 @@ func (d *Disk) Lock(name string) (io.Closer, error) {
 		return nil, err
 	}
 	if dir.children[base] == nil {
-		d.change(dir)
+		d.change(dir, base)
 		dir.children[base] = &node{}
 	}
 	d.locked[name] = true

@@ -179,7 +179,7 @@ func (c *clients) begin(op *operation) bool {
 		return false
 	}
 	op.at, op.life = m, n.life
-	if op.cmd.kind == get && w.k.leases > 0 && n.pausedUntil <= w.now {
+	if op.cmd.kind == get && w.k.leases > 0 && n.pausedUntil <= w.now && (w.did.leased < maxLeased || w.clientele.Chance(0.02)) {
 		if least, ok := m.group.LeaseIndex(); ok && least <= m.group.Applied() && w.clientele.Chance(w.k.leases) {
 			return c.readByLease(op, least)
 		}

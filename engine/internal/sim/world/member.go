@@ -1,6 +1,9 @@
 package world
 
 import (
+	"math"
+	"slices"
+
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
 	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/judge"
@@ -105,8 +108,8 @@ func (m *member) found(view *wal.Group, hard raft.HardState) error {
 func (m *member) read(view *wal.Group) (changes []raft.Change, err error) {
 	first, last := view.FirstIndex(), view.LastIndex()
 	m.entries = m.entries[:0]
-	for i := first; i <= last; i = first + raft.Index(len(m.entries)) {
-		if m.entries, err = view.Entries(m.entries, i, last+1, 1<<20); err != nil {
+	if first <= last {
+		if m.entries, err = view.EntriesInto(&m.g.w.bodies, m.entries, first, last+1, math.MaxInt); err != nil {
 			return nil, err
 		}
 	}
@@ -120,7 +123,7 @@ func (m *member) read(view *wal.Group) (changes []raft.Change, err error) {
 			continue
 		}
 		var c raft.Configuration
-		if _, err := c.ParseCompact(m.entries[i].Body, nil); err != nil {
+		if _, err := c.ParseCompact(slices.Clone(m.entries[i].Body), nil); err != nil {
 			return nil, err
 		}
 		changes = append(changes, raft.Change{Index: first + raft.Index(i), Configuration: c})

@@ -145,7 +145,7 @@ func (g *group) finish() {
 			return
 		}
 	}
-	registers := history[:0:0]
+	registers := make([]oracle.Op, 0, len(history))
 	for i := range history {
 		if history[i].Key[0] == 'r' {
 			registers = append(registers, history[i])

@@ -32,6 +32,7 @@ import (
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/invariant"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/schedule"
+	"github.com/seed-814fcd60/raftwire/wal"
 )
 
 // World is one simulated cluster. It belongs to one goroutine.
@@ -51,6 +52,8 @@ type World struct {
 	links [][]link
 	calls []*call
 	free  []int32
+	// bodies is memory for the log that a member reads when it starts; nobody keeps them.
+	bodies wal.ReadBuffer
 
 	groups   []*group
 	troubles uint64 // that struck or would have
@@ -282,10 +285,12 @@ func (w *World) trace(n *node, kind, format string, args ...any) {
 }
 
 // maxCrashes bounds the crashes of one world, for a recovery takes as long as thousands
-// of events, and maxWrites the commands, for what has to be recovered is its log.
+// of events, and maxWrites the commands, for what has to be recovered is its log, and
+// maxLeased the reads by lease, which are no events and cost as much.
 const (
 	maxCrashes = 60
 	maxWrites  = 3000
+	maxLeased  = 5000
 )
 
 // strikes decides whether a trouble comes about, now.
