@@ -1,6 +1,6 @@
 # The work itself is in .ci/run and in Go; this file gives it short names.
 .DEFAULT_GOAL := help
-.PHONY: chaos help verify fix test cover-core mutants check-requirements clients race fuzz wal-torture sim sim-determinism bench bench-codec bench-wal-peers bench-peers bench-snapshot bench-fleet fleet generate ci
+.PHONY: chaos help verify fix test cover-core mutants check-requirements clients race fuzz wal-torture sim sim-determinism bench bench-codec bench-wal-peers bench-peers bench-snapshot bench-slow-follower bench-fleet fleet sessions-proof reads-proof generate ci
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -64,6 +64,15 @@ fleet: ## many groups on three hosts: elect, write, sleep, outlive a host; make 
 
 bench-fleet: ## what they cost asleep and awake, and how long they are without leaders; make bench-fleet GROUPS=1000
 	go test -run '^$$' -bench Fleet -benchtime 1x ./engine -fleet.groups $(or $(GROUPS),1000)
+
+sessions-proof: ## 100,000 commands sent twice or more, through 100 changes of leader, snapshots installed and power losses: each applied once
+	go test -run '^TestEveryRetryGetsTheFirstAnswer$$' -count 1 -v -timeout 60m ./engine -proof.commands 100000 -proof.faults 100
+
+reads-proof: ## 1,000,000 reads in every mode beside writes, through changes of leader and stopped processes, judged by porcupine
+	go test -run '^TestReadsAreLinearizable' -count 1 -v -timeout 60m ./engine -proof.reads 1000000
+
+bench-slow-follower: ## what a follower whose disk sleeps 50 ms per sync costs, and what 256 appends in flight do to the number of syncs
+	go test -run '^TestASlowFollowerCostsLittle$$|^TestAppendsInFlightAddNoSyncs$$' -count 1 -v -timeout 30m ./engine -slow.rounds 9 -slow.slice 3s
 
 SYS  ?= floor,raftwire,etcdraft,hraft-wal,dragonboat-tan
 RUNS ?= /tmp/raftwire-runs.jsonl

@@ -159,7 +159,8 @@ type Config struct {
 	// Network makes the network of this host. Default: TCP. For tests: transport.NewMemory's Listen.
 	Network func(transport.Config) (transport.Network, error)
 
-	fs wal.FS // tests: instead of the machine's
+	fs       wal.FS // tests: instead of the machine's
+	inflight int    // tests: appends in flight to a follower, instead of the core's default
 	mutation
 }
 

@@ -286,6 +286,7 @@ func (h *Host) coreConfig(id GroupID, conf raftpb.Configuration) raft.Config {
 		Seed:                seed(h.cfg.Node, id, h.log.Identity().Incarnation),
 		Boot:                uint64(unique()),
 		MaxUncommittedBytes: h.cfg.MaxUncommittedBytes,
+		MaxInflightAppends:  h.cfg.inflight,
 	}
 }
 

@@ -33,6 +33,9 @@ type ReadMetrics struct {
 	ByRound uint64 // with a read index from the leader
 	ByLease uint64
 	Local   uint64 // stale
+	// Rounds is how many rounds to a majority confirmed reads of this host as leader: the
+	// reads that waited at the same time share one.
+	Rounds uint64
 }
 
 // SessionMetrics counts what sessions did, on the members that answered for it.
@@ -69,6 +72,7 @@ func (h *Host) Metrics() Metrics {
 		Divergences: h.counters.divergences.Load(),
 		Reads: ReadMetrics{
 			ByRound: h.counters.roundReads.Load(), ByLease: h.counters.leaseReads.Load(), Local: h.counters.localReads.Load(),
+			Rounds: h.rt.ReadRounds(),
 		},
 		Sessions: SessionMetrics{
 			Opened: h.counters.sessionsOpened.Load(), Answered: h.counters.sessionAnswers.Load(), Refused: h.counters.sessionRefusals.Load(),

@@ -248,6 +248,7 @@ func (h *Host) statusCounters() []raftpb.Counter {
 		{Name: "changes", Value: int64(m.Changes)},
 		{Name: "reads_by_round", Value: int64(m.Reads.ByRound)},
 		{Name: "reads_by_lease", Value: int64(m.Reads.ByLease)},
+		{Name: "read_rounds", Value: int64(m.Reads.Rounds)},
 		{Name: "reads_local", Value: int64(m.Reads.Local)},
 		{Name: "sessions_opened", Value: int64(m.Sessions.Opened)},
 		{Name: "session_answers", Value: int64(m.Sessions.Answered)},

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -18,6 +19,7 @@ type CrashFS struct {
 	*vfs.MemFS
 	power  sync.RWMutex // held shared by every sync
 	broken atomic.Bool
+	slow   atomic.Int64 // nanoseconds for each sync
 }
 
 // NewCrashFS returns an empty one.
@@ -33,6 +35,16 @@ func (c *CrashFS) Unwrap() FS { return c.MemFS }
 func (c *CrashFS) Freeze() (thaw func()) {
 	c.power.Lock()
 	return c.power.Unlock
+}
+
+// Slow makes every sync take d longer from now on.
+func (c *CrashFS) Slow(d time.Duration) { c.slow.Store(int64(d)) }
+
+// pause is what Slow asks for.
+func (c *CrashFS) pause() {
+	if d := c.slow.Load(); d > 0 {
+		<-time.NewTimer(time.Duration(d)).C
+	}
 }
 
 // Break makes every write and every sync fail from now on.
@@ -108,6 +120,7 @@ func (f crashFile) WriteAt(p []byte, at int64) (int, error) {
 }
 
 func (f crashFile) Sync() error {
+	f.disk.pause()
 	f.disk.power.RLock()
 	defer f.disk.power.RUnlock()
 	if err := f.disk.fault(); err != nil {
@@ -117,6 +130,7 @@ func (f crashFile) Sync() error {
 }
 
 func (f crashFile) SyncData() error {
+	f.disk.pause()
 	f.disk.power.RLock()
 	defer f.disk.power.RUnlock()
 	if err := f.disk.fault(); err != nil {

@@ -220,7 +220,7 @@ func (n *Node) confirmReads(out *Effects) {
 
 func (n *Node) grantRead(r *read, out *Effects) {
 	if r.from == 0 {
-		out.Reads = append(out.Reads, ReadGrant{ReadID: r.id, Index: r.index})
+		out.Reads = append(out.Reads, ReadGrant{ReadID: r.id, Index: r.index, Round: r.round})
 		return
 	}
 	out.SendNow = append(out.SendNow, Message{

@@ -214,6 +214,7 @@ type ReadGrant struct {
 	Index   Index
 	Refused bool
 	Why     Refusal // with Refused
+	Round   int64   // that confirmed it, on a leader; reads with the same one share it
 }
 
 // FactKind names something that happened, for logs, metrics, scripts and traces.

@@ -213,6 +213,10 @@ func (w *worker) grant(g *Group, r raft.ReadGrant) {
 			g.asked.push(b) // grants come in order: seldom more than one turn
 			continue
 		}
+		if r.Round > g.readRound {
+			g.readRound = r.Round
+			w.host.readRounds.Add(1)
+		}
 		switch {
 		case r.Refused && r.Why == raft.RefusalBusy:
 			g.failReadsOf(b.reads, Rejection{Reason: Busy, Full: FullReads, Leader: g.Leader()})

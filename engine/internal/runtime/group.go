@@ -50,6 +50,8 @@ type Group struct {
 	asked   ring[readBatch] // wait for a read index
 	granted ring[readBatch] // wait until so much is fed to the applier
 
+	readRound int64 // the newest that confirmed a read here
+
 	commit   raft.Index
 	fed      raft.Index // handed to the applier up to here
 	fedBytes int        // of jobs not yet applied

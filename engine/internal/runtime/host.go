@@ -65,6 +65,7 @@ type Host struct {
 	buffers    sync.Pool // *[]byte, of chunks
 	counts     snapshotCounters
 	fetches    places
+	readRounds atomic.Uint64
 	repaired   repairCounters
 
 	failed sync.Once

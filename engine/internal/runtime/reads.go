@@ -12,6 +12,10 @@ import (
 //
 // A read that wants a least index waits on the applier until that is applied.
 
+// ReadRounds returns how many rounds to a majority have confirmed reads of this host, as
+// the leader of their group. Safe for concurrent use.
+func (h *Host) ReadRounds() uint64 { return h.readRounds.Load() }
+
 // maxLateReads bounds the reads of a group that wait for an index.
 const maxLateReads = 1 << 14
 
