@@ -143,6 +143,7 @@ func (l *Log) check(b *Batch) error {
 		g := l.group(o.group)
 		if !space && (o.kind == opAppend || o.kind == opSnapshot || o.kind == opRepair) {
 			g.refused = true
+			l.wakeHousekeeper() // there may be room by now
 			return ErrNoSpace
 		}
 		o.state = g

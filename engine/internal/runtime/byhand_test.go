@@ -109,6 +109,7 @@ type hands struct {
 	unsynced bool // a fault: snapshots are not synced
 
 	quiesceAfter, stallAfter raft.Time
+	spares                   int // segments that are made ahead
 	heartbeats, beats        int // sent; and what they carried
 }
 
@@ -130,7 +131,7 @@ type seeded struct{ *rand.ChaCha8 }
 func (h *hands) openLog(id raft.NodeID, fs wal.FS) (*wal.Log, error) {
 	log, _, err := wal.Open("data", wal.Options{
 		Identity: wal.Identity{Cluster: "test", Node: id, Incarnation: int64(id)}, FS: fs, Catalog: wal.FileCatalog, Manual: true,
-		Clock: logClock{h.clock}, Random: seeded{rand.NewChaCha8([32]byte{byte(id)})}, SegmentBytes: 64 << 10, Spares: -1,
+		Clock: logClock{h.clock}, Random: seeded{rand.NewChaCha8([32]byte{byte(id)})}, SegmentBytes: 64 << 10, Spares: h.spares,
 		CacheBytes: -1, Logger: slog.New(slog.DiscardHandler), OnFatal: func(error) {},
 	})
 	return log, err

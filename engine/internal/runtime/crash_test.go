@@ -53,7 +53,8 @@ func (h *hands) leader() raft.NodeID {
 // newHands makes three members on disks of make.
 func newHands(t testing.TB, m mutant, unsynced bool, disk func(id raft.NodeID) wal.FS) *hands {
 	h := &hands{
-		t: t, clock: &stopped{1}, unsynced: unsynced, policy: SnapshotPolicy{Entries: 10, Keep: 2},
+		spares: -1,
+		t:      t, clock: &stopped{1}, unsynced: unsynced, policy: SnapshotPolicy{Entries: 10, Keep: 2},
 		limits: SnapshotLimits{MaxWrites: 1, MaxSends: 1, ChunkBytes: 128, WindowBytes: 256, MaxImageBytes: 1 << 20},
 	}
 	for id := raft.NodeID(1); id <= 3; id++ {
@@ -183,7 +184,7 @@ func (h *hands) judge(was *member, disk *crashfs.FS, truth []rollLine, s crashfs
 			return nil
 		}
 	}
-	alone := &hands{t: h.t, unsynced: h.unsynced, clock: &stopped{h.clock.now}, policy: h.policy, limits: h.limits}
+	alone := &hands{spares: -1, t: h.t, unsynced: h.unsynced, clock: &stopped{h.clock.now}, policy: h.policy, limits: h.limits}
 	m, err := alone.open(was.id, disk)
 	if err != nil {
 		return fmt.Errorf("open: %w", err)

@@ -83,6 +83,7 @@ const (
 	FullBacklog                   // what is not committed, or not durable on the leader
 	FullUnapplied                 // what was proposed and is not applied
 	FullReads                     // the reads that wait
+	FullDisk                      // the disk; nothing is taken until there is room
 	HandingOver                   // no limit: the leader hands over, and takes nothing meanwhile
 )
 
@@ -97,6 +98,8 @@ func (f Full) String() string {
 		return "too much is not applied"
 	case FullReads:
 		return "too many reads wait"
+	case FullDisk:
+		return "disk is full"
 	case HandingOver:
 		return "leadership is being handed over"
 	}

@@ -82,6 +82,10 @@ func (w *worker) stage(g *Group, out *raft.Effects) {
 	if out.WriteID == 0 || (!out.MustSync && len(out.Append) == 0 && out.TruncateFrom == 0) {
 		return
 	}
+	g.keep(out)
+	if g.held.is {
+		return
+	}
 	if g.hardDirty {
 		w.stageHardState(g)
 	}
@@ -131,6 +135,7 @@ func (w *worker) note(p part) {
 	if w.pending == nil {
 		w.pending = w.spare.get(w)
 	}
+	p.try = p.group.held.try
 	w.pending.parts = append(w.pending.parts, p)
 }
 

@@ -64,6 +64,7 @@ type Group struct {
 	slack    raft.Time // by how much a beat may be late, > 0
 
 	snaps   snapshots
+	held    held
 	repairs repairs
 
 	batch   []proposal // of the drain under way

@@ -299,22 +299,22 @@ func TestASlowDiskIsNotStalled(t *testing.T) {
 		w.wrote()
 		w.wrote()
 		w.writeEnded()
-		if w.watchDisk(w.now); w.flights.looking {
+		if w.watchDisk(w.now); w.flights.hung {
 			t.Fatal("a disk that makes progress counts as stalled")
 		}
 	}
 	w.watchDisk(w.now + 3e9) // nobody looked for a long time
-	if w.flights.looking {
+	if w.flights.hung {
 		t.Error("the disk is blamed for what may be the process's own pause")
 	}
 	w.watchDisk(w.now + 3e9 + w.host.cfg.StallAfter/2)
-	if !w.flights.looking {
+	if !w.flights.hung {
 		t.Error("nothing has ended for long, and the disk does not count as stalled")
 	}
 	for w.flights.began.size > 0 {
 		w.writeEnded()
 	}
-	if w.flights.looking || w.flights.at != raft.Never {
+	if w.flights.hung || w.flights.at != raft.Never {
 		t.Error("nothing is under way, and the disk counts as stalled")
 	}
 }

@@ -374,10 +374,12 @@ func (w *worker) endSnapshots(g *Group) {
 
 // stageCompact drops the beginning of a group's log with the next write.
 func (w *worker) stageCompact(g *Group, to raft.Index) {
-	w.batch.Compact(g.id, to)
-	if w.pending == nil {
-		w.pending = w.spare.get(w)
+	if g.held.is {
+		g.held.compact = max(g.held.compact, to)
+		to = min(to, g.log.LastIndex()+1) // what there is can go, and makes room
 	}
+	w.batch.Compact(g.id, to)
+	w.note(part{group: g})
 }
 
 // stageInstall makes a received snapshot the beginning of the log. The image is durable,

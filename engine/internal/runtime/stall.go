@@ -18,15 +18,17 @@ import (
 // A slow disk is not a stalled one: as long as writes end, nobody is told.
 type diskWatch struct {
 	stalled  atomic.Int32 // workers that wait
+	full     atomic.Int32 // workers that hold what the log refused for want of space
 	progress atomic.Int64 // when a write last ended
 }
 
 // flights is what a worker has handed to the log and not got back.
 type flights struct {
-	began   ring[raft.Time]
-	at      raft.Time // when to look; Never: nothing is under way
-	looking bool      // the write under way seems to hang
-	told    bool      // the groups know that the disk hangs
+	began ring[raft.Time]
+	at    raft.Time // when to look; Never: nothing is under way
+	hung  bool      // the write under way seems to hang
+	bad   bool      // it does, or the disk is full
+	told  bool      // the groups know that the disk hangs
 }
 
 // wrote notes a write that is handed over.
@@ -51,6 +53,22 @@ func (w *worker) writeEnded() {
 	w.seemsStalled(false)
 }
 
+// judgeDisk tells all workers when this one finds that the disk can be written to no more,
+// or again.
+func (w *worker) judgeDisk() {
+	f, d := &w.flights, &w.host.disk
+	bad := f.hung || w.full
+	if f.bad == bad {
+		return
+	}
+	f.bad = bad
+	if bad && d.stalled.Add(1) == 1 || !bad && d.stalled.Add(-1) == 0 {
+		for _, other := range w.host.workers {
+			_ = other.inbox.do(other.tellDisk) // stopped: it has no groups
+		}
+	}
+}
+
 // watchDisk looks whether the oldest write hangs. One that seems to because this process
 // was held up gets half of its time again.
 func (w *worker) watchDisk(now raft.Time) {
@@ -63,7 +81,7 @@ func (w *worker) watchDisk(now raft.Time) {
 	case now < due: // others make progress
 		f.at = due
 		w.seemsStalled(false)
-	case late > after/4 && !f.looking:
+	case late > after/4 && !f.hung:
 		f.at = now + after/2
 	default:
 		f.at = now + after
@@ -72,16 +90,8 @@ func (w *worker) watchDisk(now raft.Time) {
 }
 
 func (w *worker) seemsStalled(yes bool) {
-	if w.flights.looking == yes {
-		return
-	}
-	w.flights.looking = yes
-	d := &w.host.disk
-	if yes && d.stalled.Add(1) == 1 || !yes && d.stalled.Add(-1) == 0 {
-		for _, other := range w.host.workers {
-			_ = other.inbox.do(other.tellDisk) // stopped: it has no groups
-		}
-	}
+	w.flights.hung = yes
+	w.judgeDisk()
 }
 
 // tellDisk tells the worker's groups how the disk is, if that is news.
@@ -92,9 +102,9 @@ func (w *worker) tellDisk() {
 	}
 	w.flights.told = stalled
 	if log := w.host.cfg.Logger; w == w.host.workers[0] && stalled {
-		log.Warn("disk hangs: leaders hand over", "node", w.host.cfg.Node, "dur", time.Duration(w.host.cfg.StallAfter))
+		log.Warn("disk takes no writes: leaders hand over", "node", w.host.cfg.Node, "dur", time.Duration(w.host.cfg.StallAfter))
 	} else if w == w.host.workers[0] {
-		log.Info("disk works again", "node", w.host.cfg.Node)
+		log.Info("disk takes writes again", "node", w.host.cfg.Node)
 	}
 	kind := raft.EventDiskOK
 	if stalled {

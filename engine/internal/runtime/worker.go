@@ -37,6 +37,10 @@ type worker struct {
 	seen        raft.Event // what tap is shown: a copy in here does not escape
 
 	flights    flights
+	holding    []*Group     // their writes were refused for want of space
+	full       bool         // and all are told so
+	retryAt    raft.Time    // when to try again; Never: nothing is held
+	fullRest   raft.Time    // how long the last pause was
 	pulseAsked atomic.Int64 // when presence asked for a sign of life that is still due; 0: none is
 }
 
@@ -50,7 +54,8 @@ type write struct {
 
 type part struct {
 	group          *Group
-	writeID, epoch uint64
+	writeID, epoch uint64 // 0: nothing that the core waits for
+	try            uint32 // held.try when it was staged
 }
 
 // completed runs on the log's goroutine.
@@ -60,7 +65,7 @@ func (x *write) completed(err error) {
 }
 
 func newWorker(h *Host) *worker {
-	w := &worker{flights: flights{at: raft.Never}, host: h, inbox: newInbox(h.cfg.MaxInboxBytes), stopped: make(chan struct{}), tap: h.cfg.Tap}
+	w := &worker{flights: flights{at: raft.Never}, retryAt: raft.Never, host: h, inbox: newInbox(h.cfg.MaxInboxBytes), stopped: make(chan struct{}), tap: h.cfg.Tap}
 	w.applier = newApplier(w)
 	w.send.init(w)
 	return w
@@ -91,7 +96,7 @@ func (w *worker) run() {
 
 // next is the earliest time at which the worker has something to do by itself.
 func (w *worker) next() raft.Time {
-	at := min(w.timers.next(), w.flights.at, w.applier.lookAt)
+	at := min(w.timers.next(), w.flights.at, w.applier.lookAt, w.retryAt)
 	if w == w.host.workers[0] {
 		at = min(at, w.host.presence.at)
 	}
@@ -135,6 +140,9 @@ func (w *worker) step(now raft.Time) {
 // watch looks after what is not a group's own: the disk, the other hosts.
 func (w *worker) watch(now raft.Time) {
 	w.watchDisk(now)
+	if w.retryAt <= now {
+		w.tryAgain()
+	}
 	if w.applier.lookAt <= now {
 		w.applier.look(now)
 	}
@@ -199,13 +207,21 @@ func (w *worker) arm(g *Group) {
 // durable releases what waited for a write.
 func (w *worker) durable(x *write) {
 	w.writeEnded()
+	if x.err != nil && refusedForSpace(x) {
+		w.hold(x)
+		w.spare.put(x)
+		return
+	}
 	for _, p := range x.parts {
 		g := p.group
-		if g.dead {
+		if g.dead || x.err == nil && p.try != g.held.try {
 			continue
 		}
 		if x.err != nil { // what else depends on the log ends through Host.Fail
 			w.fail(g, fmt.Errorf("log write: %w", x.err))
+			continue
+		}
+		if w.stored(p); p.writeID == 0 {
 			continue
 		}
 		if w.tap != nil {
@@ -233,6 +249,10 @@ func (w *worker) receive(m *inbound) {
 	}
 	if chunk, ok := m.answer.(*snapshotCall); ok {
 		w.chunkArrived(g, &m.message, chunk)
+		return
+	}
+	if m.message.Kind == raft.MessageAppend && (g.held.is || len(m.message.Entries) > 0 && w.host.disk.isFull()) {
+		m.answer.drop(errFull)
 		return
 	}
 	m.message.Call = g.calls.add(m.answer)
@@ -311,9 +331,9 @@ func (w *worker) stepSome(g *Group, batch []proposal) {
 		size += len(batch[i].entry.Body) + queueOverhead
 	}
 	w.send.entries = entries
-	if g.open > 0 && g.open+size > g.limit { // its machine does not keep up
+	if full := g.takesNone(size); full != 0 {
 		for i := range batch {
-			batch[i].done.Fail(Rejection{Reason: Busy, Full: FullUnapplied, Leader: g.Leader()})
+			batch[i].done.Fail(Rejection{Reason: Busy, Full: full, Leader: g.Leader()})
 		}
 		clear(entries)
 		return
@@ -343,6 +363,18 @@ func (w *worker) stepSome(g *Group, batch []proposal) {
 	}
 	clear(entries)
 	w.feed(g) // a single voter may have committed within the step; its waiters are known only now
+}
+
+// takesNone says why a leader takes no proposals of size bytes, 0 when it does.
+func (g *Group) takesNone(size int) Full {
+	switch {
+	case !g.role.leader:
+	case g.open > 0 && g.open+size > g.limit: // its machine does not keep up
+		return FullUnapplied
+	case g.w.host.disk.isFull():
+		return FullDisk
+	}
+	return 0
 }
 
 // maxOpenReads bounds the reads of a group that wait for a round or to be run, but for those
@@ -437,6 +469,7 @@ func (w *worker) retire(g *Group, r Rejection) {
 	w.host.forget(g)
 	w.groups = slices.DeleteFunc(w.groups, func(other *Group) bool { return other == g })
 	w.timers.remove(g)
+	w.holdNoMore(g)
 	g.failWaiting(r)
 	for g.granted.size > 0 {
 		g.failReadsOf(g.granted.pop().reads, r)
