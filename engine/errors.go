@@ -14,6 +14,10 @@ var (
 	// ErrClosed says that the group or host is closed. Nothing was appended, unless
 	// the error matches ErrIndeterminate too.
 	ErrClosed = errors.New("engine: closed")
+	// ErrDiskFull says that this member's disk is full. Nothing was appended, and nothing is
+	// lost: what was accepted before is carried out, and when there is room again the group
+	// goes on by itself. It comes as a [BusyError] and matches ErrBusy too.
+	ErrDiskFull = errors.New("engine: disk is full")
 	// ErrTooLarge says that a command is over Config.MaxCommandBytes. Do not retry.
 	ErrTooLarge = errors.New("engine: command too large")
 	// ErrIndeterminate is matched by every error after which the command may or may
@@ -37,8 +41,10 @@ type BusyError struct {
 // Error implements the error interface.
 func (e *BusyError) Error() string { return "engine: busy: " + e.Reason }
 
-// Is reports whether target is ErrBusy.
-func (e *BusyError) Is(target error) bool { return target == ErrBusy }
+// Is reports whether target is ErrBusy, or ErrDiskFull and that is the reason.
+func (e *BusyError) Is(target error) bool {
+	return target == ErrBusy || target == ErrDiskFull && e.Reason == runtime.FullDisk.String()
+}
 
 // NotLeaderError says that this member does not lead the group: nothing was
 // appended, no error that matches ErrIndeterminate matches it. Retry at Leader; when it is 0, an election is under way.

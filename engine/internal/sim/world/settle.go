@@ -9,7 +9,8 @@ import (
 )
 
 // patience is how long a cluster without faults may take until it serves again and all
-// its nodes are equal: messages and clocks are as slow as they were.
+// its nodes are equal: messages and clocks are as slow as they were. Who has a long way to go
+// and goes on, entry by entry, gets the time again, up to four times.
 const patience = 60 * election
 
 // settle ends the faults and demands that the cluster recovers; then it asks the
@@ -19,12 +20,16 @@ func (w *World) settle() {
 		return
 	}
 	w.calmDown()
-	until := w.now + patience
+	until, last := w.now+patience, w.now+4*patience
+	behind := w.slowest()
 	for w.failure == nil && w.now < until {
 		if w.queue.Len() == 0 {
 			break
 		}
 		w.next()
+		if now := w.slowest(); now > behind {
+			behind, until = now, min(w.now+patience, last)
+		}
 		equal := 0
 		for _, g := range w.groups {
 			if !g.recovers() {
@@ -39,9 +44,26 @@ func (w *World) settle() {
 	}
 	for _, g := range w.groups {
 		if !g.recovers() {
-			w.fail("liveness", "%d ms after the last fault: %s", patience/millisecond, g.situation())
+			w.fail("liveness", "%d ms after the last fault: %s", (w.now-last+4*patience)/millisecond, g.situation())
 		}
 	}
+}
+
+// slowest is how far the node is that has applied least, of those that have applied
+// anything.
+func (w *World) slowest() raftpb.Index {
+	var least raftpb.Index
+	for _, g := range w.groups {
+		for _, m := range g.members {
+			if m.group == nil {
+				continue
+			}
+			if at := m.group.Applied(); at > 0 && (least == 0 || at < least) {
+				least = at
+			}
+		}
+	}
+	return least
 }
 
 // recovers reports whether the group serves and its members are equal. It proposes one
