@@ -245,6 +245,7 @@ type Node struct {
 	log         chain
 	configs     []configAt // in force, by rising index; the last one counts
 	inForce     int32      // the one when the step began
+	led         bool       // the term that it is in, before the step that Observe saw
 	before      int32      // the same after Observe, when inForce is that of the next step
 	created     raftpb.Term
 	changes     []change // configurations that the step added

@@ -39,9 +39,10 @@ func (n *Node) ReadConfirmed(id uint64, i raftpb.Index) {
 			confirmed |= 1 << m.slot
 		}
 	}
-	// A step that confirms a read may end with another configuration in force.
+	// A step that confirms a read may end with another configuration in force, or with the
+	// leadership handed over.
 	c, was := g.configs[n.inForce], g.configs[n.before]
-	if n.role != raftpb.RoleLeader || !c.quorum(confirmed) && !was.quorum(confirmed) {
+	if n.role != raftpb.RoleLeader && !n.led || !c.quorum(confirmed) && !was.quorum(confirmed) {
 		n.report(I13, i, n.term, "it confirms a read by %b of voters %b, outgoing %b: no quorum answered a round sent after the read came", confirmed, c.voters, c.outgoing)
 	}
 	if at, ok := n.log.at(g, n.commit); !ok || at.term != n.term {

@@ -17,6 +17,8 @@ type Image struct {
 	// DoubtFrom on entries are in doubt, votes always.
 	Damaged   bool
 	DoubtFrom raftpb.Index
+	// Finished says that a snapshot that had arrived before the crash became the log.
+	Finished bool
 }
 
 // lost is what a damaged disk had held.
@@ -52,8 +54,11 @@ func (n *Node) Restarted(d *Image) {
 	case n.started:
 		n.survives(d, &log)
 	}
-	if d.Incarnation < n.incarnation {
+	if d.Incarnation < n.incarnation && !d.Damaged {
 		n.report(I7, 0, d.Term, "its incarnation goes from %d to %d", n.incarnation, d.Incarnation)
+	}
+	if d.Damaged {
+		n.snapshotted = 0
 	}
 	n.snapshotted = max(n.snapshotted, d.Snapshot.Index)
 	n.started, n.incarnation = true, d.Incarnation
@@ -111,6 +116,9 @@ func (n *Node) survives(d *Image, log *chain) {
 		if w.truncate > 0 {
 			upto = min(upto, w.truncate-1)
 		}
+	}
+	if d.Finished { // it is of a later term, perhaps, and what it conflicts with is void
+		fits, upto = fits || d.Term > n.disk.term, min(upto, n.committedOf(&n.disk.log))
 	}
 	if !fits {
 		n.report(I9, 0, d.Term, "it comes back in term %d with a vote for %d; its disk held term %d, vote %d", d.Term, d.Vote, n.disk.term, n.disk.vote)

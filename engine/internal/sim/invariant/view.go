@@ -51,6 +51,7 @@ func (n *Node) Observe(v *View) {
 		n.lease = 0
 	}
 	n.started = true
+	n.led = n.role == raftpb.RoleLeader && n.term == v.Term
 	n.role, n.term, n.vote = v.Role, v.Term, v.Vote
 	n.commit, n.applied, n.snapshot, n.durable = v.Commit, v.Applied, v.Snapshot, v.Durable
 	n.before, n.inForce, n.truncated = n.inForce, n.config().config, false

@@ -27,6 +27,9 @@ type Options struct {
 	// gets its own.
 	Observer *invariant.Observer
 	ID       raftpb.GroupID // 0: 1
+	// Stripped says that some nodes hold entries without their bodies: entries are told
+	// apart by length and checksum alone.
+	Stripped bool
 }
 
 // Group judges one Raft group. One goroutine at a time may use it.
@@ -39,6 +42,7 @@ type Group struct {
 	Elections  uint64 // won
 	Hash       schedule.Hash
 
+	stripped bool
 	model    *model.Model
 	rejected error
 	nodes    map[raft.NodeID]*Node
@@ -48,7 +52,7 @@ type Group struct {
 
 // New returns the judge of a group that begins with a configuration and empty logs.
 func New(o Options, c *raft.Configuration) *Group {
-	g := &Group{Observer: o.Observer, nodes: map[raft.NodeID]*Node{}}
+	g := &Group{Observer: o.Observer, stripped: o.Stripped, nodes: map[raft.NodeID]*Node{}}
 	if g.Observer == nil {
 		g.Observer = invariant.New(o.Invariants)
 	}
@@ -91,6 +95,7 @@ type Node struct {
 	newest uint64     // the highest number given out, base included
 	snap   raft.Index // where its newest snapshot ends
 	writes []write
+	doubt  bool
 	voters []raft.NodeID // whose votes were delivered in the candidacy of term votes, itself included
 	votes  raft.Term
 }
@@ -137,6 +142,7 @@ func (n *Node) Stepped(core *raft.Node, in *raft.Event, out *raft.Effects) {
 	if g.model != nil && g.rejected == nil {
 		n.refine(&now, in, out)
 	}
+	n.doubt = n.doubt && !out.Repaired
 	n.observe(&now)
 	if in.Kind == raft.EventMessage && now.Role == raftpb.RoleLeader && in.Message.From != n.id {
 		n.progressed(core, in.Message.From)
@@ -197,7 +203,7 @@ func (n *Node) observe(now *raft.Glance) {
 	v := invariant.View{
 		Role: now.Role, Term: now.Term, Vote: now.Vote, Commit: now.Commit, Applied: now.Applied,
 		Snapshot: n.snap, Restoring: now.Applied < n.snap, First: now.First, Last: now.Last, LastTerm: now.LastTerm,
-		Durable: now.Durable, Config: now.ConfigIndex,
+		Durable: now.Durable, Config: now.ConfigIndex, Uncertain: n.doubt,
 	}
 	n.Watched.Observe(&v)
 }
@@ -333,25 +339,24 @@ type Disk struct {
 	Incarnation int64
 	Snapshot    raft.Index // what the log begins behind; 0: nothing
 	Term        raft.Term  // of the entry there
-	// Finished says that an image that had arrived became the log during recovery. The
-	// model has no such step: it is told nothing more in this run.
-	Finished bool
-	Image    raft.Index // where the newest image ends; at least Snapshot
-	Entries  []raft.Entry
+	Finished    bool       // an image that had arrived became the log, in this start or one that failed
+	Damaged     bool       // the store lost what it held, since the last start or in it
+	InDoubt     bool       // the node knows that it may have
+	DoubtFrom   raft.Index
+	Image       raft.Index // where the newest image ends; at least Snapshot
+	Entries     []raft.Entry
 }
 
 // Restarted judges what a node found on its disk; core is made of it.
 func (n *Node) Restarted(core *raft.Node, d *Disk) {
 	g := n.group
-	n.down = false
-	if d.Finished {
-		g.model = nil
-	}
-	im := invariant.Image{Term: d.Hard.Term, Vote: d.Hard.Vote, Incarnation: d.Incarnation, Entries: g.watchedEntries(d.Entries)}
+	n.down, n.doubt = false, d.InDoubt
+	im := invariant.Image{Term: d.Hard.Term, Vote: d.Hard.Vote, Incarnation: d.Incarnation, Entries: g.watchedEntries(d.Entries),
+		Damaged: d.Damaged, DoubtFrom: d.DoubtFrom, Finished: d.Finished}
 	im.Snapshot = invariant.Mark{Index: d.Snapshot, Term: d.Term}
 	n.Watched.Restarted(&im)
 	s := model.Step{Kind: model.Restart, Node: n.id, Term: d.Hard.Term, Vote: d.Hard.Vote, Commit: d.Hard.Commit}
-	s.Index, s.LastTerm = d.Snapshot, d.Term
+	s.Index, s.LastTerm, s.Uncertain, s.Finished = d.Snapshot, d.Term, d.Damaged, d.Finished
 	if k := len(d.Entries); k > 0 {
 		s.Index, s.LastTerm = d.Snapshot+raft.Index(k), d.Entries[k-1].Term
 	}
@@ -361,7 +366,7 @@ func (n *Node) Restarted(core *raft.Node, d *Disk) {
 		n.Watched.SnapshotDurable(n.snap)
 	}
 	n.was = core.Glance()
-	n.was.Commit = d.Hard.Commit
+	n.was.Term, n.was.Vote, n.was.Commit = d.Hard.Term, d.Hard.Vote, d.Hard.Commit // a core in doubt may know of a later one
 	g.Hash.Add(uint64(d.Hard.Term)<<32 ^ uint64(len(d.Entries)))
 }
 
@@ -375,7 +380,7 @@ func (g *Group) watchedEntries(entries []raft.Entry) []invariant.Entry {
 	g.entries = g.entries[:0]
 	for i := range entries {
 		e := &entries[i]
-		w := invariant.Entry{Term: e.Term, Kind: e.Kind, Sum: Sum(e)}
+		w := invariant.Entry{Term: e.Term, Kind: e.Kind, Sum: g.Sum(e)}
 		if e.Kind == raftpb.EntryKindConfig {
 			w.Config = configIn(e.Body)
 		}
@@ -384,11 +389,16 @@ func (g *Group) watchedEntries(entries []raft.Entry) []invariant.Entry {
 	return g.entries
 }
 
-// Sum stands for the body of an entry: its checksum, its length and both its ends.
-func Sum(e *raft.Entry) uint64 {
+// Sum stands for the body of an entry: its checksum, its length and, where every node
+// has it, both its ends.
+func (g *Group) Sum(e *raft.Entry) uint64 {
 	var h schedule.Hash
-	h.Add(uint64(uint32(e.Crc32c))<<32 | uint64(uint32(len(e.Body))))
-	if k := len(e.Body); k >= 8 {
+	size := len(e.Body)
+	if e.StrippedBytes.Set {
+		size = int(e.StrippedBytes.Value)
+	}
+	h.Add(uint64(uint32(e.Crc32c))<<32 | uint64(uint32(size)))
+	if k := len(e.Body); k >= 8 && !g.stripped {
 		h.Add(binary.LittleEndian.Uint64(e.Body) ^ binary.LittleEndian.Uint64(e.Body[k-8:])*3)
 	}
 	return uint64(h)

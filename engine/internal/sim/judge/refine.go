@@ -55,6 +55,9 @@ func (n *Node) refine(now *raft.Glance, in *raft.Event, out *raft.Effects) {
 	if active && follows && term == was.Term && !accepted {
 		g.check(&model.Step{Kind: model.StepDown, Node: n.id})
 	}
+	if out.Repaired {
+		g.check(&model.Step{Kind: model.Repaired, Node: n.id})
+	}
 }
 
 // told gives the model what the core tells of hand-overs.
@@ -84,7 +87,8 @@ func (n *Node) refineCommit(now *raft.Glance, out *raft.Effects) {
 // refineAppend: entries that a leader made, or that a follower took over.
 func (n *Node) refineAppend(now *raft.Glance, in *raft.Event, out *raft.Effects) (accepted bool) {
 	g := n.group
-	if now.Role == raftpb.RoleLeader || in.Kind != raft.EventMessage {
+	led := n.was.Role == raftpb.RoleLeader && now.Term == n.was.Term // it may hand over with what it appends
+	if led || now.Role == raftpb.RoleLeader || in.Kind != raft.EventMessage {
 		if len(out.Append) > 0 {
 			g.check(&model.Step{Kind: model.Append, Node: n.id, Index: out.AppendFrom, Entries: g.modelEntries(out.Append)})
 		}
@@ -98,7 +102,7 @@ func (n *Node) refineAppend(now *raft.Glance, in *raft.Event, out *raft.Effects)
 		})
 		return true
 	}
-	if m.Kind != raft.MessageAppend || !acknowledged(out) {
+	if m.Kind != raft.MessageAppend || !accepts(out, m) {
 		return false
 	}
 	g.check(&model.Step{
@@ -108,16 +112,27 @@ func (n *Node) refineAppend(now *raft.Glance, in *raft.Event, out *raft.Effects)
 	return true
 }
 
-// acknowledged reports whether the step answers an append with yes.
-func acknowledged(out *raft.Effects) bool {
+// accepts reports whether the step took the append in. A node in doubt, or without its
+// state, does so and promises nothing.
+func accepts(out *raft.Effects, in *raft.Message) bool {
+	took := func(m *raft.Message) bool {
+		switch m.Status {
+		case raftpb.AppendStatusOk:
+			return true
+		case raftpb.AppendStatusUncertain, raftpb.AppendStatusNeedSnapshot:
+			return m.Matched > 0 || in.PrevIndex == 0
+		default:
+			return false
+		}
+	}
 	for i := range out.SendNow {
 		if m := &out.SendNow[i]; m.Kind == raft.MessageAppendAnswer {
-			return m.Status == raftpb.AppendStatusOk
+			return took(m)
 		}
 	}
 	for i := range out.SendAfter {
 		if m := &out.SendAfter[i].Message; m.Kind == raft.MessageAppendAnswer {
-			return m.Status == raftpb.AppendStatusOk
+			return took(m)
 		}
 	}
 	return false
@@ -127,7 +142,7 @@ func (g *Group) modelEntries(entries []raft.Entry) []model.Entry {
 	g.steps = g.steps[:0]
 	for i := range entries {
 		e := &entries[i]
-		s := model.Entry{Term: e.Term, Kind: e.Kind, Hash: Sum(e)}
+		s := model.Entry{Term: e.Term, Kind: e.Kind, Hash: g.Sum(e)}
 		if e.Kind == raftpb.EntryKindConfig {
 			var c raft.Configuration
 			if _, err := c.ParseCompact(e.Body, nil); err == nil {

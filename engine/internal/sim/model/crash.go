@@ -20,17 +20,19 @@ func (m *Model) durable(n *node, s *Step) *Rejection {
 // held checks that memory once was what s says of the disk, and that the disk has
 // not lost what was on it.
 func (m *Model) held(n *node, s *Step) *Rejection {
-	log := m.find(s.Index, s.LastTerm)
-	if !m.contains(n.log, log) && !slices.ContainsFunc(n.past, func(p id) bool { return m.contains(p, log) }) {
+	log, kept := m.find(s.Index, s.LastTerm), m.fork(n.disk.log, n.log)
+	held := m.contains(n.log, log) || slices.ContainsFunc(n.past, func(p id) bool { return m.contains(p, log) })
+	if s.Finished { // it is a committed prefix, and the rest of the old log is void
+		kept, held = m.fork(n.disk.log, m.committed), m.contains(m.committed, log)
+	}
+	switch {
+	case !held:
 		return reject("3.8", "its disk holds a log that ends at %d of term %d, which its memory never held", s.Index, s.LastTerm)
-	}
-	if s.Term > n.term || s.Vote != 0 && m.ballots[ballot{s.Term, n.id}] != s.Vote && !slices.Contains(n.unsynced, ballot{s.Term, s.Vote}) {
+	case s.Term > n.term || s.Vote != 0 && m.ballots[ballot{s.Term, n.id}] != s.Vote && !slices.Contains(n.unsynced, ballot{s.Term, s.Vote}):
 		return reject("3.8", "its disk holds term %d and a vote for %d, which its memory never held", s.Term, s.Vote)
-	}
-	if s.Term < n.disk.term || s.Term == n.disk.term && n.disk.vote != 0 && s.Vote != n.disk.vote {
+	case s.Term < n.disk.term || s.Term == n.disk.term && n.disk.vote != 0 && s.Vote != n.disk.vote:
 		return reject("3.8", "its disk went from term %d, vote %d to term %d, vote %d", n.disk.term, n.disk.vote, s.Term, s.Vote)
-	}
-	if kept := m.fork(n.disk.log, n.log); !m.contains(log, kept) {
+	case !m.contains(log, kept):
 		return reject("3.8", "its disk lost entries: it holds %d of term %d and held the log up to %d", s.Index, s.LastTerm, m.last(kept))
 	}
 	return nil
@@ -61,15 +63,14 @@ func (m *Model) restart(n *node, s *Step) *Rejection {
 	switch {
 	case !n.down:
 		return reject("3.8", "it restarts and was not down")
+	case s.Uncertain && s.Term > max(n.term, n.lost.term):
+		return reject("3.8", "it restarts in term %d and was in term %d", s.Term, n.term)
 	case log == none || s.Commit > s.Index || m.at(log, s.Commit) != m.at(m.committed, s.Commit):
 		return reject("3.8", "it restarts with a log that ends at %d of term %d, of which %d entries are said to be committed", s.Index, s.LastTerm, s.Commit)
 	}
 	if s.Uncertain {
 		if !n.uncertain {
-			n.lost = n.disk
-		}
-		if s.Term > n.term {
-			return reject("3.8", "it restarts in term %d and was in term %d", s.Term, n.term)
+			n.lost = image{n.disk.term, n.disk.vote, m.fork(n.disk.log, m.committed)}
 		}
 		n.disk = image{s.Term, s.Vote, log}
 	} else if rejected := m.held(n, s); rejected != nil {
@@ -86,14 +87,13 @@ func (m *Model) restart(n *node, s *Step) *Rejection {
 // the one that was on its disk, and what was committed by its help is there again.
 // What it had acknowledged and nobody committed is gone: no leader may count it.
 func (m *Model) repaired(n *node, _ *Step) *Rejection {
-	owed := m.fork(n.lost.log, m.committed)
 	switch {
 	case !n.uncertain:
 		return reject("3.8", "it is repaired and nothing was wrong")
 	case n.disk.term < n.lost.term:
 		return reject("3.8", "it counts as repaired in term %d and had been in term %d", n.disk.term, n.lost.term)
-	case !m.contains(n.disk.log, owed):
-		return reject("3.8", "it counts as repaired without the committed entries up to %d that it had on its disk", m.last(owed))
+	case !m.contains(n.disk.log, n.lost.log):
+		return reject("3.8", "it counts as repaired without the committed entries up to %d that it had on its disk", m.last(n.lost.log))
 	}
 	n.uncertain = false
 	return nil

@@ -32,18 +32,13 @@ const (
 
 // Step is one abstract step. The model keeps nothing of it.
 type Step struct {
-	Kind      Kind
-	Node      raftpb.NodeID
-	Peer      raftpb.NodeID
-	Term      raftpb.Term
-	Vote      raftpb.NodeID
-	Index     raftpb.Index
-	LastTerm  raftpb.Term
-	Last      raftpb.Index
-	Commit    raftpb.Index
-	Uncertain bool // the disk lost, or may have lost, what it held
-	Votes     []raftpb.NodeID
-	Entries   []Entry
+	Kind                Kind
+	Node, Peer, Vote    raftpb.NodeID
+	Term, LastTerm      raftpb.Term
+	Index, Last, Commit raftpb.Index
+	Uncertain, Finished bool // the disk lost, or may have lost, what it held; a snapshot that had arrived became the log
+	Votes               []raftpb.NodeID
+	Entries             []Entry
 }
 
 // Entry is one slot of a log. Hash stands for the body. Config is set in

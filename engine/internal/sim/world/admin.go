@@ -38,6 +38,9 @@ func (w *World) change() {
 		if step.Kind == raftpb.ChangeKindAddLearner {
 			step.Member.Suffrage = raftpb.SuffrageLearner
 		}
+		if m.g.keepsNoState(one.ID) && step.Kind != raftpb.ChangeKindRemove {
+			step.Kind, step.Member.Suffrage = raftpb.ChangeKindAddWitness, raftpb.SuffrageWitness
+		}
 		r.Steps = append(r.Steps, step)
 	}
 	_ = m.group.Change(r, func(a raft.ChangeAnswer) { // stopped: nobody hears of it

@@ -6,7 +6,6 @@ import (
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
 	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
-	"github.com/seed-814fcd60/raftwire/engine/internal/sim/judge"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/oracle"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 	"github.com/seed-814fcd60/raftwire/wal"
@@ -91,6 +90,10 @@ func (c *clients) wake(cl *client, d int64) {
 func (c *clients) act(place int, turn uint32) {
 	w, cl := c.w, c.all[place]
 	if cl.op != nil || w.calm || turn != cl.turn {
+		return
+	}
+	if w.quiet() {
+		c.wake(cl, w.hushUntil-w.now+w.clientele.N(election))
 		return
 	}
 	op := &operation{c: c, by: cl, cmd: c.draw(), start: w.now}
@@ -198,7 +201,7 @@ func (c *clients) begin(op *operation) bool {
 		err = m.group.Read(mode, op)
 	} else {
 		e := c.entry(&op.cmd)
-		c.g.judge.Watched.Proposed(judge.Sum(&e))
+		c.g.judge.Watched.Proposed(c.g.judge.Sum(&e))
 		err = m.group.Propose(e, op)
 	}
 	if err != nil {
@@ -322,6 +325,9 @@ func (c *clients) unknown(op *operation) {
 	} else {
 		c.proposeAgain(op)
 		c.w.did.infos++
+		// Whether it happened stays open for ever, and what is open multiplies the histories
+		// that have to be thought of: keys with much of it are left sooner.
+		c.values += uint64(opsPerKey*c.w.k.keys) / 12
 		c.write(op, oracle.Op{Status: oracle.Info})
 	}
 	c.end(op)

@@ -40,6 +40,7 @@ type member struct {
 	finished bool       // that image became the log then
 	image    raft.Index // where the newest image ended at the start
 	lease    int64      // until when it believes to have one, by its clock; 0: it does not
+	doubt    doubt
 	entries  []raft.Entry
 }
 
@@ -58,7 +59,12 @@ func (w *World) newGroup(o *invariant.Observer) *group {
 			g.config.Incoming = append(g.config.Incoming, raftpb.Member{ID: raftpb.NodeID(i + 1), Suffrage: raftpb.SuffrageVoter})
 		}
 	}
-	g.judge = judge.New(judge.Options{Refine: true, Observer: o, ID: g.id}, &g.config)
+	for i := range g.config.Incoming {
+		if x := &g.config.Incoming[i]; g.keepsNoState(x.ID) {
+			x.Suffrage = raftpb.SuffrageWitness
+		}
+	}
+	g.judge = judge.New(judge.Options{Refine: true, Observer: o, ID: g.id, Stripped: w.k.witness != 0}, &g.config)
 	return g
 }
 

@@ -43,6 +43,11 @@ const (
 	transfer  // of leadership
 	upgrade   // to another version of the program
 	future    // something that only the newer version understands
+	stall     // a leader's disk hangs for as long as an election takes, or longer
+	hush      // clients ask for nothing, so that groups fall asleep
+	flip      // of a bit in the log, below a promise
+	wipe      // of a store
+	rollBack  // of a store, to what it was
 	troubles
 )
 
@@ -51,13 +56,13 @@ var troubleNames = [troubles]string{
 	"loss", "duplicate", "late", "corrupt", "reset", "clog", "partition", "crash", "crash-inside", "crash-disk",
 	"crash-boot", "crash-loop", "pause", "slow", "skew", "disk-slow", "disk-hang", "disk-error", "disk-full", "told-late",
 	"campaign", "new-leader", "burst",
-	"change", "transfer", "upgrade", "future",
+	"change", "transfer", "upgrade", "future", "stall", "hush", "flip", "wipe", "roll-back",
 }
 
 // fatal reports whether the process ends.
 func (t trouble) fatal() bool {
 	switch t {
-	case crash, crashInside, crashDisk, crashBoot, crashLoop, diskError, upgrade:
+	case crash, crashInside, crashDisk, crashBoot, crashLoop, diskError, upgrade, flip, wipe, rollBack:
 		return true
 	default:
 		return false
@@ -110,6 +115,7 @@ type knobs struct {
 	leases    float64 // share of reads that are tried by lease; 0: there are none
 	lasting   bool    // state machines keep their state on disk
 	session   sessionKnobs
+	hardships
 }
 
 // draw makes the knobs of a seed. Every trouble has its own numbers, so that leaving
@@ -178,6 +184,7 @@ func draw(seed uint64, without []string) knobs {
 	} else {
 		k.coded = true
 	}
+	k.drawHardships(seed, without)
 	return k
 }
 

@@ -40,7 +40,7 @@ func (m *member) start() error {
 		ID: m.g.id, Observer: observer{n}, Images: images, ConfigAt: view.Snapshot().Index,
 		Policy: runtime.SnapshotPolicy{Entries: raft.Index(w.k.snapEvery), Keep: raft.Index(w.k.snapKeep)},
 	}
-	m.image, m.finished = 0, found.Finish != nil
+	m.image, m.finished = 0, m.finished || found.Finish != nil
 	if found.Image != nil {
 		at := found.Image.Meta()
 		conf, c.ConfigIndex, c.ConfigAt, m.image = at.Config, at.ConfigIndex, at.Index, at.Index
@@ -60,11 +60,12 @@ func (m *member) start() error {
 		return err
 	}
 	m.flags(&c.Raft)
+	m.doubts(&c.Raft, view)
 	if m.group, err = n.host.Start(c); err != nil {
 		return err
 	}
 	w.mutateCore(m.group.Node())
-	return m.found(view, c.Hard)
+	return m.found(view, &c)
 }
 
 // stored is the configuration that the log begins with. On the first start it is stored
@@ -74,7 +75,7 @@ func (m *member) stored(view *wal.Group) (conf raft.Configuration, err error) {
 		_, err = conf.ParseCompact(data, nil)
 		return conf, err
 	}
-	if !m.g.begins(m.n) {
+	if !m.g.begins(m.n) || view.FirstIndex() > 1 { // damage took it; there is an image
 		return conf, nil
 	}
 	var b wal.Batch
@@ -83,23 +84,26 @@ func (m *member) stored(view *wal.Group) (conf raft.Configuration, err error) {
 }
 
 // found tells the judge what the node has found.
-func (m *member) found(view *wal.Group, hard raft.HardState) error {
+func (m *member) found(view *wal.Group, c *runtime.GroupConfig) error {
 	base := view.FirstIndex() - 1
 	term, err := view.Term(base)
 	if err != nil {
 		return err
 	}
 	if m.judge.Down() {
-		hard.Commit = max(hard.Commit, m.machine.applied)
+		hard := c.Hard
+		hard.Commit = max(hard.Commit, c.Applied)
 		m.judge.Restarted(m.group.Node(), &judge.Disk{
 			Hard: hard, Incarnation: m.n.log.Identity().Incarnation, Entries: m.entries,
 			Snapshot: base, Term: term, Image: m.image, Finished: m.finished,
+			InDoubt: m.doubt.in, DoubtFrom: c.Raft.DoubtFrom, Damaged: m.doubt.in && m.doubt.struck,
 		})
 		if m.machine.applied > 0 {
 			m.judge.Watched.Restored(m.machine.applied)
 		}
 	}
 	clear(m.entries)
+	m.doubt.struck, m.finished = false, false
 	return nil
 }
 

@@ -2,7 +2,6 @@ package world
 
 import (
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
-	"github.com/seed-814fcd60/raftwire/engine/internal/sim/judge"
 )
 
 // Mistakes that state machines and clients make, for worlds with a seeded bug. In all
@@ -43,7 +42,7 @@ func (c *clients) proposeAgain(op *operation) {
 		return
 	}
 	e := c.entry(&op.cmd)
-	c.g.judge.Watched.Proposed(judge.Sum(&e))
+	c.g.judge.Watched.Proposed(c.g.judge.Sum(&e))
 	_ = m.group.Propose(e, &operation{c: c, at: m, cmd: op.cmd}) // nobody waits for this one
 	w.poke(m.n)
 }

@@ -56,6 +56,10 @@ type node struct {
 	ppm         int64 // its clock is fast by so many millionths
 	clockBase   int64 // true time at which ppm began to hold
 	localBase   int64 // its clock then
+
+	hurt   bool       // its store was damaged once
+	verify bool       // the whole log, at the next start
+	backup *disk.Disk // of its store; nil: none
 }
 
 // told is the completion of a write on its way to the node.
@@ -155,9 +159,11 @@ func (n *node) logOptions() wal.Options {
 		Identity: wal.Identity{Cluster: "world", Node: n.id}, FS: n.disk, Catalog: wal.FileCatalog,
 		Clock: logClock{n}, Random: random{n}, Logger: slog.New(slog.DiscardHandler), Manual: true,
 		SegmentBytes: k.segment, Spares: k.spares, MaxFrameBytes: k.frame, StallAfter: 10 * time.Second, StallFatal: -1,
-		OnFatal: n.logFailed,
+		OnFatal: n.logFailed, Salvage: n.hurt, Verify: n.verify,
 		OnDamage: func(e *wal.CorruptError) {
-			n.w.fail("I20", "node %d: the log finds damage where nothing was damaged: %v", n.id, e)
+			if !n.hurt {
+				n.w.fail("I20", "node %d: the log finds damage where nothing was damaged: %v", n.id, e)
+			}
 		},
 	}
 	n.w.mutateLog(&o)
@@ -176,7 +182,7 @@ func (n *node) start() error {
 	w := n.w
 	n.host = runtime.New(runtime.Config{
 		Node: n.id, Workers: 1, MaxInboxBytes: 1 << 20, MaxEventBytes: 1 << 16, Logger: slog.New(slog.DiscardHandler),
-		Clock: n, Tap: tap{n},
+		Clock: n, Tap: tap{n}, Presence: w.k.presence(), StallAfter: raft.Time(w.k.stallAfter),
 		Snapshots: runtime.SnapshotLimits{MaxWrites: 1, MaxSends: 1 + w.k.nodes/2, ChunkBytes: w.k.chunk, WindowBytes: 4 * w.k.chunk, MaxImageBytes: 1 << 26},
 	}, store{n}, int64(n.life)<<8|int64(n.id))
 	w.mutateHost(n.host)
@@ -186,7 +192,7 @@ func (n *node) start() error {
 			return err
 		}
 	}
-	n.booted = true
+	n.booted, n.verify = true, false
 	return nil
 }
 
@@ -197,6 +203,7 @@ func (k *knobs) core(n *node, g *group, conf raft.Configuration) raft.Config {
 		Seed: n.w.o.Seed<<8 ^ uint64(n.id) ^ uint64(g.place)<<56, Boot: uint64(n.life), TailBytes: k.tail,
 		ApplyDurable: k.lasting, ClockBound: raft.Time(k.clockBound()), Marks: &n.w.marks,
 		DisablePreVote: k.disablePre, DisableCheckQuorum: k.disableQuorum,
+		QuiesceAfter: raft.Time(k.quiesceAfter), Witness: g.keepsNoState(n.id),
 	}
 	if k.small {
 		c.MaxAppendBytes, c.MaxInflightAppends, c.MaxInflightBytes = 1+k.bodyBytes*2, 1+k.nodes, 4096
@@ -358,8 +365,16 @@ type observer struct{ n *node }
 // Fact implements runtime.Observer.
 func (o observer) Fact(id runtime.GroupID, f raft.Fact) {
 	w := o.n.w
-	if f.Kind == raft.FactChangeEnded {
+	switch f.Kind {
+	case raft.FactChangeEnded:
 		w.groups[id-1].clients.leader = o.n.place
+	case raft.FactQuiesced:
+		w.did.slept++
+	case raft.FactWoken:
+		w.did.woken++
+	case raft.FactDiskStalled:
+		w.did.stalls++
+	default:
 	}
 	if w.o.Trace != nil {
 		w.trace(o.n, f.Kind.String(), "%s", factText(&f))

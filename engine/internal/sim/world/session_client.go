@@ -8,7 +8,6 @@ import (
 	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
 	"github.com/seed-814fcd60/raftwire/engine/internal/session"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/invariant"
-	"github.com/seed-814fcd60/raftwire/engine/internal/sim/judge"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/oracle"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/schedule"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
@@ -113,6 +112,9 @@ func (s *sessionClients) act(place int) {
 		return
 	}
 	s.think(cl)
+	if w.quiet() {
+		return
+	}
 	switch r := (&request{by: cl}); {
 	case cl.id == 0 && len(cl.open) == 0:
 		r.kind = opening
@@ -150,7 +152,7 @@ func (s *sessionClients) try(r *request) {
 		a := &attempt{s: s, r: r, at: m, start: w.now}
 		r.cmd.acked = r.by.lowest(r.cmd.session, r.cmd.serial)
 		e := s.entry(r)
-		c.g.judge.Watched.Proposed(judge.Sum(&e))
+		c.g.judge.Watched.Proposed(c.g.judge.Sum(&e))
 		r.attempts = append(r.attempts, a)
 		w.did.attempts++
 		if m.group.Propose(e, a) != nil {

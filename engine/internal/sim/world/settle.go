@@ -103,7 +103,13 @@ func (g *group) equal() bool {
 		if m.group == nil {
 			return false
 		}
-		if b := m.group.Node().Glance(); b.Last != a.Last || b.Commit != a.Last || m.group.Applied() != a.Last {
+		if b := m.group.Node().Glance(); b.Last != a.Last || b.Commit != a.Last || m.doubt.in {
+			return false
+		}
+		if conf.Incoming[i].Suffrage == raftpb.SuffrageWitness {
+			continue
+		}
+		if m.group.Applied() != a.Last {
 			return false
 		}
 		g.settled = append(g.settled, m)

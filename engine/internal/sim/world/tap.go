@@ -18,6 +18,9 @@ func (t tap) Stepped(g *runtime.Group, in *raft.Event, out *raft.Effects) {
 	m := n.member(g)
 	was := m.judge.Role()
 	m.judge.Stepped(g.Node(), in, out)
+	if out.Repaired {
+		m.repaired()
+	}
 	if until := int64(out.LeaseUntil); until != m.lease {
 		m.lease = until
 		if until != 0 {

@@ -10,7 +10,10 @@ func (w *World) strikeOften() {
 	}
 	s := &w.process
 	w.push(w.now+1+s.N(2*w.k.faultEvery), event{kind: evFault})
-	now := []trouble{reset, clog, partition, crash, crashLoop, pause, slow, skew, diskHang, diskFull, campaign, burst, change, transfer, upgrade, future}
+	now := []trouble{
+		reset, clog, partition, crash, crashLoop, pause, slow, skew, diskHang, diskFull, campaign, burst, change, transfer, upgrade, future,
+		stall, hush, flip, wipe, rollBack,
+	}
 	total := 0.0
 	for _, t := range now {
 		total += w.k.rate[t]
@@ -71,6 +74,12 @@ func (w *World) strike(t trouble, n, other *node, length int64) {
 		w.upgrade(n)
 	case future:
 		w.future(n, other)
+	case stall:
+		w.stall(n)
+	case hush:
+		w.hushUntil = w.now + length
+	case flip, wipe, rollBack:
+		w.hurt(t, n)
 	default:
 	}
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/seed-814fcd60/raftwire/codec"
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
-	"github.com/seed-814fcd60/raftwire/engine/internal/sim/judge"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/oracle"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 	"github.com/seed-814fcd60/raftwire/transport"
@@ -133,7 +132,7 @@ func (w *World) future(n, to *node) {
 	cmd := c.drawWrite()
 	e := c.entry(&cmd)
 	e.Kind, e.Crc32c = newerKind, wal.EntryChecksum(newerKind, e.Body)
-	m.g.judge.Watched.Proposed(judge.Sum(&e))
+	m.g.judge.Watched.Proposed(m.g.judge.Sum(&e))
 	if m.group.Propose(e, &operation{c: c, at: m, cmd: cmd}) != nil { // nobody waits for it
 		return
 	}

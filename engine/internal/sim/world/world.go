@@ -55,19 +55,21 @@ type World struct {
 	// bodies is memory for the log that a member reads when it starts; nobody keeps them.
 	bodies wal.ReadBuffer
 
-	groups   []*group
-	troubles uint64 // that struck or would have
-	skip     []sim.Range
-	struck   [troubles]uint64
-	did      did
-	marks    raft.Marks
-	failure  *sim.Failure
+	groups    []*group
+	troubles  uint64 // that struck or would have
+	skip      []sim.Range
+	struck    [troubles]uint64
+	did       did
+	marks     raft.Marks
+	hushUntil int64
+	failure   *sim.Failure
 }
 
 // did counts what a run consisted of.
 type did struct {
 	crashes, restarts, frames, applied, writes, reads, infos, lost, recovered          uint64
 	leased, snapshots, installed, changed, changeRefused, transferred, transferRefused uint64
+	flipped, wiped, rolledBack, doubted, repaired, slept, woken, stalls                uint64
 	sessions, sessionsExpired, expiredAnswers, attempts, fromTable, resultsDropped     uint64
 	upgrades, downgrades, extended, unknownCalls, unknownEntries, stopped              uint64
 }
@@ -124,7 +126,7 @@ func newWorld(o sim.Options) *World {
 		w.k.events = o.Events
 	}
 	if o.Custom != nil {
-		w.k.lasting, w.k.groups, w.k.session = false, 1, sessionKnobs{}
+		w.k.lasting, w.k.groups, w.k.session, w.k.witness = false, 1, sessionKnobs{}, 0
 	}
 	observer := invariant.New(invariant.Options{Origins: true, Limits: w.k.limits()})
 	for range w.k.groups {
@@ -343,6 +345,8 @@ func (w *World) report() sim.Report {
 		"session-attempts": d.attempts, "answers-from-table": d.fromTable, "results-dropped": d.resultsDropped,
 		"upgrades": d.upgrades, "downgrades": d.downgrades, "messages-with-unknown-fields": d.extended,
 		"unknown-calls": d.unknownCalls, "unknown-entries": d.unknownEntries, "groups-stopped-by-unknown-entry": d.stopped,
+		"flipped": d.flipped, "wiped": d.wiped, "rolled-back": d.rolledBack, "starts-in-doubt": d.doubted, "repaired": d.repaired,
+		"slept": d.slept, "woken": d.woken, "stalls": d.stalls,
 		"groups": uint64(len(w.groups)), "elections": elections, "crashes": d.crashes, "restarts": d.restarts, "frames": d.frames, "applied": d.applied,
 		"lease-reads": d.leased, "snapshots": d.snapshots, "snapshots-installed": d.installed, "changes": d.changed, "changes-refused": d.changeRefused,
 		"transfers": d.transferred, "transfers-refused": d.transferRefused,
