@@ -15,6 +15,7 @@ func TestConfigNamesAllItsFaultsAtOnce(t *testing.T) {
 		Codec: "morse", ElectionTimeout: time.Millisecond, HeartbeatInterval: time.Hour, MaxCommandBytes: -1, Workers: 1000,
 		Snapshots:  engine.SnapshotConfig{Entries: 1, ChunkBytes: 1, MaxImages: -1},
 		ClockBound: time.Hour, MaxSessions: -1, SessionWindow: 1 << 20, MaxSessionTableBytes: 1, MaxSessionResultBytes: -1,
+		Scrub: engine.ScrubConfig{MaxBytesPerSecond: 1}, Epoch: -1,
 	})
 	if err == nil {
 		t.Fatal("accepted")
@@ -23,6 +24,7 @@ func TestConfigNamesAllItsFaultsAtOnce(t *testing.T) {
 		"Cluster", "Node", "Dir", "Listen", "Codec", "ElectionTimeout", "HeartbeatInterval", "MaxCommandBytes", "Workers",
 		"Snapshots.Entries", "Snapshots.ChunkBytes", "Snapshots.MaxImages",
 		"ClockBound", "MaxSessions", "SessionWindow", "MaxSessionTableBytes", "MaxSessionResultBytes",
+		"Scrub.MaxBytesPerSecond", "Epoch",
 	} {
 		if !strings.Contains(err.Error(), field+":") {
 			t.Errorf("the error does not name %s: %v", field, err)

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -22,6 +23,12 @@ func order(i int) string { return fmt.Sprintf("order %04d %s", i, strings.Repeat
 // flips it back.
 func (c *cluster) flip(id engine.NodeID, n int) (undo func()) {
 	c.t.Helper()
+	return c.flipIn(id, order(n), 500)
+}
+
+// flipIn flips a bit behind the beginning of text, where that stands first.
+func (c *cluster) flipIn(id engine.NodeID, text string, behind int) (undo func()) {
+	c.t.Helper()
 	files, err := filepath.Glob(filepath.Join(c.dir, fmt.Sprint(id), "seg", "*.rwal"))
 	if err != nil {
 		c.t.Fatal(err)
@@ -31,25 +38,26 @@ func (c *cluster) flip(id engine.NodeID, n int) (undo func()) {
 		if err != nil {
 			c.t.Fatal(err)
 		}
-		at := bytes.Index(b, []byte(order(n)))
+		at := bytes.Index(b, []byte(text))
 		if at < 0 {
 			continue
 		}
+		at += behind
 		flip := func() {
 			f, err := os.OpenFile(name, os.O_RDWR, 0)
 			if err != nil {
 				c.t.Fatal(err)
 			}
 			defer f.Close()
-			b[at+500] ^= 0x10
-			if _, err := f.WriteAt(b[at+500:at+501], int64(at)+500); err != nil {
+			b[at] ^= 0x10
+			if _, err := f.WriteAt(b[at:at+1], int64(at)); err != nil {
 				c.t.Fatal(err)
 			}
 		}
 		flip()
 		return flip
 	}
-	c.t.Fatalf("order %d is not on the disk of node %d", n, id)
+	c.t.Fatalf("%.20q is not on the disk of node %d", text, id)
 	return nil
 }
 
@@ -372,4 +380,44 @@ func TestLostStateIsFetchedFromTheLeader(t *testing.T) {
 	c.start(1)
 	c.insist("of the two")
 	c.same(72)
+}
+
+// The entry that is damaged says who is in the group: nothing is done before it was
+// fetched, for who votes depends on it. When nobody can be asked the start waits, as long as
+// its context, and names the entry.
+func TestADamagedConfigurationIsFetchedBeforeTheStart(t *testing.T) {
+	c := newCluster(t, 3, unread)
+	c.join(4)
+	c.change(engine.AddLearner(4, c.addrs[4]))
+	c.orders(0, 80)
+	c.same(80)
+	for id := engine.NodeID(1); id <= 4; id++ {
+		c.stop(id)
+	}
+	c.flipIn(1, c.addrs[4], 3)
+	h, err := engine.Open(t.Context(), c.config(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err = h.Start(ctx, engine.GroupConfig{ID: groupID, Members: c.members(), Machine: &ledger{}})
+	var damaged *engine.DamagedEntryError
+	if !errors.As(err, &damaged) || !errors.Is(err, context.DeadlineExceeded) || damaged.Index == 0 || damaged.Group != groupID {
+		t.Errorf("alone: %v", err)
+	}
+	if err := h.Close(); err != nil {
+		t.Error(err)
+	}
+	c.start(2)
+	c.start(3)
+	c.insist("without it")
+	c.start(1)
+	if m := c.hosts[1].Metrics().Repairs; m.Repaired != 1 {
+		t.Errorf("%+v", m)
+	}
+	c.same(81)
+	if s := c.status(1); len(s.Members) != 4 {
+		t.Errorf("%+v", s.Members)
+	}
 }

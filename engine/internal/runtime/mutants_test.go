@@ -12,3 +12,13 @@ func TestMutantDies(t *testing.T) {
 		t.Log(err)
 	}
 }
+
+// M56: what a member gives for a damaged entry is stored unchecked. The test of what fits
+// finds it.
+func TestMutantThatRepairsUncheckedDies(t *testing.T) {
+	if err := wrongEntries(t, mutRepairUnchecked); err == nil {
+		t.Error("nothing noticed it")
+	} else {
+		t.Log(err)
+	}
+}
