@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/seed-814fcd60/raftwire/codec"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
@@ -32,6 +33,9 @@ type pending struct {
 	m    *codec.Method
 	done func(codec.Message, error)
 	resp codec.Message // to decode into; nil: one of responses
+
+	began time.Time
+	stats *callCounters // of its method; nil: not counted, as the transport's own
 }
 
 func newDialed(n *network, nc net.Conn) *dialed {
@@ -66,6 +70,7 @@ func (c *dialed) ping() {
 func (c *dialed) call(lane Lane, req codec.Message, p pending) (uint32, error) {
 	seq := c.seq.Add(1)
 	f := c.net.frames.request(lane)
+	p.began, p.stats = time.Now(), c.net.counters.of(p.m)
 	if err := c.encode(f, seq, lane, p.m, req); err != nil {
 		c.net.frames.put(f)
 		return 0, err
@@ -75,7 +80,7 @@ func (c *dialed) call(lane Lane, req codec.Message, p pending) (uint32, error) {
 			if err != nil {
 				err = ErrDisconnected
 			}
-			c.end(p.done, nil, err)
+			c.end(p, nil, err)
 		}
 	}
 	if err := c.enqueue(lane, f, p); err != nil {
@@ -158,7 +163,7 @@ func (c *dialed) serve(gone func()) error {
 			return
 		}
 		if p, ok := c.take(f.seq, anyMethod); ok {
-			c.end(p.done, nil, ErrUnreachable)
+			c.end(p, nil, ErrUnreachable)
 		}
 	})
 	c.mu.Lock()
@@ -167,7 +172,7 @@ func (c *dialed) serve(gone func()) error {
 	err = c.failed
 	c.mu.Unlock()
 	for _, p := range left {
-		c.end(p.done, nil, ErrDisconnected)
+		c.end(p, nil, ErrDisconnected)
 	}
 	return err
 }
@@ -212,15 +217,20 @@ func anyMethod(*codec.Method) bool { return true }
 func bareName(name []byte) []byte { return name[bytes.LastIndexByte(name, ':')+1:] }
 
 // end tells the caller how its call ended.
-func (c *dialed) end(done func(codec.Message, error), resp codec.Message, err error) {
+func (c *dialed) end(p pending, resp codec.Message, err error) {
+	failed := false
 	if err != nil {
 		var exc codec.Exception
-		if !errors.As(err, &exc) {
-			c.net.counters.callsFailed.Add(1)
-		}
+		failed = !errors.As(err, &exc)
 	}
-	if done != nil {
-		done(resp, err)
+	if failed {
+		c.net.counters.callsFailed.Add(1)
+	}
+	if p.stats != nil {
+		p.stats.ended(p.began, failed)
+	}
+	if p.done != nil {
+		p.done(resp, err)
 	}
 }
 
@@ -297,7 +307,7 @@ func (c *dialed) thriftAnswer(p protocol, f []byte) error {
 		return refuse(ReasonUnknownSeq, "answer to call %d, method %q", e.seq, e.name)
 	}
 	if e.typ == messageException {
-		c.end(call.done, nil, parseRemoteError(body, p))
+		c.end(call, nil, parseRemoteError(body, p))
 		return nil
 	}
 	resp := c.response(call)
@@ -311,7 +321,7 @@ func (c *dialed) thriftAnswer(p protocol, f []byte) error {
 // endDecoded ends a call whose answer arrived, well-formed or not.
 func (c *dialed) endDecoded(p pending, resp codec.Message, err error) {
 	c.net.counters.refuseErr(err)
-	c.end(p.done, resp, err)
+	c.end(p, resp, err)
 }
 
 // wrapDecode makes an error of a codec a ProtocolError and leaves others as they are.

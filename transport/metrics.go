@@ -4,8 +4,11 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"github.com/seed-814fcd60/raftwire/codec"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+	"github.com/seed-814fcd60/raftwire/histogram"
 )
 
 // Metrics are counters since Listen, and gauges where it says "now".
@@ -27,10 +30,36 @@ type Metrics struct {
 	ConnsIn            int // accepted connections, now
 	ClientConns        int // of these, without a handshake, now
 
+	// Methods are the calls that this side made, by the method's name in the IDL. Those
+	// that a Call refused with an error are not among them.
+	Methods map[string]CallMetrics
+
 	// Refused counts what this side refused, by reason: frames, and connections.
 	Refused map[Reason]uint64
 	// QueueBytes is what is encoded and not written, per peer, now.
 	QueueBytes map[raftpb.NodeID]int
+}
+
+// CallMetrics is what became of the calls of one method.
+type CallMetrics struct {
+	// Durations are those of the calls that were answered, a declared exception
+	// included: from Call to the answer decoded.
+	Durations histogram.Histogram
+	Failed    uint64 // ended by RemoteError, ProtocolError, ErrUnreachable or ErrDisconnected
+}
+
+// callCounters are the live form of CallMetrics.
+type callCounters struct {
+	durations histogram.Recorder
+	failed    atomic.Uint64
+}
+
+func (c *callCounters) ended(began time.Time, failed bool) {
+	if failed {
+		c.failed.Add(1)
+		return
+	}
+	c.durations.Record(time.Since(began))
 }
 
 // counters are the live form of Metrics.
@@ -45,8 +74,19 @@ type counters struct {
 	dials, dialsFailed    atomic.Uint64
 	accepted              atomic.Uint64
 
+	methods sync.Map // *codec.Method -> *callCounters
+
 	mu      sync.Mutex
 	refused map[Reason]uint64
+}
+
+// of returns the counters of a method that this side calls.
+func (c *counters) of(m *codec.Method) *callCounters {
+	v, ok := c.methods.Load(m)
+	if !ok {
+		v, _ = c.methods.LoadOrStore(m, new(callCounters))
+	}
+	return v.(*callCounters)
 }
 
 func (c *counters) wrote(frames int, bytes int64) {
@@ -78,7 +118,17 @@ func (c *counters) snapshot() Metrics {
 	if refused == nil {
 		refused = map[Reason]uint64{}
 	}
+	methods := map[string]CallMetrics{}
+	c.methods.Range(func(m, v any) bool {
+		calls, name := v.(*callCounters), m.(*codec.Method).Name
+		sum, one := methods[name], calls.durations.Read() // two services may have a name in common
+		sum.Durations.Add(&one)
+		sum.Failed += calls.failed.Load()
+		methods[name] = sum
+		return true
+	})
 	return Metrics{
+		Methods: methods,
 		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
 		FramesIn: c.framesIn.Load(), FramesOut: c.framesOut.Load(),
 		Writes:   c.writes.Load(),

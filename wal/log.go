@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+	"github.com/seed-814fcd60/raftwire/histogram"
 )
 
 // markDelay is how long the disk must have been idle before the log writes down
@@ -29,6 +30,9 @@ type Log struct {
 	store [16]byte
 	salt  uint64 // of the segments written by this Log
 	label string
+
+	damaged, repaired atomic.Int64
+	syncTimes         histogram.Recorder
 
 	mu       sync.Mutex
 	work     sync.Cond // the writer waits here

@@ -1,5 +1,7 @@
 package wal
 
+import "github.com/seed-814fcd60/raftwire/histogram"
+
 // Metrics are totals since Open, but for the gauges at the end.
 type Metrics struct {
 	Syncs      int64 // calls of fsync and fdatasync, of the catalog and of directories too
@@ -13,6 +15,12 @@ type Metrics struct {
 	SyncStalls int64 // reports of a write or sync that took longer than Options.StallAfter
 	Footers    int64 // of closed segments written to the catalog
 	Recycled   int64 // segments of which nothing counted any more
+	SyncErrors int64 // syncs that failed; after the first of a frame the log refuses everything
+	Damages    int64 // finds of damaged bytes: at the start, by readers, in the background
+	Repairs    int64 // entries replaced by a copy that another member had
+
+	// SyncDurations are those of the syncs that made frames durable.
+	SyncDurations histogram.Histogram
 
 	Segments    int   // files that hold frames
 	Spares      int   // files that are ready to become the next segments
@@ -40,17 +48,22 @@ func (l *Log) Metrics() Metrics {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return Metrics{
-		Syncs:       l.fs.syncs.calls.Load(),
-		FrameSyncs:  l.counts.frameSyncs,
-		Frames:      l.counts.frames,
-		Records:     l.counts.records,
-		Entries:     l.counts.entries,
-		Batches:     l.counts.batches,
-		Bytes:       l.counts.bytes,
-		Stalls:      l.counts.stalls,
-		SyncStalls:  l.counts.syncStalls,
-		Footers:     l.counts.footers,
-		Recycled:    l.counts.recycled,
+		Syncs:         l.fs.syncs.calls.Load(),
+		FrameSyncs:    l.counts.frameSyncs,
+		Frames:        l.counts.frames,
+		Records:       l.counts.records,
+		Entries:       l.counts.entries,
+		Batches:       l.counts.batches,
+		Bytes:         l.counts.bytes,
+		Stalls:        l.counts.stalls,
+		SyncStalls:    l.counts.syncStalls,
+		Footers:       l.counts.footers,
+		Recycled:      l.counts.recycled,
+		SyncErrors:    l.fs.syncs.errors.Load(),
+		Damages:       l.damaged.Load(),
+		Repairs:       l.repaired.Load(),
+		SyncDurations: l.syncTimes.Read(),
+
 		Segments:    segments,
 		Spares:      spares,
 		QueuedBytes: l.queuedBytes,

@@ -226,6 +226,7 @@ type head struct{ b []byte }
 var heads = sync.Pool{New: func() any { return new(head) }} //nolint:gochecknoglobals // a cache of memory
 
 func (r *reader) corrupt(seg *segment, lsn uint64, reason string) *CorruptError {
+	r.log.damaged.Add(1)
 	e := &CorruptError{Group: r.group, Reason: reason}
 	if seg != nil {
 		e.Segment, e.Offset = seg.seq, seg.offset(lsn)

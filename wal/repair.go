@@ -20,6 +20,7 @@ func (l *Log) Repair(group raftpb.GroupID, index raftpb.Index, e raftpb.Entry) e
 	if err := l.Write(&b); err != nil {
 		return fmt.Errorf("wal: repair: %w", err)
 	}
+	l.repaired.Add(1)
 	return nil
 }
 

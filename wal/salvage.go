@@ -51,6 +51,7 @@ func (l *Log) salvage(t *tailState, damage *CorruptError) error {
 	if !l.o.Salvage {
 		return damage
 	}
+	l.damaged.Add(1)
 	l.o.Logger.Error("wal: damage; the log is taken back to where it begins", "dir", l.dir, "lsn", t.end, "err", damage)
 	t.damage, t.torn, t.clean = damage, true, false
 	return nil

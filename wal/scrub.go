@@ -135,6 +135,7 @@ func badEntries(h *recordHeader, rec []byte) (bad []uint64) {
 
 // reportDamage tells of damage that nobody was reading for.
 func (l *Log) reportDamage(e *CorruptError) {
+	l.damaged.Add(1)
 	l.o.Logger.Error("wal: damage found", "dir", l.dir, "err", e)
 	if l.o.OnDamage != nil {
 		l.o.OnDamage(e)

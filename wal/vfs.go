@@ -42,8 +42,16 @@ func onlyInMemory(fs FS) bool {
 // noSpaceError reports whether a disk is full.
 func noSpaceError(err error) bool { return vfs.IsNoSpaceError(err) }
 
-// syncCounter counts the calls of fsync and fdatasync that reach the kernel.
-type syncCounter struct{ calls atomic.Int64 }
+// syncCounter counts the calls of fsync and fdatasync that reach the kernel, and those
+// of all that failed.
+type syncCounter struct{ calls, errors atomic.Int64 }
+
+func (c *syncCounter) result(err error) error {
+	if err != nil {
+		c.errors.Add(1)
+	}
+	return err
+}
 
 // countingFS counts every sync made through it: segments, directories and the
 // catalog's database alike, so that the figure agrees with strace.
@@ -99,12 +107,12 @@ func (f *countingFile) count() {
 
 func (f *countingFile) Sync() error {
 	f.count()
-	return f.File.Sync()
+	return f.syncs.result(f.File.Sync())
 }
 
 func (f *countingFile) SyncData() error {
 	f.count()
-	return f.File.SyncData()
+	return f.syncs.result(f.File.SyncData())
 }
 
 func (f *countingFile) SyncTo(length int64) (bool, error) {
@@ -112,7 +120,7 @@ func (f *countingFile) SyncTo(length int64) (bool, error) {
 	if full {
 		f.count()
 	}
-	return full, err
+	return full, f.syncs.result(err)
 }
 
 // syncDir makes the names in dir durable.

@@ -95,7 +95,10 @@ func (l *Log) flush() {
 	if seg != nil && err == nil && l.owesSync(f, kind) {
 		l.wakeWriter() // for another lane
 		l.mu.Unlock()
-		if err = seg.sync(); l.o.mutated(mutSyncIgnored) {
+		asked := l.o.Clock.Now()
+		err = seg.sync()
+		l.syncTimes.Record(l.o.Clock.Now().Sub(asked))
+		if l.o.mutated(mutSyncIgnored) {
 			err = nil
 		}
 		l.mu.Lock()

@@ -44,20 +44,20 @@ var testOnly = []string{
 // no row covers may hold no Go code: a new layer begins with a row here.
 var layers = []Layer{
 	{Dir: "."}, // generate.go: a go:generate line, no code
-	{Dir: "cmd", May: []string{"engine", "engine/enginetest", "wal", "transport", "gen", "codec", cli, hdrHistogram}, Test: []string{apacheThrift}},
-	{Dir: "cmd/raftkv", May: []string{"cmd/internal", "engine", "engine/enginetest", "wal", "transport", "gen", "codec", cli, toml, pebble}, Test: []string{apacheThrift}},
-	{Dir: "examples", May: []string{"engine", "engine/enginetest", "wal", "transport", "gen", "codec"}},
+	{Dir: "cmd", May: []string{"engine", "engine/enginetest", "wal", "transport", "gen", "codec", "histogram", cli, hdrHistogram}, Test: []string{apacheThrift}},
+	{Dir: "cmd/raftkv", May: []string{"cmd/internal", "engine", "engine/enginetest", "wal", "transport", "gen", "codec", "histogram", cli, toml, pebble}, Test: []string{apacheThrift}},
+	{Dir: "examples", May: []string{"engine", "engine/enginetest", "wal", "transport", "gen", "codec", "histogram"}},
 	{Dir: "examples/kvdisk", May: []string{"engine", "engine/enginetest", "examples/internal", pebble}},
-	{Dir: "benchmarks", May: []string{"engine", "engine/enginetest", "wal", "transport", "gen", "codec", apacheThrift, msgpack}},
-	{Dir: "engine/enginetest", May: []string{"engine", "engine/internal", "wal", "transport", "gen", "codec"}},
-	{Dir: "engine", May: []string{"engine/internal", "wal", "transport", "gen", "codec"}, Test: []string{"engine/enginetest"}},
-	{Dir: "engine/internal/sim", May: []string{"engine/internal", "wal", "transport", "gen", "codec"}},
+	{Dir: "benchmarks", May: []string{"engine", "engine/enginetest", "wal", "transport", "gen", "codec", "histogram", apacheThrift, msgpack}},
+	{Dir: "engine/enginetest", May: []string{"engine", "engine/internal", "wal", "transport", "gen", "codec", "histogram"}},
+	{Dir: "engine", May: []string{"engine/internal", "wal", "transport", "gen", "codec", "histogram"}, Test: []string{"engine/enginetest"}},
+	{Dir: "engine/internal/sim", May: []string{"engine/internal", "wal", "transport", "gen", "codec", "histogram"}},
 	{Dir: "engine/internal/sim/disk", May: []string{"engine/internal/sim/schedule", pebble}, Test: []string{"wal"}}, // the disk is one of pebble's file systems
 	// What judges a run shares nothing with what runs.
 	{Dir: "engine/internal/sim/model", May: []string{"gen/raftpb"}},
 	{Dir: "engine/internal/sim/invariant", May: []string{"gen/raftpb"}, Test: []string{"engine/internal/sim/model"}},
 	{Dir: "engine/internal/sim/oracle", May: []string{"gen/raftpb", porcupine}},
-	{Dir: "engine/internal/runtime", May: []string{"engine/internal/raft", "engine/internal/snapshot", "wal", "transport", "gen", "codec"}},
+	{Dir: "engine/internal/runtime", May: []string{"engine/internal/raft", "engine/internal/snapshot", "wal", "transport", "gen", "codec", "histogram"}},
 	{Dir: "engine/internal/snapshot", May: []string{"wal", "gen/raftpb", "codec"}},
 	{
 		Dir: "engine/internal/raft",
@@ -71,12 +71,13 @@ var layers = []Layer{
 	},
 	{
 		Dir:  "wal",
-		May:  []string{"gen", "codec"},
+		May:  []string{"gen", "codec", "histogram"},
 		Only: map[string][]string{pebble: {"catalog", "pebble", "vfs"}},
 		Test: []string{pebble, "wal/crashfs"},
 	},
 	{Dir: "wal/crashfs", May: []string{pebble}}, // the disk of tests is one of pebble's file systems
-	{Dir: "transport", May: []string{"gen", "codec"}, Test: []string{apacheThrift}},
+	{Dir: "transport", May: []string{"gen", "codec", "histogram"}, Test: []string{apacheThrift}},
+	{Dir: "histogram", Std: []string{"math/bits", "sync/atomic", "time"}},
 	{Dir: "gen", May: []string{"codec", apacheThrift}, Test: []string{msgpack}},
 	{Dir: "codec", May: []string{apacheThrift, msgpack}, Test: []string{"gen"}},
 	{Dir: "tools", May: []string{"codec"}, Test: []string{"gen", apacheThrift, msgpack}},
