@@ -102,6 +102,10 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	if after.Log.Bytes <= before.Log.Bytes || after.Network.BytesOut <= before.Network.BytesOut {
 		t.Errorf("log %d then %d bytes, network %d then %d", before.Log.Bytes, after.Log.Bytes, before.Network.BytesOut, after.Network.BytesOut)
 	}
+	appends := after.Network.Methods["Append"]
+	if n := appends.Durations.Count(); n == 0 || appends.Durations.Mean() <= 0 || appends.Durations.Quantile(1) < appends.Durations.Mean() {
+		t.Errorf("%d appends were answered, in %v on average", n, appends.Durations.Mean())
+	}
 	second := first%3 + 1
 	c.eventually("a hand-over", func() bool {
 		return c.group(first).Transfer(t.Context(), second) == nil || c.group(first).Leader() == second

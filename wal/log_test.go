@@ -449,6 +449,9 @@ func TestNoSync(t *testing.T) {
 	before := l.Metrics()
 	mustWrite(t, l, func(b *Batch) { b.HardState(1, HardState{Commit: 1}); b.NoSync() })
 	after := l.Metrics()
+	if n := after.SyncDurations.Count(); n != uint64(after.FrameSyncs) || n == 0 {
+		t.Errorf("%d syncs, %d durations", after.FrameSyncs, n)
+	}
 	if after.FrameSyncs != before.FrameSyncs || after.Frames != before.Frames+1 {
 		t.Errorf("a commit cost %d frames and %d syncs", after.Frames-before.Frames, after.FrameSyncs-before.FrameSyncs)
 	}
