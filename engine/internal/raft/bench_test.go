@@ -1,6 +1,8 @@
 package raft
 
 import (
+	"maps"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -16,10 +18,12 @@ type bench struct {
 	write uint64
 	epoch uint64
 	batch []Entry
+	steps uint64
 }
 
 func (b *bench) step(in Event) {
 	in.Now = b.now
+	b.steps++
 	if err := b.node.Step(in, &b.out); err != nil {
 		b.tb.Fatal(err)
 	}
@@ -46,10 +50,28 @@ func (b *bench) apply() {
 	b.step(Event{Kind: EventApplied, Applied: b.node.handed})
 }
 
-func newBench(tb testing.TB, perBatch int) *bench {
+// plain is a node with nothing switched on.
+func plain(*Config) {}
+
+// settings are what a node may have switched on beyond the least.
+func settings() map[string]func(*Config) {
+	leases := func(c *Config) { c.ClockBound = 50 }
+	quiesce := func(c *Config) { c.QuiesceAfter = 250 }
+	marks := func(c *Config) { c.Marks = new(Marks) }
+	return map[string]func(*Config){
+		"plain":   plain,
+		"leases":  leases,
+		"quiesce": quiesce,
+		"marks":   marks,
+		"all":     func(c *Config) { leases(c); quiesce(c); marks(c) },
+	}
+}
+
+func newBench(tb testing.TB, perBatch int, set func(*Config)) *bench {
 	cfg := goodConfig()
 	cfg.DisablePreVote = true
 	cfg.TailBytes = 1 << 20
+	set(&cfg)
 	n, err := New(cfg, &endlessLog{}, HardState{}, 0, 0)
 	if err != nil {
 		tb.Fatal(err)
@@ -120,8 +142,18 @@ func (b *bench) beat() {
 	}
 }
 
-// beatRound is a heartbeat on the leader: beats out, acknowledgements in.
+// beatRound is a heartbeat on the leader: beats out, acknowledgements in. They extend
+// its lease, if it may have one. A group that would sleep has something to do in between.
 func (b *bench) beatRound() {
+	b.out.Reset()
+	b.step(Event{Kind: EventWake})
+	b.beats()
+	if leases := b.node.cfg.ClockBound > 0; leases != (b.out.LeaseUntil > b.now) {
+		b.tb.Fatalf("lease until %d, now %d", b.out.LeaseUntil, b.now)
+	}
+}
+
+func (b *bench) beats() {
 	b.now += b.node.cfg.Heartbeat
 	b.out.Reset()
 	b.step(Event{Kind: EventTimer})
@@ -131,6 +163,31 @@ func (b *bench) beatRound() {
 	for from := NodeID(2); from <= 3; from++ {
 		b.message(Message{Kind: MessageBeatAck, From: from, Term: 1, Round: b.node.reads.round})
 	}
+}
+
+// leaderSleeps is a leader that has nothing to do for as long as it must, sleeps if it
+// may, and is woken.
+func (b *bench) leaderSleeps() {
+	for range 5 {
+		if !b.node.quiesce.asleep {
+			b.beats()
+		}
+	}
+	if may := b.node.cfg.QuiesceAfter > 0; may != b.node.quiesce.asleep {
+		b.tb.Fatalf("asleep: %v", b.node.quiesce.asleep)
+	}
+	b.proposeRound()
+}
+
+// followerSleeps is a follower that agrees to sleep, and is woken.
+func (b *bench) followerSleeps() {
+	last := b.node.log.last
+	b.message(Message{Kind: MessageBeat, From: 2, Term: 1, Round: b.node.beatRound + 1, Commit: last, Quiesce: true})
+	if may := b.node.cfg.QuiesceAfter > 0; may != b.node.quiesce.asleep {
+		b.tb.Fatalf("asleep: %v", b.node.quiesce.asleep)
+	}
+	b.out.Reset()
+	b.step(Event{Kind: EventWake})
 }
 
 // readRound is a read on the leader with its round.
@@ -171,55 +228,134 @@ func (b *bench) handOver() {
 	}
 }
 
-// rounds names what is measured: how a node gets there, and what it does.
-func rounds(tb testing.TB) map[string]func() {
-	follower, leader, later := newBench(tb, 64), newBench(tb, 64), newBench(tb, 1)
+// rounds names what is measured: the node, and what it does.
+func rounds(tb testing.TB, set func(*Config)) map[string]round {
+	follower, leader, later := newBench(tb, 64, set), newBench(tb, 64, set), newBench(tb, 1, set)
 	leader.lead()
 	later.message(Message{Kind: MessageBeat, From: 2, Term: 2})
 	later.persist()
-	watched, handing := newBench(tb, 64), newBench(tb, 64)
+	watched, handing, drowsy := newBench(tb, 64, set), newBench(tb, 64, set), newBench(tb, 1, set)
 	c := watched.node.conf
 	c.Incoming = slices.Clone(c.Incoming)
 	c.Incoming[2].Suffrage = raftpb.SuffrageWitness
 	watched.node.setConfiguration(c)
 	watched.lead()
 	handing.lead()
-	return map[string]func(){
-		"witness":    watched.withWitness,
-		"hand over":  handing.handOver,
-		"propose 64": leader.proposeRound,
-		"append 64":  follower.appendRound,
-		"beat":       func() { follower.beat() },
-		"beats":      leader.beatRound,
-		"read":       leader.readRound,
-		"stale":      later.stale,
+	drowsy.lead()
+	return map[string]round{
+		"witness":         {watched, (*bench).withWitness},
+		"hand over":       {handing, (*bench).handOver},
+		"propose 64":      {leader, (*bench).proposeRound},
+		"append 64":       {follower, (*bench).appendRound},
+		"beat":            {follower, (*bench).beat},
+		"beats":           {leader, (*bench).beatRound},
+		"read":            {leader, (*bench).readRound},
+		"stale":           {later, (*bench).stale},
+		"leader sleeps":   {drowsy, (*bench).leaderSleeps},
+		"follower sleeps": {newBench(tb, 1, set), (*bench).followerSleeps},
+	}
+}
+
+// round is something that a node does again and again.
+type round struct {
+	b  *bench
+	do func(*bench)
+}
+
+// warm lets the node's memory grow.
+func (r round) warm() {
+	for range 300 {
+		r.do(r.b)
 	}
 }
 
 // TestStepsAllocateNothing: once its memory has grown, a node allocates nothing for
-// heartbeats, stale messages, reads, proposals and appends.
+// heartbeats, stale messages, reads, proposals, appends and sleep, whatever is
+// switched on.
 func TestStepsAllocateNothing(t *testing.T) {
-	for name, round := range rounds(t) {
-		for range 300 {
-			round()
-		}
-		if got := testing.AllocsPerRun(1000, round); got != 0 {
-			t.Errorf("%s: %.2f allocations", name, got)
+	for setting, set := range settings() {
+		for name, r := range rounds(t, set) {
+			r.warm()
+			if got := testing.AllocsPerRun(300, func() { r.do(r.b) }); got != 0 {
+				t.Errorf("%s: %s: %.2f allocations", setting, name, got)
+			}
 		}
 	}
 }
 
+// life is a node from its start: elected, busy, deposed, behind, and restored from a
+// snapshot. It returns how many events that took.
+func life(tb testing.TB, set func(*Config)) uint64 {
+	b := newBench(tb, 4, set)
+	b.lead()
+	for range 8 {
+		b.proposeRound()
+		b.beatRound()
+		b.readRound()
+	}
+	b.handOver()
+	last := b.node.log.last
+	b.out.Reset()
+	b.step(Event{Kind: EventSnapshotTaken, Snapshot: &Snapshot{Index: last, Term: 1, Configuration: b.node.conf}})
+	if b.out.CompactTo != last+1 {
+		tb.Fatalf("%+v", b.out)
+	}
+	b.message(Message{Kind: MessageBeat, From: 2, Term: 2})
+	b.persist()
+	for range 4 {
+		b.stale()
+	}
+	s := &Snapshot{Index: last + 100, Term: 2, Configuration: b.node.conf}
+	for _, done := range []bool{false, true} {
+		b.message(Message{Kind: MessageSnapshot, From: 2, Term: 2, Snapshot: s, Done: done})
+	}
+	if b.out.Install == nil {
+		tb.Fatalf("%+v", b.out)
+	}
+	b.persist()
+	b.apply()
+	return b.steps
+}
+
+// TestLifeAllocatesLittle: with its start, all growth of its memory, a change of
+// leaders and a snapshot, a node makes at most one allocation per event.
+func TestLifeAllocatesLittle(t *testing.T) {
+	for setting, set := range settings() {
+		steps := life(t, set)
+		if got := testing.AllocsPerRun(20, func() { life(t, set) }); got > float64(steps) {
+			t.Errorf("%s: %.0f allocations for %d events", setting, got, steps)
+		}
+	}
+}
+
+// BenchmarkStep is one round; an event is one input of the node.
 func BenchmarkStep(b *testing.B) {
-	for _, name := range []string{"propose 64", "append 64", "beat", "beats", "read", "stale", "witness", "hand over"} {
+	set := settings()["all"]
+	names := slices.Sorted(maps.Keys(rounds(b, set)))
+	for _, name := range names {
 		b.Run(name, func(b *testing.B) {
-			round := rounds(b)[name]
-			for range 300 {
-				round()
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				round()
-			}
+			r := rounds(b, set)[name]
+			r.warm()
+			steps := r.b.steps
+			perEvent(b, func() { r.do(r.b) }, func() uint64 { return r.b.steps - steps })
 		})
 	}
+	b.Run("life", func(b *testing.B) {
+		steps := uint64(0)
+		perEvent(b, func() { steps += life(b, set) }, func() uint64 { return steps })
+	})
+}
+
+// perEvent measures do, and divides by the events that it took.
+func perEvent(b *testing.B, do func(), events func() uint64) {
+	var before, after runtime.MemStats
+	b.ReportAllocs()
+	runtime.ReadMemStats(&before)
+	for b.Loop() {
+		do()
+	}
+	runtime.ReadMemStats(&after)
+	n := float64(events())
+	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/n, "allocs/event")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/n, "ns/event")
 }

@@ -335,7 +335,7 @@ func TestMemberOfBothHalves(t *testing.T) {
 
 // TestClientsProposeCommands: no-ops and configurations are the engine's own.
 func TestClientsProposeCommands(t *testing.T) {
-	b := newBench(t, 1)
+	b := newBench(t, 1, plain)
 	b.lead()
 	for _, kind := range []raftpb.EntryKind{raftpb.EntryKindUnspecified, raftpb.EntryKindNoop, raftpb.EntryKindConfig} {
 		b.out.Reset()

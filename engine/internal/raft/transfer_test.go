@@ -10,7 +10,7 @@ import (
 // its leadership before anybody took over, and is elected again while the old hand-over
 // is still open. That one ends; the new leadership does not.
 func TestNewLeadershipOutlivesOldHandOver(t *testing.T) {
-	b := newBench(t, 1)
+	b := newBench(t, 1, plain)
 	b.lead()
 	b.out.Reset()
 	b.step(Event{Kind: EventDiskStalled})
