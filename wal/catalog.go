@@ -109,7 +109,9 @@ func (l *Log) putMeta(m catalogMeta, changes []CatalogChange) error {
 		l.mu.Unlock()
 	}
 	changes = append(changes, CatalogChange{Key: []byte(keyMeta), Value: m.encode()})
-	if err := l.cat.Apply(changes, l.o.Sync == SyncFull); err != nil {
+	// With a sync in SyncNone too: without one the catalog's database may keep the change in the process, and a segment goes
+	// behind it that the catalog names after the process was killed.
+	if err := l.cat.Apply(changes, true); err != nil {
 		return err
 	}
 	l.meta = m
