@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-814fcd60/raftwire/engine"
 	"github.com/seed-814fcd60/raftwire/engine/enginetest"
@@ -105,6 +106,62 @@ func (refuses) Apply(engine.Batch, []engine.Result) error { return errors.New("n
 type panics struct{ *tally }
 
 func (panics) Apply(engine.Batch, []engine.Result) error { panic("no") }
+
+// TestLeaveOut: in every profile the phase of faults ends when it is told to, and kinds
+// of trouble and single troubles can be left out.
+func TestLeaveOut(t *testing.T) {
+	for _, p := range enginetest.Profiles() {
+		kinds := map[string]bool{}
+		for seed := uint64(1); seed <= 40 && len(kinds) < 6; seed++ {
+			o := enginetest.Options{Seed: seed, Events: 1000}
+			whole := p.Run(o)
+			if whole.Failure != nil || whole.Events < o.Events || whole.Events > 20*o.Events {
+				t.Fatalf("%s, seed %d: %d events, %v", p.Name, seed, whole.Events, whole.Failure)
+			}
+			for _, name := range whole.Faults.Names() {
+				kinds[name], o.Without = true, []string{name}
+				if r := p.Run(o); r.Faults[name] != 0 {
+					t.Errorf("%s, seed %d, without %s: %v", p.Name, seed, name, r.Faults)
+				}
+			}
+			o.Without, o.Skip = nil, []enginetest.Range{{From: 1, To: 1 << 62}}
+			if r := p.Run(o); whole.Troubles > 0 && (len(r.Faults) != 1 || r.Faults[r.Faults.Names()[0]] != 1) {
+				t.Errorf("%s, seed %d: all but one are left out: %v", p.Name, seed, r.Faults)
+			}
+		}
+		if len(kinds) < 6 {
+			t.Errorf("%s: nothing but %v struck", p.Name, kinds)
+		}
+	}
+}
+
+// TestShrinkCores: what a failure of a world of cores does not need is left out of it.
+func TestShrinkCores(t *testing.T) {
+	p, err := enginetest.ProfileByName("core")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := p.Run
+	p.Run = func(o enginetest.Options) enginetest.Report {
+		r := run(o)
+		if r.Faults["crash"] > 0 && r.Failure == nil {
+			r.Failure = &enginetest.Failure{Check: "crashed"}
+		}
+		return r
+	}
+	o := enginetest.Options{Seed: 1, Events: 1000}
+	for p.Run(o).Failure == nil {
+		o.Seed++
+	}
+	all, left := p.Run(o).Troubles, uint64(0)
+	small := enginetest.Shrink(p, o, time.Minute)
+	for _, n := range small.Report.Faults {
+		left += n
+	}
+	if small.Report.Faults["crash"] != 1 || left > all/4 || len(small.Options.Without) == 0 || len(small.Options.Skip) == 0 {
+		t.Errorf("%+v: %v", small.Options, small.Report.Faults)
+	}
+}
 
 // Seeds that were red once stay green: testdata/seeds has a file for each.
 func TestRedSeeds(t *testing.T) {

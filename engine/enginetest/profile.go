@@ -59,7 +59,7 @@ func ProfileByName(name string) (Profile, error) {
 // runBare runs a world of cores.
 func runBare(o sim.Options) sim.Report {
 	var out bytes.Buffer
-	b := bare.Options{Seed: o.Seed, Mutant: o.Mutant}
+	b := bare.Options{Seed: o.Seed, Mutant: o.Mutant, Events: o.Events, Without: o.Without, Skip: o.Skip}
 	if o.Trace != nil {
 		b.Trace = &out
 	}
@@ -68,8 +68,9 @@ func runBare(o sim.Options) sim.Report {
 	c := &w.Counts
 	r := sim.Report{
 		Seed: o.Seed, Hash: w.Hash(), Events: c.Events, Deliveries: c.Deliveries, Simulated: int64(w.Now()),
-		Faults: sim.Counts{}, Did: sim.Counts{}, Marks: sim.Counts{},
+		Did: sim.Counts{}, Marks: sim.Counts{},
 	}
+	r.Troubles, r.Faults = w.Troubles()
 	for name, n := range map[string]uint64{
 		"elections": c.Leaders, "crashes": c.Crashes, "committed": c.Commits, "client-writes": c.Acked, "client-reads": c.Reads,
 	} {
@@ -86,6 +87,8 @@ func runBare(o sim.Options) sim.Report {
 		var v *invariant.Violation
 		if errors.As(err, &v) {
 			r.Failure.Check = string(v.ID)
+		} else if errors.Is(err, bare.ErrLiveness) {
+			r.Failure.Check = "liveness"
 		}
 	}
 	lines := bufio.NewScanner(&out)

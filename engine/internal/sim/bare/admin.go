@@ -26,17 +26,17 @@ func (w *World) admin() {
 	if !w.alive(s) {
 		return
 	}
-	if w.process.Chance(w.knobs.Transfers) {
+	if w.strikes(transfer, w.knobs.Transfers, &w.process) {
 		to := raft.NodeID(0)
 		if w.process.Intn(3) > 0 {
 			to = raft.NodeID(1 + w.process.Intn(len(w.servers)))
 		}
 		w.handOver(s, to)
 	}
-	if w.alive(s) && w.knobs.Changes > 0 && w.odd.Chance(w.knobs.Odd.Treachery/2) {
+	if w.alive(s) && w.knobs.Changes > 0 && w.strikes(treachery, w.knobs.Odd.Treachery/2, &w.odd) {
 		w.swap(s)
 	}
-	if w.alive(s) && w.process.Chance(w.knobs.Changes) {
+	if w.alive(s) && w.strikes(change, w.knobs.Changes, &w.process) {
 		r := w.someChange(s)
 		w.planned(s, &r)
 		in := raft.Event{Kind: raft.EventChange, RequestID: w.order(s, false), Change: &r}
@@ -44,7 +44,7 @@ func (w *World) admin() {
 			w.tracef("order %d: node %d changes %+v", in.RequestID, s.id, r)
 		}
 		w.step(s, &in)
-		if w.odd.Chance(w.knobs.Odd.Treachery) {
+		if w.strikes(treachery, w.knobs.Odd.Treachery, &w.odd) {
 			w.betray(s, &r)
 		}
 	}

@@ -129,7 +129,7 @@ func (q *writes) pop() {
 // hand gives the write of the node's effects to its disk.
 func (w *World) hand(s *server, now *raft.Glance) {
 	out := &s.out
-	if !out.MustSync && !w.calm && w.disk.Chance(w.knobs.DropLazy) {
+	if !out.MustSync && !w.calm && w.strikes(dropLazy, w.knobs.DropLazy, &w.disk) {
 		return
 	}
 	wr := s.queue.push()
@@ -152,9 +152,9 @@ func (w *World) sync(s *server) {
 	delay := 1 + Time(w.disk.N(int64(w.knobs.DiskDelay)))
 	if !w.calm {
 		switch {
-		case w.disk.Chance(w.knobs.DiskSlow):
+		case w.strikes(diskSlow, w.knobs.DiskSlow, &w.disk):
 			delay *= 20
-		case w.disk.Chance(w.knobs.DiskHang):
+		case w.strikes(diskHang, w.knobs.DiskHang, &w.disk):
 			delay += Election * Time(w.disk.Between(1, 3))
 		}
 	}

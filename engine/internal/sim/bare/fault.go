@@ -12,25 +12,25 @@ func (w *World) fault() {
 		return
 	}
 	s := w.servers[w.process.Intn(len(w.servers))]
-	if s.node != nil && w.process.Chance(w.knobs.Crash) {
+	if s.node != nil && w.strikes(crash, w.knobs.Crash, &w.process) {
 		w.crash(s)
 	}
 	s = w.servers[w.process.Intn(len(w.servers))]
-	if s.node != nil && w.process.Chance(w.knobs.Pause) {
+	if s.node != nil && w.strikes(pause, w.knobs.Pause, &w.process) {
 		w.pause(s, Time(w.process.N(int64(min(20*Election, 2*w.knobs.Down)))))
 		w.tracef("pause %d until %d", s.id, s.pausedUntil/1000)
 	}
 	s = w.servers[w.process.Intn(len(w.servers))]
-	if s.node != nil && s.pausedUntil <= w.now && w.process.Chance(w.knobs.Campaign) {
+	if s.node != nil && s.pausedUntil <= w.now && w.strikes(campaign, w.knobs.Campaign, &w.process) {
 		w.step(s, &raft.Event{Kind: raft.EventCampaign})
 	}
 	w.admin()
 	w.oddFault()
 	s = w.servers[w.process.Intn(len(w.servers))]
-	if w.alive(s) && w.process.Chance(w.knobs.Wake) {
+	if w.alive(s) && w.strikes(wake, w.knobs.Wake, &w.process) {
 		w.step(s, &raft.Event{Kind: raft.EventWake, Peer: w.servers[w.process.Intn(len(w.servers))].id})
 	}
-	if w.process.Chance(w.knobs.Cuts) {
+	if w.strikes(cut, w.knobs.Cuts, &w.process) {
 		w.partition()
 	}
 }
@@ -135,7 +135,7 @@ func (w *World) isolate(s *server) {
 
 // doom plans the end of a new leader.
 func (w *World) doom(s *server) {
-	if !w.calm && w.process.Chance(w.knobs.Doom) {
+	if !w.calm && w.strikes(newLeader, w.knobs.Doom, &w.process) {
 		w.push(w.now+Time(w.process.N(int64(w.knobs.DoomWithin))), event{kind: eventDoom, node: s.index, gen: s.boot})
 	}
 }
@@ -158,7 +158,7 @@ func (w *World) leads(s *server, now *raft.Glance) {
 	}
 	first := s.termStart(now)
 	for i := range s.node.Members() {
-		if p := s.node.Member(i); p.ID != s.id && 0 < p.Match && p.Match < first && w.process.Chance(w.knobs.Halfway) {
+		if p := s.node.Member(i); p.ID != s.id && 0 < p.Match && p.Match < first && w.strikes(halfway, w.knobs.Halfway, &w.process) {
 			s.muted = s.boot
 			w.crash(s)
 			return

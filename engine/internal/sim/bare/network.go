@@ -102,9 +102,9 @@ func (w *World) send(s *server, slot int32) {
 	l := &w.links[s.index][m.To-1]
 	copies := 1
 	if !w.calm {
-		if w.network.Chance(w.knobs.Loss) {
+		if w.strikes(loss, w.knobs.Loss, &w.network) {
 			copies = 0
-		} else if w.network.Chance(w.knobs.Dup) {
+		} else if w.strikes(duplicate, w.knobs.Dup, &w.network) {
 			copies = 2
 		}
 	}
@@ -118,7 +118,7 @@ func (w *World) send(s *server, slot int32) {
 	}
 	for range copies {
 		at := w.now + 1 + w.knobs.MinDelay + Time(w.network.N(int64(w.knobs.MoreDelay)))
-		if !w.calm && w.network.Chance(w.knobs.Heavy) {
+		if !w.calm && w.strikes(late, w.knobs.Heavy, &w.network) {
 			at += Time(w.network.N(int64(10 * Election)))
 		} else if !w.knobs.Reorder {
 			at = max(at, l.last)
@@ -157,10 +157,10 @@ func (w *World) deliver(s *server, slot int32) {
 	}
 	in := raft.Event{Kind: raft.EventMessage, Message: m}
 	lies := false
-	if w.knobs.Odd.Forge > 0 && !w.calm && w.odd.Chance(w.knobs.Odd.Forge) {
+	if w.knobs.Odd.Forge > 0 && !w.calm && w.strikes(forge, w.knobs.Odd.Forge, &w.odd) {
 		w.lie, lies = w.forged(s, m)
 	}
-	if !lies && w.knobs.Mangle > 0 && !w.calm && w.network.Chance(w.knobs.Mangle) {
+	if !lies && w.knobs.Mangle > 0 && !w.calm && w.strikes(mangle, w.knobs.Mangle, &w.network) {
 		w.lie, lies = w.mangled(m), true
 	}
 	if lies {

@@ -53,7 +53,7 @@ type told struct{ id, epoch uint64 }
 
 // tell reports a completion to the node: at once or, in its order, later.
 func (w *World) tellDurable(s *server, id, epoch uint64) {
-	late := !w.calm && w.odd.Chance(w.knobs.Odd.TellLate)
+	late := !w.calm && w.strikes(toldLate, w.knobs.Odd.TellLate, &w.odd)
 	if !late && len(s.told) == 0 {
 		w.hears(s, told{id, epoch})
 		return
@@ -77,7 +77,7 @@ func (w *World) hears(s *server, t told) {
 	boot := s.boot
 	in := raft.Event{Kind: raft.EventPersisted, WriteID: t.id, Epoch: t.epoch}
 	w.step(s, &in)
-	if s.node != nil && s.boot == boot && w.odd.Chance(w.knobs.Odd.TellTwice) {
+	if s.node != nil && s.boot == boot && w.strikes(toldTwice, w.knobs.Odd.TellTwice, &w.odd) {
 		w.step(s, &in)
 	}
 	if s.stalled && s.node != nil {
@@ -227,17 +227,17 @@ func (w *World) unreadable(s *server, err error) {
 func (w *World) oddFault() {
 	o := &w.knobs.Odd
 	s := w.servers[w.odd.Intn(len(w.servers))]
-	if w.alive(s) && w.odd.Chance(o.Spurious) {
+	if w.alive(s) && w.strikes(spurious, o.Spurious, &w.odd) {
 		w.spurious(s)
 	}
-	if w.alive(s) && w.odd.Chance(o.StoreFail) {
+	if w.alive(s) && w.strikes(storeFail, o.StoreFail, &w.odd) {
 		s.fault = storeFault(1 + w.odd.Intn(int(storeFaults)-1))
 	}
-	if w.odd.Chance(o.Scratch) {
+	if w.strikes(scratch, o.Scratch, &w.odd) {
 		w.scratch(s)
 	}
 	w.overdue()
-	if w.odd.Chance(o.Plots) {
+	if w.strikes(scheme, o.Plots, &w.odd) {
 		w.scheme()
 	}
 	w.hopeless()
@@ -246,7 +246,7 @@ func (w *World) oddFault() {
 // hopeless asks the leader to hand over to a member that cannot take over: it is in
 // doubt, or its disk stalls.
 func (w *World) hopeless() {
-	if !w.odd.Chance(w.knobs.Odd.Treachery) {
+	if !w.strikes(treachery, w.knobs.Odd.Treachery, &w.odd) {
 		return
 	}
 	leader := w.leader()

@@ -75,7 +75,7 @@ func (w *World) mayLoseState(s *server) bool {
 // cannot be read.
 func (w *World) losesImage(s *server, cfg *raft.Config) (applied raft.Index) {
 	s.stateless = false
-	if s.boot > 1 && !w.calm && s.disk.base > 0 && s.snapshotAt() <= s.disk.hard.Commit && w.odd.Chance(w.knobs.Odd.Scratch) && w.mayLoseState(s) {
+	if s.boot > 1 && !w.calm && s.disk.base > 0 && s.snapshotAt() <= s.disk.hard.Commit && w.strikes(scratch, w.knobs.Odd.Scratch, &w.odd) && w.mayLoseState(s) {
 		s.machine.forget()
 		s.stateless = true
 		cfg.StateLost = s.snapshotAt()

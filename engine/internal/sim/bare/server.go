@@ -195,7 +195,7 @@ func (w *World) crash(s *server) {
 		w.tracef("crash %d: %d of %d writes survive", s.id, survive, s.queue.len())
 	}
 	w.stop(s, survive)
-	if w.process.Chance(w.knobs.Mute) {
+	if w.strikes(mute, w.knobs.Mute, &w.process) {
 		s.muted = s.boot
 	}
 	w.damage(s)
@@ -286,7 +286,7 @@ func (w *World) carryOut(s *server) {
 	if !out.Damaged.Empty() {
 		w.repairs(s)
 	}
-	inside := w.knobs.CrashInside > 0 && !w.calm && w.process.Chance(w.knobs.CrashInside)
+	inside := w.knobs.CrashInside > 0 && !w.calm && w.strikes(crashInside, w.knobs.CrashInside, &w.process)
 	if out.WriteID != 0 {
 		w.hand(s, &now)
 	}

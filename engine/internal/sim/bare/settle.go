@@ -58,7 +58,7 @@ func (w *World) settle() {
 			done, limit = more, max(limit, w.now+Election) // much was to be caught up, one entry at a time
 		}
 		if w.now > limit {
-			w.failf("liveness: no progress: %s", w.statuses())
+			w.failf("%w: no progress: %s", ErrLiveness, w.statuses())
 		}
 		w.advance(w.now + Election/20)
 	}
@@ -87,7 +87,7 @@ func (w *World) elects() {
 			limit = w.now + leaderWithin
 		}
 		if w.now > limit {
-			w.failf("liveness: no leader: %s", w.statuses())
+			w.failf("%w: no leader: %s", ErrLiveness, w.statuses())
 		}
 		w.advance(w.now + Election/20)
 	}

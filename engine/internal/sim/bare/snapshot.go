@@ -63,7 +63,7 @@ func (w *World) snapshotDone(s *server) {
 		w.tracef("snapshot of %d at %d, keep %d", s.id, im.is.Index, keep)
 	}
 	keep = max(keep, 1)
-	if w.odd.Chance(w.knobs.Odd.Spurious) {
+	if w.strikes(spurious, w.knobs.Odd.Spurious, &w.odd) {
 		keep = 0 // nothing
 	}
 	w.step(s, &raft.Event{Kind: raft.EventSnapshotTaken, Snapshot: &im.is, Keep: keep})
@@ -103,7 +103,7 @@ func (s *server) streamTo(peer raft.NodeID) int {
 
 func (w *World) nextChunk(s *server, peer raft.NodeID) {
 	silent := Time(0)
-	if !w.calm && w.odd.Chance(w.knobs.Odd.Hang) {
+	if !w.calm && w.strikes(streamHang, w.knobs.Odd.Hang, &w.odd) {
 		silent = Time(w.odd.N(int64(8 * Election)))
 	}
 	w.push(w.now+1+silent+Time(w.network.N(2*int64(w.knobs.MoreDelay)+int64(Election/8))),
@@ -114,13 +114,13 @@ func (w *World) nextChunk(s *server, peer raft.NodeID) {
 func (w *World) chunk(s *server, peer raft.NodeID) {
 	at := s.streamTo(peer)
 	if at < 0 {
-		if w.odd.Chance(w.knobs.Odd.Spurious) { // it has ended before, and that is told too late
+		if w.strikes(spurious, w.knobs.Odd.Spurious, &w.odd) { // it has ended before, and that is told too late
 			w.step(s, &raft.Event{Kind: raft.EventSnapshotFailed, Peer: peer})
 		}
 		return
 	}
 	st := &s.sending[at]
-	if st.tries > 6 || !w.calm && w.network.Chance(w.knobs.StreamBreak) {
+	if st.tries > 6 || !w.calm && w.strikes(streamBreak, w.knobs.StreamBreak, &w.network) {
 		s.sending = append(s.sending[:at], s.sending[at+1:]...)
 		w.step(s, &raft.Event{Kind: raft.EventSnapshotFailed, Peer: peer})
 		return

@@ -5,7 +5,7 @@ import "github.com/seed-814fcd60/raftwire/engine/internal/raft"
 // damage loses what a crashed node's disk had, in one place of the group at a time:
 // more would be more than any group survives. The node is told so when it starts.
 func (w *World) damage(s *server) {
-	if w.calm || s.node != nil || w.knobs.Nodes < 3 || !w.process.Chance(w.knobs.Damage) {
+	if w.calm || s.node != nil || w.knobs.Nodes < 3 || !w.strikes(damage, w.knobs.Damage, &w.process) {
 		return
 	}
 	for _, other := range w.servers {

@@ -17,10 +17,13 @@
 package bare
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/invariant"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/model"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/schedule"
@@ -36,7 +39,14 @@ type Options struct {
 	// after each step, so that each can be told to the model by itself.
 	Model bool
 	Trace io.Writer // one line per event; nil: none
+
+	Events  uint64      // ends the phase of faults after so many; 0: as the knobs have it
+	Without []string    // kinds of trouble that are left out, by the names in Troubles
+	Skip    []sim.Range // single troubles that are left out, by their number: half-open, ascending
 }
+
+// ErrLiveness says that a cluster without faults does not do what it must.
+var ErrLiveness = errors.New("liveness")
 
 // eventKind says what an event is about.
 type eventKind uint8
@@ -101,6 +111,7 @@ type World struct {
 	odd     schedule.Stream
 	calm    bool // no faults any more
 	hash    schedule.Hash
+	faults  faults
 
 	servers   []*server
 	links     [maxNodes][maxNodes]link
@@ -156,6 +167,11 @@ func New(o Options) *World {
 			w.knobs.Odd.Plots = 0
 		}
 	}
+	if o.Events != 0 {
+		w.knobs.Events = int(min(o.Events, math.MaxInt))
+	}
+	w.knobs.leaveOut(o.Without)
+	w.faults.skip = o.Skip
 	ids := make([]raftpb.NodeID, w.knobs.Nodes)
 	for i := range ids {
 		ids[i] = raftpb.NodeID(i + 1)
@@ -216,7 +232,7 @@ func (w *World) next() {
 	if Time(at) > w.now {
 		w.still = 0
 	} else if w.still++; w.still > stillAtMost {
-		w.failf("liveness: time stands still: somebody asks for a timer again and again")
+		w.failf("%w: time stands still: somebody asks for a timer again and again", ErrLiveness)
 		return
 	}
 	w.now = Time(at)
