@@ -25,7 +25,7 @@ func (w *World) crooks() {
 		if s.node == nil {
 			continue
 		}
-		for _, try := range []func(*server) error{crookedEvents, crookedReads, lastTerm, largeBatch} {
+		for _, try := range nodeCrooks() {
 			if err := try(s); err != nil {
 				w.failf("crook: node %d: %w", s.id, err)
 			}
@@ -36,6 +36,11 @@ func (w *World) crooks() {
 			w.failf("crook: %w", err)
 		}
 	}
+}
+
+// nodeCrooks are those that need a node.
+func nodeCrooks() []func(*server) error {
+	return []func(*server) error{crookedEvents, crookedReads, lastTerm, largeBatch, imageOverCut}
 }
 
 // crookedEvents: an event that a driver cannot mean kills the node; it says why, then
@@ -113,6 +118,50 @@ func largeBatch(s *server) error {
 	out.Reset()
 	if out.Accepted.Hi != 0 || cap(out.Append) >= len(many) {
 		return fmt.Errorf("room for %d entries is kept", cap(out.Append))
+	}
+	return nil
+}
+
+// imageOverCut: a node without a state hears, before it carries out anything, of a
+// leader that replaces the end of its log and of the image that covers a part of the
+// new end. Image, cut and entries make one write, whose parts do not overlap.
+func imageOverCut(s *server) error {
+	n := s.node.Clone(&s.disk)
+	st := n.Status()
+	if s.witness || st.Commit < st.First {
+		return nil
+	}
+	end, under := st.Last, s.was.LastTerm
+	from := s.id%3 + 1
+	entries := func(term raft.Term, k int) raft.Message {
+		m := raft.Message{Kind: raft.MessageAppend, From: from, To: s.id, Term: term, PrevIndex: end, PrevTerm: under}
+		for range k {
+			m.Entries = append(m.Entries, raft.Entry{Term: term, Kind: raftpb.EntryKindCommand})
+		}
+		return m
+	}
+	old, cut := entries(st.Term+1, 1), entries(st.Term+2, 2)
+	image := raft.Message{
+		Kind: raft.MessageSnapshot, From: from, To: s.id, Term: st.Term + 2, Done: true,
+		Snapshot: &raft.Snapshot{Index: end + 1, Term: st.Term + 2, Configuration: st.Configuration, ConfigurationIndex: st.ConfigurationIndex},
+	}
+	var before, out raft.Effects
+	for _, step := range []struct {
+		in  raft.Event
+		out *raft.Effects
+	}{
+		{raft.Event{Kind: raft.EventMessage, Message: &old}, &before},
+		{raft.Event{Kind: raft.EventStateLost, Applied: st.Commit - 1}, &before},
+		{raft.Event{Kind: raft.EventMessage, Message: &cut}, &out},
+		{raft.Event{Kind: raft.EventMessage, Message: &image}, &out},
+	} {
+		if err := n.Step(step.in, step.out); err != nil {
+			return err
+		}
+	}
+	if out.Install != image.Snapshot || out.TruncateFrom != end+2 || out.AppendFrom != end+2 || len(out.Append) != 1 {
+		return fmt.Errorf("an image up to %d, over a log cut behind %d: the write installs %v, cuts from %d, has %d entries from %d",
+			end+1, end, out.Install, out.TruncateFrom, len(out.Append), out.AppendFrom)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func TestCrooks(t *testing.T) {
 		s.agree(3)
 	}
 	for _, node := range s.w.servers {
-		for _, try := range []func(*server) error{crookedEvents, crookedReads, lastTerm, largeBatch} {
+		for _, try := range nodeCrooks() {
 			if err := try(node); err != nil {
 				t.Errorf("node %d: %v", node.id, err)
 			}

@@ -100,6 +100,8 @@ func Concerns(which int, seed uint64) bool {
 	k := draw(seed, nil)
 	crashes := k.rate[crash] > 0 || k.rate[crashInside] > 0 || k.rate[crashDisk] > 0 || k.rate[crashLoop] > 0
 	switch MutantName(which)[:3] {
+	case "M40":
+		return k.rate[flip] > 0
 	case "M41":
 		return k.rate[diskError] > 0 && k.survival < 1
 	case "M42":
