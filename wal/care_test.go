@@ -210,8 +210,14 @@ func TestRepairOfADamagedFrame(t *testing.T) {
 			if d.Group == 2 {
 				good = entriesOf(1, i, 1, 10)[0]
 			}
+			if !l.Group(d.Group).Suffers(d, i) {
+				t.Errorf("entry %d of group %d does not suffer from what was found just now", i, d.Group)
+			}
 			if err := l.Repair(d.Group, i, good); err != nil {
 				t.Errorf("entry %d of group %d: %v", i, d.Group, err)
+			}
+			if l.Group(d.Group).Suffers(d, i) {
+				t.Errorf("entry %d of group %d suffers after its repair", i, d.Group)
 			}
 		}
 	}
@@ -219,6 +225,44 @@ func TestRepairOfADamagedFrame(t *testing.T) {
 	if rep, err := l.Scrub(t.Context(), 0); err != nil || len(rep.Damage) != 0 {
 		t.Errorf("%v, %v", rep.Damage, err)
 	}
+	mustClose(t, l)
+}
+
+// What a scrub found counts although the entry can still be read from memory, and until the
+// entry is repaired, overwritten or compacted.
+func TestAFindingCountsUntilTheEntryIsAnother(t *testing.T) {
+	fs := crashfs.New()
+	l, _ := mustOpen(t, "wal", manual(fs))
+	es := entriesOf(1, 1, 4, 100)
+	mustWrite(t, l, func(b *Batch) { b.Append(1, 1, es) })
+	for _, i := range []string{"1", "2", "3"} {
+		spoil(t, fs, i+"@1|", 50)
+	}
+	g := l.Group(1)
+	if _, err := g.Entries(nil, 1, 5, 1<<20); err != nil {
+		t.Fatalf("the frame is not in memory any more: %v", err)
+	}
+	rep, err := l.Scrub(t.Context(), 0)
+	if err != nil || len(rep.Damage) != 3 {
+		t.Fatalf("%+v, %v", rep, err)
+	}
+	suffer := func(want ...bool) {
+		t.Helper()
+		for k, d := range rep.Damage {
+			if i := raftpb.Index(k + 1); g.Suffers(d, i) != want[k] || g.Suffers(d, 4) || l.Group(2).Suffers(d, i) {
+				t.Errorf("entry %d: want %v", i, want[k])
+			}
+		}
+	}
+	suffer(true, true, true)
+	if err := l.Repair(1, 2, es[1]); err != nil {
+		t.Fatal(err)
+	}
+	suffer(true, false, true)
+	mustWrite(t, l, func(b *Batch) { b.Append(1, 3, entriesOf(2, 3, 1, 100)) })
+	suffer(true, false, false)
+	mustWrite(t, l, func(b *Batch) { b.Compact(1, 2) })
+	suffer(false, false, false)
 	mustClose(t, l)
 }
 

@@ -55,6 +55,8 @@ type CorruptError struct {
 	// says of the entry. Kind is 0 when no record can say.
 	Kind   raftpb.EntryKind
 	Crc32c int64 // of the kind and the body as they were
+
+	end uint64 // the LSN behind what is damaged; 0: not known
 }
 
 func (e *CorruptError) Error() string {

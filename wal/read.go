@@ -229,7 +229,7 @@ func (r *reader) corrupt(seg *segment, lsn uint64, reason string) *CorruptError 
 	r.log.damaged.Add(1)
 	e := &CorruptError{Group: r.group, Reason: reason}
 	if seg != nil {
-		e.Segment, e.Offset = seg.seq, seg.offset(lsn)
+		e.Segment, e.Offset, e.end = seg.seq, seg.offset(lsn), lsn+1
 	}
 	return e
 }

@@ -105,7 +105,7 @@ func (l *Log) damagedBodies(seg *segment, fr *scannedFrame) (found []*CorruptErr
 				found = append(found, &CorruptError{
 					Segment: seg.seq, Offset: seg.offset(lsn), Group: h.group,
 					Lo: raftpb.Index(i), Hi: raftpb.Index(i) + 1, Reason: damagedBody,
-					Kind: raftpb.EntryKind(slot.kind), Crc32c: int64(slot.crc),
+					Kind: raftpb.EntryKind(slot.kind), Crc32c: int64(slot.crc), end: lsn + uint64(h.length),
 				})
 			}
 		}
@@ -147,14 +147,29 @@ func (l *Log) isCurrent(group raftpb.GroupID, i, lsn uint64) bool {
 	g := l.Group(group)
 	g.mu.RLock()
 	defer g.mu.RUnlock()
-	v := &g.view
+	at, ok := g.view.placeOf(i)
+	return ok && at == lsn
+}
+
+// placeOf returns where the record stands that a read of position i goes to.
+func (v *groupView) placeOf(i uint64) (lsn uint64, ok bool) {
 	if i < v.first || i > v.last {
-		return false
+		return 0, false
 	}
 	if r, ok := v.repairs[i]; ok {
-		return r.lsn == lsn
+		return r.lsn, true
 	}
-	return v.runs[v.runAt(i)].lsn == lsn
+	return v.runs[v.runAt(i)].lsn, true
+}
+
+// Suffers reports whether the entry at i, one of those that e names, is still the one that e
+// found damaged: not repaired, overwritten, compacted or dropped since. It reads no disk, and
+// it does not ask whether the entry can be read: a copy of its bytes may still be in memory.
+func (g *Group) Suffers(e *CorruptError, i raftpb.Index) bool {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	at, ok := g.view.placeOf(uint64(i))
+	return ok && e.Group == g.id && i >= e.Lo && i < e.Hi && (e.end == 0 || at < e.end) // later records stand behind it
 }
 
 // damagedFrames names what counts between two LSNs.
@@ -172,7 +187,7 @@ func (l *Log) damagedFrames(seg *segment, from, to uint64) (found []*CorruptErro
 			if s.lo < s.hi {
 				found = append(found, &CorruptError{
 					Segment: seg.seq, Offset: seg.offset(from), Group: id,
-					Lo: raftpb.Index(s.lo), Hi: raftpb.Index(s.hi), Reason: reason,
+					Lo: raftpb.Index(s.lo), Hi: raftpb.Index(s.hi), Reason: reason, end: to,
 				})
 			}
 		}

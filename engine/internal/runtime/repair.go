@@ -180,13 +180,15 @@ func (h *Host) Damaged(e *wal.CorruptError) {
 	if g == nil || e.Lo >= e.Hi {
 		return // its next start finds it
 	}
-	var found []Damage
-	for i := e.Lo; i < e.Hi && len(found) < maxDamaged; i++ {
-		if _, err := g.log.Entries(nil, i, i+1, 1); err != nil { // it may be repaired by now
-			found = append(found, Damage{i, e.Kind, e.Crc32c})
+	_ = g.w.inbox.do(func() { // stopped: the next start finds it
+		var found []Damage
+		for i := e.Lo; i < e.Hi && len(found) < maxDamaged; i++ {
+			if g.log.Suffers(e, i) { // repairs are the worker's: none begins between this and the next line
+				found = append(found, Damage{i, e.Kind, e.Crc32c})
+			}
 		}
-	}
-	_ = g.w.inbox.do(func() { g.w.damaged(g, found) }) // stopped: the next start finds it
+		g.w.damaged(g, found)
+	})
 }
 
 // damaged begins to repair entries.
