@@ -1,10 +1,13 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	goruntime "runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -303,6 +306,18 @@ func (h *Host) Group(id GroupID) *Group {
 	defer h.mu.RUnlock()
 	return h.groups[id]
 }
+
+// Groups returns the running groups by their ids, ascending.
+func (h *Host) Groups() []*Group {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	all := slices.AppendSeq(make([]*Group, 0, len(h.groups)), maps.Values(h.groups))
+	slices.SortFunc(all, func(a, b *Group) int { return cmp.Compare(a.id, b.id) })
+	return all
+}
+
+// Node returns the node's id in its cluster.
+func (h *Host) Node() NodeID { return h.cfg.Node }
 
 // Addr returns the address the host listens on.
 func (h *Host) Addr() string { return h.network.Addr() }

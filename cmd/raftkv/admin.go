@@ -10,6 +10,13 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"time"
+
+	promclient "github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/seed-814fcd60/raftwire/engine"
+	"github.com/seed-814fcd60/raftwire/engine/prometheus"
 )
 
 // adminServer serves what operators look at over HTTP.
@@ -31,6 +38,7 @@ func serveAdmin(c *serveConfig, n *node, log *slog.Logger) (*adminServer, error)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", n.serveHealth)
 	mux.HandleFunc("GET /readyz", n.serveReady)
+	mux.Handle("GET /metrics", metricsOf(n.host))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -42,6 +50,13 @@ func serveAdmin(c *serveConfig, n *node, log *slog.Logger) (*adminServer, error)
 	}}
 	go func() { a.ended <- a.server.Serve(l) }()
 	return a, nil
+}
+
+// metricsOf serves the metrics of h, of the Go runtime and of the process to Prometheus.
+func metricsOf(h *engine.Host) http.Handler {
+	registry := promclient.NewRegistry()
+	registry.MustRegister(prometheus.New(h), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
 
 // close ends the pages; requests under way have a second.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -48,13 +49,8 @@ func TestOneNode(t *testing.T) {
 	k(exitFailed, "session", "put", "a", "b", "--session", "7777:1")
 	k(exitUsage, "flag provided but not defined", "get", "x", "--bogus")
 
-	resp, err := http.Get("http://" + admin + "/readyz")
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Errorf("/readyz: %v %v", resp, err)
-	}
-	if err == nil {
-		resp.Body.Close()
-	}
+	checkPage(t, "http://"+admin+"/readyz", "ok\n")
+	checkPage(t, "http://"+admin+"/metrics", `raftwire_group_leads{group="1",node="1"} 1`)
 	if out := runIn(t, dir, "serve", "--listen", freeAddress(t), "--admin", "off"); out.status != exitDirInUse {
 		t.Errorf("a second process on the directory: status %d: %s", out.status, out.stderr)
 	}
@@ -70,6 +66,20 @@ func TestOneNode(t *testing.T) {
 	n.start()
 	k(0, "hello world\n", "get", "greeting")
 	n.signal(syscall.SIGKILL)
+}
+
+// checkPage fails unless url is served and has want.
+func checkPage(t *testing.T, url, want string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer resp.Body.Close()
+	if page, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(page), want) {
+		t.Errorf("%s: %s %v: %s, want %q", url, resp.Status, err, page, want)
+	}
 }
 
 // checkModes says what of dir others than its owner may read.

@@ -29,6 +29,7 @@ const (
 	cli          = "github.com/urfave/cli/v2"
 	toml         = "github.com/BurntSushi/toml"
 	hdrHistogram = "github.com/HdrHistogram/hdrhistogram-go"
+	prometheus   = "github.com/prometheus/client_golang"
 	porcupine    = "github.com/anishathalye/porcupine"
 )
 
@@ -45,12 +46,13 @@ var testOnly = []string{
 var layers = []Layer{
 	{Dir: "."}, // generate.go: a go:generate line, no code
 	{Dir: "cmd", May: []string{"engine", "engine/enginetest", "wal", "transport", "gen", "codec", "histogram", cli, hdrHistogram}, Test: []string{apacheThrift}},
-	{Dir: "cmd/raftkv", May: []string{"cmd/internal", "engine", "engine/enginetest", "wal", "transport", "gen", "codec", "histogram", cli, toml, pebble}, Test: []string{apacheThrift}},
+	{Dir: "cmd/raftkv", May: []string{"cmd/internal", "engine", "engine/enginetest", "wal", "transport", "gen", "codec", "histogram", cli, toml, pebble, prometheus}, Test: []string{apacheThrift}},
 	{Dir: "examples", May: []string{"engine", "engine/enginetest", "wal", "transport", "gen", "codec", "histogram"}},
 	{Dir: "examples/kvdisk", May: []string{"engine", "engine/enginetest", "examples/internal", pebble}},
 	{Dir: "benchmarks", May: []string{"engine", "engine/enginetest", "wal", "transport", "gen", "codec", "histogram", apacheThrift, msgpack}},
 	{Dir: "engine/enginetest", May: []string{"engine", "engine/internal", "wal", "transport", "gen", "codec", "histogram"}},
 	{Dir: "engine", May: []string{"engine/internal", "wal", "transport", "gen", "codec", "histogram"}, Test: []string{"engine/enginetest"}},
+	{Dir: "engine/prometheus", May: []string{"engine", "transport", "gen", "histogram", prometheus}},
 	{Dir: "engine/internal/sim", May: []string{"engine/internal", "wal", "transport", "gen", "codec", "histogram"}},
 	{Dir: "engine/internal/sim/disk", May: []string{"engine/internal/sim/schedule", pebble}, Test: []string{"wal"}}, // the disk is one of pebble's file systems
 	// What judges a run shares nothing with what runs.
