@@ -20,7 +20,7 @@ test: ## every test; needs nothing but Go
 check-requirements: ## run the tests behind docs/requirements.md; none may be missing or skipped
 	@.ci/run requirements
 
-clients: ## the programs in examples/clients against a running cluster (needs Thrift and five languages)
+clients: ## the programs in examples/clients and examples/peers with running clusters (needs Thrift and five languages)
 	@.ci/run clients
 
 mutants: ## hide every seeded bug in worlds until one of them notices it; fails if one survives
