@@ -12,11 +12,27 @@ import (
 // and every request is answered exactly once.
 func FuzzStep(f *testing.F) {
 	f.Add([]byte("\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10"))
+	f.Add([]byte{0, 21, 0, 0, 8, 20, 5, 1, 4, 21, 0, 0, 9, 20, 4, 1, 1, 4, 17, 0, 1}) // a snapshot that goes on, and one that is done
+	f.Add([]byte{1, 1, 4, 16, 1, 0, 2, 0, 9, 1, 4, 16, 0, 0, 21, 1, 0, 0, 1, 6, 17, 2, 18, 19, 1, 4})
+	f.Add([]byte{1, 1, 4, 18, 0, 18, 1, 18, 2, 18, 3, 4, 0, 0, 200, 18, 1, 2, 1, 9, 1}) // a disk that stalls, state that is lost
 	f.Add([]byte{8, 9, 0, 1, 1, 0, 0, 1, 2, 3, 10, 0, 2, 0, 0, 1, 1, 1, 9, 9})
 	f.Fuzz(func(t *testing.T, input []byte) {
 		z := &fuzzed{t: t, in: input, log: newMemoryLog(), open: map[uint64]bool{}, asked: map[uint64]bool{}, ends: map[uint64]Index{}, votes: map[Term]NodeID{}}
 		cfg := goodConfig()
 		cfg.MaxUncommittedBytes, cfg.TailBytes, cfg.MaxPendingReads = 2000, 500, 4
+		how := byte(0)
+		if len(input) > 0 {
+			how = input[0]
+		}
+		if how&2 != 0 {
+			cfg.ClockBound = 50
+		}
+		if how&4 != 0 {
+			cfg.QuiesceAfter = 200
+		}
+		if how&8 != 0 {
+			cfg.Marks = new(Marks)
+		}
 		n, err := New(cfg, z.log, HardState{}, 0, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -115,7 +131,7 @@ func (z *fuzzed) round() int64 {
 }
 
 func (z *fuzzed) event() {
-	switch kind := z.next() % 16; kind {
+	switch kind := z.next() % 24; kind {
 	case 0:
 		z.now += Time(z.next()) * 10
 		z.step(Event{Kind: EventTimer})
@@ -131,12 +147,51 @@ func (z *fuzzed) event() {
 		z.step(Event{Kind: EventUnreachable, Peer: NodeID(z.small())})
 	case 6:
 		z.operate()
+	case 16:
+		z.snapshotTaken()
+	case 17:
+		z.step(Event{Kind: EventSnapshotFailed, Peer: NodeID(z.small())})
+	case 18:
+		z.driver()
+	case 19, 20, 21:
+		z.message(MessageSnapshot + MessageKind(z.next()%2))
 	default:
 		if z.next()%8 == 0 {
 			z.message(MessageTimeoutNow + MessageKind(kind%2))
 			return
 		}
 		z.message(MessageKind(1 + kind%8))
+	}
+}
+
+// snapshotTaken offers the start of the log, as far as it is applied.
+func (z *fuzzed) snapshotTaken() {
+	n := z.node
+	index := min(n.log.applied, n.log.durable)
+	if index <= n.log.base {
+		return
+	}
+	t, ok := n.log.term(index)
+	if !ok {
+		z.t.Fatalf("the term of %d is not known", index)
+	}
+	s := &Snapshot{Index: index, Term: t, Configuration: threeVoters()}
+	z.step(Event{Kind: EventSnapshotTaken, Snapshot: s, Keep: Index(z.next() % 8)})
+}
+
+// driver is what a driver may say at any time, true or not.
+func (z *fuzzed) driver() {
+	switch z.next() % 5 {
+	case 0:
+		z.step(Event{Kind: EventDiskStalled})
+	case 1:
+		z.step(Event{Kind: EventDiskOK})
+	case 2:
+		z.step(Event{Kind: EventWake, Peer: NodeID(z.small())})
+	case 3:
+		z.step(Event{Kind: EventReadable})
+	default:
+		z.step(Event{Kind: EventStateLost, Applied: z.node.log.applied})
 	}
 }
 
@@ -196,11 +251,31 @@ func (z *fuzzed) message(kind MessageKind) {
 		m.Commit, m.Round = Index(z.small()), z.round()
 	case MessageReadIndex, MessageReadIndexAnswer:
 		m.Context, m.ReadIndex = z.small(), Index(z.small())
+	case MessageSnapshot:
+		m.Done = flags&16 != 0
+		if flags&32 == 0 {
+			m.Snapshot = z.snapshot()
+		}
+	case MessageSnapshotAnswer:
+		m.SnapshotStatus, m.Matched = raftpb.SnapshotStatus(z.next()%5), Index(z.small())
 	}
-	if kind == MessageVote || kind == MessageAppend || kind == MessageBeat || kind == MessageReadIndex || kind == MessageTimeoutNow {
+	m.Quiesce, m.Wake, m.Busy = flags&8 != 0, flags&16 != 0, flags&32 != 0
+	if kind == MessageVote || kind == MessageAppend || kind == MessageBeat || kind == MessageReadIndex || kind == MessageTimeoutNow || kind == MessageSnapshot {
 		z.open[m.Call], z.ends[m.Call] = true, m.PrevIndex+Index(len(m.Entries))
 	}
 	z.step(Event{Kind: EventMessage, Message: &m})
+}
+
+// snapshot is mostly one that could be.
+func (z *fuzzed) snapshot() *Snapshot {
+	s := &Snapshot{Index: Index(z.small()), Term: z.term(), Configuration: threeVoters()}
+	switch b := z.next(); {
+	case b < 32:
+		s.Configuration.Incoming = s.Configuration.Incoming[:b%3]
+	case b < 64:
+		s.ConfigurationIndex = Index(z.small())
+	}
+	return s
 }
 
 func (z *fuzzed) persist() {
@@ -209,6 +284,9 @@ func (z *fuzzed) persist() {
 	}
 	w := z.writes[0]
 	z.writes = z.writes[1:]
+	if w.install != nil {
+		z.log.install(w.install)
+	}
 	z.log.store(w.truncate, w.from, w.entries)
 	for i := range w.gated {
 		z.answered(&w.gated[i])
@@ -226,6 +304,9 @@ func (z *fuzzed) answered(m *Message) {
 	z.open[m.Call] = false
 	if end := z.ends[m.Call]; m.Status == raftpb.AppendStatusOk && (m.Matched != end || end < 0 || end > z.log.LastIndex()) {
 		z.t.Fatalf("acknowledges %d of an append up to %d, the disk ends at %d", m.Matched, end, z.log.LastIndex())
+	}
+	if m.SnapshotStatus == raftpb.SnapshotStatusInstalled && m.Matched > z.log.LastIndex() {
+		z.t.Fatalf("acknowledges a snapshot up to %d, the disk ends at %d", m.Matched, z.log.LastIndex())
 	}
 	if m.Granted && !m.PreVote {
 		if was := z.votes[m.Term]; was != 0 && was != m.To {
@@ -248,9 +329,12 @@ func (z *fuzzed) step(in Event) {
 	}
 	z.commit, z.hs = z.node.log.commit, HardState{Term: z.node.term, Vote: z.node.vote}
 	if out.WriteID != 0 {
-		w := diskWrite{id: out.WriteID, epoch: out.Epoch, truncate: out.TruncateFrom, from: out.AppendFrom}
+		w := diskWrite{id: out.WriteID, epoch: out.Epoch, truncate: out.TruncateFrom, from: out.AppendFrom, install: out.Install}
 		w.entries = append(w.entries, out.Append...)
 		z.writes = append(z.writes, w)
+	}
+	if out.CompactTo != 0 {
+		z.log.compact(out.CompactTo)
 	}
 	for _, a := range out.Changes {
 		z.operatorAnswered(a.RequestID)
