@@ -35,6 +35,16 @@ type Store struct {
 
 	mu     sync.Mutex
 	groups map[raftpb.GroupID]*Group
+
+	blocks sync.Pool // of *[]byte: what writers fill
+}
+
+// block returns an empty block, with room for its header and payload.
+func (s *Store) block() []byte {
+	if b, ok := s.blocks.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return make([]byte, 0, blockHeader+blockBytes)
 }
 
 // category names these files to a file system that accounts for its writes.

@@ -65,7 +65,12 @@ func (g *Group) Create(m Meta) (*Writer, error) {
 	return w, nil
 }
 
+// forget ends the writer: nobody writes this image any more.
 func (w *Writer) forget() {
+	if b := w.buf; b != nil {
+		w.buf, w.kind = nil, 0
+		w.group.store.blocks.Put(&b)
+	}
 	w.group.mu.Lock()
 	delete(w.group.writing, w.tmp)
 	w.group.mu.Unlock()
@@ -95,7 +100,7 @@ func (w *Writer) begin(kind Kind) {
 	w.finish()
 	w.kind = kind
 	if w.buf == nil {
-		w.buf = make([]byte, 0, blockHeader+blockBytes)
+		w.buf = w.group.store.block()
 	}
 	w.buf = w.buf[:blockHeader]
 }

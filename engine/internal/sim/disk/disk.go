@@ -260,15 +260,23 @@ func (n *node) remember(s int) {
 // room appends a sector to stood and returns it.
 func (n *node) room() []byte {
 	k := len(n.stood)
-	n.stood = slices.Grow(n.stood, SectorBytes)[:k+SectorBytes]
+	n.stood = roomFor(n.stood, k+SectorBytes)[:k+SectorBytes]
 	return n.stood[k:]
 }
 
 // lengthen makes the file so long; what is new reads as zeros.
 func (n *node) lengthen(end int) {
 	k := len(n.data)
-	n.data = slices.Grow(n.data, end-k)[:end]
+	n.data = roomFor(n.data, end)[:end]
 	clear(n.data[k:])
+}
+
+// roomFor returns b with a capacity of at least n. It doubles: files grow by little, often.
+func roomFor(b []byte, n int) []byte {
+	if n <= cap(b) {
+		return b
+	}
+	return slices.Grow(b, max(n, 2*cap(b), 4*SectorBytes)-len(b))
 }
 
 // sync makes the content durable.

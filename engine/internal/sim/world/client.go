@@ -2,6 +2,7 @@ package world
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
@@ -400,6 +401,9 @@ func (c *clients) record(cmd *command, process, start int64, n *node, o oracle.O
 	o.Key = prefix + strconv.FormatUint(uint64(cmd.key), 10)
 	if c.w.o.Trace != nil {
 		c.w.trace(n, "client", "%v", &o)
+	}
+	if len(c.history) == cap(c.history) {
+		c.history = slices.Grow(c.history, max(256, len(c.history))) // it becomes long
 	}
 	c.history = append(c.history, o)
 }

@@ -3,6 +3,7 @@ package world
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/seed-814fcd60/raftwire/codec"
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
@@ -70,15 +71,17 @@ func (w *World) upgradeAll() {
 
 // recode sends a message of one version through the codec of the call.
 func (c *call) recode(by *node, from, to codec.Message) (codec.Message, error) {
-	b, err := c.coder.Append(nil, from)
+	w := c.w
+	b, err := c.coder.Append(w.encoded[:0], from)
 	if err != nil {
 		return nil, err
 	}
-	if w := c.w; w.mixed() && by.version == newer {
+	if w.mixed() && by.version == newer {
 		b = extendMessage(c.coder.ID(), b)
 		w.did.extended++
 	}
-	return to, c.coder.Decode(b, to, nil)
+	w.encoded = b
+	return to, c.coder.Decode(slices.Clone(b), to, nil) // what is decoded lies in the bytes
 }
 
 // Fields of the future: an id that no struct of raft.thrift comes near.

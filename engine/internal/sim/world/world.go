@@ -55,6 +55,7 @@ type World struct {
 	// bodies is memory for the log that a member reads when it starts; nobody keeps them.
 	bodies wal.ReadBuffer
 
+	encoded   []byte // the last message that went through a codec
 	groups    []*group
 	troubles  uint64 // that struck or would have
 	skip      []sim.Range
