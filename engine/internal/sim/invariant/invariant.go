@@ -130,6 +130,9 @@ func New(o Options) *Observer {
 	return &Observer{options: o, groups: make(map[raftpb.GroupID]*Group), origins: make(map[uint64]*Group)}
 }
 
+// Limits are those that the nodes are held to.
+func (o *Observer) Limits() Limits { return o.options.Limits }
+
 // First returns the first violation, nil if there is none.
 func (o *Observer) First() *Violation {
 	if len(o.violations) == 0 {

@@ -43,6 +43,7 @@ type Group struct {
 	Hash       schedule.Hash
 
 	stripped bool
+	bounded  bool // there are limits to what a node piles up
 	model    *model.Model
 	rejected error
 	nodes    map[raft.NodeID]*Node
@@ -56,6 +57,7 @@ func New(o Options, c *raft.Configuration) *Group {
 	if g.Observer == nil {
 		g.Observer = invariant.New(o.Invariants)
 	}
+	g.bounded = g.Observer.Limits() != invariant.Limits{}
 	g.Watched = g.Observer.Group(max(1, o.ID), *ConfigOf(c))
 	if o.Refine {
 		m := modelConfig(c)
@@ -94,6 +96,7 @@ type Node struct {
 	down   bool
 	newest uint64     // the highest number given out, base included
 	snap   raft.Index // where its newest snapshot ends
+	piled  int        // bytes of its backlog after its last step
 	writes []write
 	doubt  bool
 	voters []raft.NodeID // whose votes were delivered in the candidacy of term votes, itself included
@@ -146,6 +149,9 @@ func (n *Node) Stepped(core *raft.Node, in *raft.Event, out *raft.Effects) {
 	n.observe(&now)
 	if in.Kind == raft.EventMessage && now.Role == raftpb.RoleLeader && in.Message.From != n.id {
 		n.progressed(core, in.Message.From)
+	}
+	if g.bounded {
+		n.uses(core, in, out)
 	}
 	n.was = now
 	n.confirms(in, out)
@@ -214,6 +220,33 @@ func (n *Node) progressed(core *raft.Node, peer raft.NodeID) {
 			Match: s.Match, Next: s.Next, InflightMessages: s.InflightAppends, InflightBytes: int64(s.InflightBytes),
 		})
 	}
+}
+
+// uses tells what the node has piled up: not committed, if proposals came on top of
+// others, which is when the limit holds; without an answer; and in this step's effects.
+func (n *Node) uses(core *raft.Node, in *raft.Event, out *raft.Effects) {
+	had := n.piled
+	n.piled = core.Backlog()
+	var r invariant.Resources
+	if in.Kind == raft.EventPropose && !out.Accepted.Empty() && had > 0 {
+		r.Uncommitted = int64(n.piled)
+	}
+	for i := range core.Members() {
+		m := core.Member(i)
+		r.Peer = max(r.Peer, int64(m.InflightBytes))
+	}
+	r.Effects = bytesOf(out.Append)
+	for i := range out.SendNow {
+		r.Effects += bytesOf(out.SendNow[i].Entries)
+	}
+	n.Watched.Uses(r)
+}
+
+func bytesOf(entries []raft.Entry) (sum int64) {
+	for i := range entries {
+		sum += int64(len(entries[i].Body))
+	}
+	return sum
 }
 
 // delivered tells of the message that is the event.
@@ -365,6 +398,7 @@ func (n *Node) Restarted(core *raft.Node, d *Disk) {
 	if n.snap > 0 {
 		n.Watched.SnapshotDurable(n.snap)
 	}
+	n.piled = core.Backlog()
 	n.was = core.Glance()
 	n.was.Term, n.was.Vote, n.was.Commit = d.Hard.Term, d.Hard.Vote, d.Hard.Commit // a core in doubt may know of a later one
 	g.Hash.Add(uint64(d.Hard.Term)<<32 ^ uint64(len(d.Entries)))

@@ -83,8 +83,11 @@ func (x wire) Call(to raftpb.NodeID, lane transport.Lane, m *codec.Method, req c
 // the caller learns of it some time.
 func (w *World) send(c *call, request bool) {
 	l, kind := &w.links[c.from.place][c.to.place], evRequest
-	if !request {
+	if request {
+		c.from.sent++
+	} else {
 		l, kind = &w.links[c.to.place][c.from.place], evAnswer
+		c.to.sent++
 	}
 	d := w.k.minDelay + w.network.N(w.k.moreDelay)
 	if l.cut > 0 || w.strikes(loss, &w.network) {

@@ -41,6 +41,7 @@ type node struct {
 	writing   bool  // evDisk is under way
 	applying  bool  // evApply is under way
 	tasking   bool  // evTask is under way
+	sent      int   // requests and answers
 	submitted int   // batches that the log has not answered
 	waiting   ring[func(error)]
 	told      ring[told]
@@ -181,7 +182,7 @@ func (n *node) logFailed(err error) {
 func (n *node) start() error {
 	w := n.w
 	n.host = runtime.New(runtime.Config{
-		Node: n.id, Workers: 1, MaxInboxBytes: 1 << 20, MaxEventBytes: 1 << 16, Logger: slog.New(slog.DiscardHandler),
+		Node: n.id, Workers: 1, MaxInboxBytes: 1 << 20, MaxEventBytes: maxEventBytes, Logger: slog.New(slog.DiscardHandler),
 		Clock: n, Tap: tap{n}, Presence: w.k.presence(), StallAfter: raft.Time(w.k.stallAfter),
 		Snapshots: runtime.SnapshotLimits{MaxWrites: 1, MaxSends: 1 + w.k.nodes/2, ChunkBytes: w.k.chunk, WindowBytes: 4 * w.k.chunk, MaxImageBytes: 1 << 26},
 	}, store{n}, int64(n.life)<<8|int64(n.id))
@@ -196,6 +197,13 @@ func (n *node) start() error {
 	return nil
 }
 
+// Limits, in bytes, the first two of worlds in which they are small.
+const (
+	smallWindow   = 4096    // sent to one follower and not answered, but for one append
+	smallBacklog  = 1 << 14 // not committed
+	maxEventBytes = 1 << 16 // proposals of one event, but for one
+)
+
 // core is the configuration of a node's core.
 func (k *knobs) core(n *node, g *group, conf raft.Configuration) raft.Config {
 	c := raft.Config{
@@ -206,8 +214,8 @@ func (k *knobs) core(n *node, g *group, conf raft.Configuration) raft.Config {
 		QuiesceAfter: raft.Time(k.quiesceAfter), Witness: g.keepsNoState(n.id),
 	}
 	if k.small {
-		c.MaxAppendBytes, c.MaxInflightAppends, c.MaxInflightBytes = 1+k.bodyBytes*2, 1+k.nodes, 4096
-		c.MaxUncommittedBytes, c.MaxPendingReads = 1<<14, 4
+		c.MaxAppendBytes, c.MaxInflightAppends, c.MaxInflightBytes = 1+k.bodyBytes*2, 1+k.nodes, smallWindow
+		c.MaxUncommittedBytes, c.MaxPendingReads = smallBacklog, 4
 	}
 	return c
 }
@@ -216,7 +224,11 @@ func (k *knobs) limits() invariant.Limits {
 	if !k.small {
 		return invariant.Limits{}
 	}
-	return invariant.Limits{InflightMessages: 1 + k.nodes}
+	const entry = 4096 // more than any entry of these worlds has, and than an append if it has several
+	return invariant.Limits{
+		InflightMessages: 1 + k.nodes, UncommittedBytes: smallBacklog, PeerBytes: smallWindow + entry,
+		EffectBytes: maxEventBytes + entry + int64(k.nodes+k.outsiders)*(smallWindow+entry),
+	}
 }
 
 // handle is what an event does to a node that is up.

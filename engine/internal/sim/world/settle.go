@@ -39,6 +39,7 @@ func (w *World) settle() {
 		}
 		if equal == len(w.groups) {
 			w.finish()
+			w.aftermath()
 			return
 		}
 	}

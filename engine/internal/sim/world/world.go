@@ -71,6 +71,7 @@ type did struct {
 	crashes, restarts, frames, applied, writes, reads, infos, lost, recovered          uint64
 	leased, snapshots, installed, changed, changeRefused, transferred, transferRefused uint64
 	flipped, wiped, rolledBack, doubted, repaired, slept, woken, stalls                uint64
+	idled, disturbed                                                                   uint64
 	sessions, sessionsExpired, expiredAnswers, attempts, fromTable, resultsDropped     uint64
 	upgrades, downgrades, extended, unknownCalls, unknownEntries, stopped              uint64
 }
@@ -129,7 +130,11 @@ func newWorld(o sim.Options) *World {
 	if o.Custom != nil {
 		w.k.lasting, w.k.groups, w.k.session, w.k.witness = false, 1, sessionKnobs{}, 0
 	}
-	observer := invariant.New(invariant.Options{Origins: true, Limits: w.k.limits()})
+	watched := invariant.Options{Origins: true}
+	if o.Custom == nil { // whose commands may have any size
+		watched.Limits = w.k.limits()
+	}
+	observer := invariant.New(watched)
 	for range w.k.groups {
 		w.groups = append(w.groups, w.newGroup(observer))
 	}
@@ -347,7 +352,7 @@ func (w *World) report() sim.Report {
 		"upgrades": d.upgrades, "downgrades": d.downgrades, "messages-with-unknown-fields": d.extended,
 		"unknown-calls": d.unknownCalls, "unknown-entries": d.unknownEntries, "groups-stopped-by-unknown-entry": d.stopped,
 		"flipped": d.flipped, "wiped": d.wiped, "rolled-back": d.rolledBack, "starts-in-doubt": d.doubted, "repaired": d.repaired,
-		"slept": d.slept, "woken": d.woken, "stalls": d.stalls,
+		"slept": d.slept, "woken": d.woken, "stalls": d.stalls, "idle": d.idled, "disturbed": d.disturbed,
 		"groups": uint64(len(w.groups)), "elections": elections, "crashes": d.crashes, "restarts": d.restarts, "frames": d.frames, "applied": d.applied,
 		"lease-reads": d.leased, "snapshots": d.snapshots, "snapshots-installed": d.installed, "changes": d.changed, "changes-refused": d.changeRefused,
 		"transfers": d.transferred, "transfers-refused": d.transferRefused,

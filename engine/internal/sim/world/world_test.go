@@ -34,7 +34,7 @@ func TestSeeds(t *testing.T) {
 	}
 	for _, what := range []string{
 		"elections", "crashes", "snapshots", "sessions", "sessions-expired", "expired-answers", "answers-from-table",
-		"upgrades", "messages-with-unknown-fields",
+		"upgrades", "messages-with-unknown-fields", "idle", "disturbed",
 	} {
 		if did[what] == 0 {
 			t.Errorf("in %d worlds there are no %s", seeds, what)
