@@ -3,6 +3,7 @@ package engine_test
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/seed-814fcd60/raftwire/engine"
 )
@@ -11,9 +12,18 @@ import (
 // next one, together, and cost no message of their own.
 func TestAHundredReadsShareARound(t *testing.T) {
 	const readers, each = 2048, 20
-	c := newCluster(t, 3, nil)
-	c.propose("one")
+	w, inMemory := world()
+	c := newCluster(t, 3, func(cfg *engine.Config) {
+		inMemory(cfg)
+		cfg.ElectionTimeout = 5 * time.Second // the leader stays, whatever else the machine does
+	})
+	c.insist("one")
 	leader := c.leader()
+	for id := range c.hosts {
+		if id != leader {
+			w.Delay(leader, id, 5*time.Millisecond, 5*time.Millisecond) // a round outlasts the coming of many reads
+		}
+	}
 	before := c.hosts[leader].Metrics().Reads
 	var running sync.WaitGroup
 	for range readers {

@@ -17,7 +17,7 @@ func TestStraceCountsTheSyncsThatAreReported(t *testing.T) {
 		t.Skip("needs strace: apt-get install strace")
 	}
 	// What the nodes sync while they close comes after the report.
-	const closing = 3 * 8
+	const closing = 3 * 16
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

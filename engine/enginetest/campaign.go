@@ -105,10 +105,11 @@ func (c Campaign) sum(reports []Report, elapsed time.Duration, workers int) Summ
 	}
 	s.Hash = uint64(hash)
 	s.PerSecond = float64(s.Events) / elapsed.Seconds() / float64(workers)
+	const enough = 100 // worlds: a single one may be cut in pieces for most of its time
 	switch {
-	case s.Seeds >= 100 && c.Events == 0 && s.Events < s.Seeds*c.Profile.EventsPerSeed:
+	case s.Seeds >= enough && c.Events == 0 && s.Events < s.Seeds*c.Profile.EventsPerSeed:
 		s.Invalid = "too few events"
-	case s.Deliveries*10 < s.Events*4:
+	case s.Seeds >= enough && s.Deliveries*10 < s.Events*4:
 		s.Invalid = "less than 40 % of the events are deliveries"
 	case s.Seeds >= MarksFrom && c.Events == 0:
 		missed := slices.DeleteFunc(slices.Clone(c.Profile.Marks), func(name string) bool { return s.Marks[name] > 0 })
