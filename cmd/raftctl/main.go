@@ -143,7 +143,7 @@ type operation struct {
 	out     io.Writer
 }
 
-type object map[string]any
+type object = cluster.Object
 
 func (o *operation) json() bool { return o.c.Bool("json") }
 

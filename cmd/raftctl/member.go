@@ -119,7 +119,7 @@ func (o *operation) change(changes []raftpb.Change) error {
 	if err := o.cluster.Call(o.ctx, cluster.Once, raftpb.RaftAdminChangeMembership, o.changeRequest(changes), &resp); err != nil {
 		return explained(err)
 	}
-	return o.print(object{"index": resp.Index, "config": configObject(&resp.Config)}, "done at index %d: %s", resp.Index, members(&resp.Config))
+	return o.print(object{"index": resp.Index, "config": cluster.ConfigObject(&resp.Config)}, "done at index %d: %s", resp.Index, members(&resp.Config))
 }
 
 func (o *operation) plan(args []string) error {
@@ -134,7 +134,7 @@ func (o *operation) plan(args []string) error {
 	if o.json() {
 		list := []any{}
 		for _, s := range resp.Steps {
-			list = append(list, object{"config": configObject(&s.Config), "toleratedFailures": s.ToleratedFailures, "note": s.Note})
+			list = append(list, object{"config": cluster.ConfigObject(&s.Config), "toleratedFailures": s.ToleratedFailures, "note": s.Note})
 		}
 		return o.printJSON(object{"steps": list})
 	}
@@ -163,7 +163,7 @@ func members(c *raftpb.Configuration) string {
 		for _, m := range list {
 			text := fmt.Sprintf("%d=%s", m.ID, m.Address)
 			if m.Suffrage != raftpb.SuffrageVoter {
-				text += " (" + lower(m.Suffrage) + ")"
+				text += " (" + cluster.Lower(m.Suffrage) + ")"
 			}
 			out = append(out, text)
 		}

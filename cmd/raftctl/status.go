@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"text/tabwriter"
 
@@ -72,43 +71,13 @@ func nobody(err error) error {
 }
 
 // object is a status with the keys of StatusResponse.
-func (s *nodeStatus) object() object {
+func (s *nodeStatus) object() cluster.Object {
 	if s.err != nil {
-		return object{"endpoint": s.addr, "error": s.err.Error()}
+		return cluster.Object{"endpoint": s.addr, "error": s.err.Error()}
 	}
-	progress := []any{}
-	for _, p := range s.Progress {
-		progress = append(progress, object{
-			"id": p.ID, "matched": p.Matched, "nextIndex": p.NextIndex, "state": lower(p.State),
-			"lag": s.LastIndex - p.Matched, "lagBytes": p.LagBytes, "lastContactMs": p.LastContactMs,
-		})
-	}
-	counters := object{}
-	for _, c := range s.Counters {
-		counters[c.Name] = c.Value
-	}
-	return object{
-		"endpoint": s.addr, "group": s.Group, "node": s.Node, "role": lower(s.Role), "term": s.Term, "vote": s.Vote, "leader": s.Leader,
-		"firstIndex": s.FirstIndex, "lastIndex": s.LastIndex, "commit": s.Commit, "applied": s.Applied, "snapshotIndex": s.SnapshotIndex,
-		"config": configObject(&s.Config), "progress": progress, "health": lower(s.Health), "counters": counters,
-		"durability": s.Durability.Value,
-	}
-}
-
-// lower is the name of an enum's value as it stands in JSON and tables: disk-stalled.
-func lower(v fmt.Stringer) string { return strings.ReplaceAll(strings.ToLower(v.String()), "_", "-") }
-
-func configObject(c *raftpb.Configuration) object {
-	list := func(members []raftpb.Member) []any {
-		out := []any{}
-		for _, m := range members {
-			out = append(out, object{
-				"id": m.ID, "address": m.Address, "suffrage": lower(m.Suffrage), "priority": m.Priority.Value, "incarnation": m.Incarnation,
-			})
-		}
-		return out
-	}
-	return object{"incoming": list(c.Incoming), "outgoing": list(c.Outgoing), "joint": len(c.Outgoing) > 0, "epoch": c.Epoch}
+	o := cluster.StatusObject(&s.StatusResponse)
+	o["endpoint"] = s.addr
+	return o
 }
 
 // table is what people see: the nodes, then the leader's view of the others.
@@ -123,8 +92,8 @@ func table(all []nodeStatus) string {
 			fmt.Fprintf(w, "-\t%s\tdoes not answer: %v\n", s.addr, s.err)
 			continue
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", s.Node, s.addr, lower(s.Role), s.Term, orDash(s.Leader),
-			s.FirstIndex, s.LastIndex, s.Commit, s.Applied, s.SnapshotIndex, lower(s.Health), s.Durability.Value)
+		fmt.Fprintf(w, "%d\t%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", s.Node, s.addr, cluster.Lower(s.Role), s.Term, orDash(s.Leader),
+			s.FirstIndex, s.LastIndex, s.Commit, s.Applied, s.SnapshotIndex, cluster.Lower(s.Health), s.Durability.Value)
 		if s.Role == raftpb.RoleLeader && (leader < 0 || s.Term > all[leader].Term) {
 			leader = i
 		}
@@ -140,11 +109,11 @@ func table(all []nodeStatus) string {
 	for _, m := range s.Config.Incoming {
 		i := slices.IndexFunc(s.Progress, func(p raftpb.Progress) bool { return p.ID == m.ID })
 		if i < 0 {
-			fmt.Fprintf(w, "%d\t%s\t%s\tleads\t\t\t\t\n", m.ID, m.Address, lower(m.Suffrage))
+			fmt.Fprintf(w, "%d\t%s\t%s\tleads\t\t\t\t\n", m.ID, m.Address, cluster.Lower(m.Suffrage))
 			continue
 		}
 		p := s.Progress[i]
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%d\t%d\t%d ms ago\n", m.ID, m.Address, lower(m.Suffrage), lower(p.State), p.Matched,
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%d\t%d\t%d ms ago\n", m.ID, m.Address, cluster.Lower(m.Suffrage), cluster.Lower(p.State), p.Matched,
 			p.NextIndex, s.LastIndex-p.Matched, p.LastContactMs)
 	}
 	_ = w.Flush()

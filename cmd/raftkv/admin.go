@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/seed-814fcd60/raftwire/cmd/raftkv/internal/adminpage"
 	"github.com/seed-814fcd60/raftwire/engine"
 	"github.com/seed-814fcd60/raftwire/engine/prometheus"
 )
@@ -22,6 +23,7 @@ import (
 // adminServer serves what operators look at over HTTP.
 type adminServer struct {
 	addr   string
+	page   *adminpage.Page
 	server *http.Server
 	ended  chan error
 }
@@ -31,11 +33,18 @@ func serveAdmin(c *serveConfig, n *node, log *slog.Logger) (*adminServer, error)
 	if c.admin == adminOff {
 		return nil, nil //nolint:nilnil // off
 	}
+	page, err := adminpage.New(adminpage.Source{
+		Host: n.host, Group: n.group, Cluster: c.host.Cluster, Dial: c.host.Dial, TLS: c.host.Identity, Commit: &n.kv.Writes,
+	})
+	if err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", c.admin)
 	if err != nil {
 		return nil, fmt.Errorf("--admin: %w", err)
 	}
 	mux := http.NewServeMux()
+	page.Register(mux)
 	mux.HandleFunc("GET /healthz", n.serveHealth)
 	mux.HandleFunc("GET /readyz", n.serveReady)
 	mux.Handle("GET /metrics", metricsOf(n.host))
@@ -44,7 +53,7 @@ func serveAdmin(c *serveConfig, n *node, log *slog.Logger) (*adminServer, error)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	a := &adminServer{addr: l.Addr().String(), ended: make(chan error, 1), server: &http.Server{
+	a := &adminServer{page: page, addr: l.Addr().String(), ended: make(chan error, 1), server: &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}}
@@ -73,7 +82,7 @@ func (a *adminServer) close() error {
 	if ended := <-a.ended; !errors.Is(ended, http.ErrServerClosed) {
 		err = errors.Join(err, ended)
 	}
-	return err
+	return errors.Join(err, a.page.Close())
 }
 
 // serveHealth says whether the process works: its group has not failed.

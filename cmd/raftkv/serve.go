@@ -96,6 +96,7 @@ type node struct {
 	host  *engine.Host
 	store *store.Store
 	group *engine.Group
+	kv    *service.Service
 	fatal chan error // the log has failed
 }
 
@@ -136,7 +137,7 @@ func start(ctx context.Context, c *serveConfig, log *slog.Logger) (*node, error)
 	if err := secureDir(c.dir); err != nil {
 		return nil, err
 	}
-	n := &node{fatal: make(chan error, 1)}
+	n := &node{fatal: make(chan error, 1), kv: new(service.Service)}
 	c.host.Logger = log
 	c.host.OnFatal = func(err error) { n.fatal <- err }
 	if c.tlsCert != "" {
@@ -147,8 +148,7 @@ func start(ctx context.Context, c *serveConfig, log *slog.Logger) (*node, error)
 		c.host.Identity = id
 	}
 	var err error
-	kv := new(service.Service)
-	c.host.Services = []engine.Service{{Methods: kvpb.KVMethods, Handler: kvpb.NewKVHandler(kv)}}
+	c.host.Services = []engine.Service{{Methods: kvpb.KVMethods, Handler: kvpb.NewKVHandler(n.kv)}}
 	if n.host, err = engine.Open(ctx, c.host); err != nil {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func start(ctx context.Context, c *serveConfig, log *slog.Logger) (*node, error)
 	if n.group, err = n.host.Start(ctx, g); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
-	kv.Start(n.store, n.group)
+	n.kv.Start(n.store, n.group)
 	return n, nil
 }
 

@@ -14,13 +14,18 @@ import (
 	"github.com/seed-814fcd60/raftwire/engine"
 	"github.com/seed-814fcd60/raftwire/gen/kvpb"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+	"github.com/seed-814fcd60/raftwire/histogram"
 )
 
 // defaultTimeout ends a call that states no time limit.
 const defaultTimeout = 30 * time.Second
 
 // Service implements kvpb.KV for one group, once Start has told which. It is safe for concurrent use.
-type Service struct{ running atomic.Pointer[running] }
+type Service struct {
+	running atomic.Pointer[running]
+	// Writes are the durations of those that were applied, from proposal to answer.
+	Writes histogram.Recorder
+}
 
 type running struct {
 	store *store.Store
@@ -102,6 +107,7 @@ func (s *Service) propose(ctx context.Context, w write) (engine.Index, kvpb.Answ
 	ctx, cancel := context.WithTimeout(ctx, timeLimit(w.timeout))
 	defer cancel()
 	var result engine.Result
+	begun := time.Now()
 	if w.once == nil {
 		result, err = at.group.Propose(ctx, w.command.AppendCompact(nil))
 	} else {
@@ -111,6 +117,7 @@ func (s *Service) propose(ctx context.Context, w write) (engine.Index, kvpb.Answ
 	if err != nil {
 		return 0, answer, engine.Exception(w.group, err)
 	}
+	s.Writes.Record(time.Since(begun))
 	if _, err := answer.ParseCompact(result.Data, nil); err != nil {
 		return 0, answer, fmt.Errorf("raftkv: answer of command %d: %w", result.Index, err)
 	}
