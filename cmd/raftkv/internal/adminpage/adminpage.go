@@ -38,7 +38,7 @@ type Page struct {
 	mu    sync.Mutex // held while the figures are made, so that many who ask at once wait for one answer
 	made  time.Time
 	bytes []byte
-	past  []figures // by time, of the last window
+	past  []figures // by time; the first is the newest that is a window old, or that of the start
 }
 
 const (
@@ -60,7 +60,7 @@ func New(s Source) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Page{source: s, calls: calls}, nil
+	return &Page{source: s, calls: calls, past: []figures{{at: time.Now()}}}, nil
 }
 
 // Close ends the page's connections to other members.
@@ -128,16 +128,14 @@ func (p *Page) object(ctx context.Context) (cluster.Object, error) {
 	return o, nil
 }
 
-// count notes the figures of now and returns them with those of a window ago.
+// count notes the figures of now and returns them with those to compare them with: of a window ago, or from when somebody
+// looked last before that.
 func (p *Page) count() (now, before figures) {
 	now = figures{at: time.Now(), sync: p.source.Host.Metrics().Log.SyncDurations, commit: p.source.Commit.Read()}
-	p.past = append(p.past, now)
-	for len(p.past) > 1 && now.at.Sub(p.past[0].at) > window {
+	for len(p.past) > 1 && now.at.Sub(p.past[1].at) >= window {
 		p.past = p.past[1:]
 	}
-	if p.past[0].at == now.at {
-		return now, figures{} // the first look: everything so far
-	}
+	p.past = append(p.past, now)
 	return now, p.past[0]
 }
 
