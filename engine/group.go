@@ -16,6 +16,7 @@ type Group struct {
 	host      *Host
 	id        GroupID
 	group     *runtime.Group
+	observer  *observer
 	machine   *machine
 	images    *snapshot.Group
 	addresses atomic.Pointer[map[NodeID]string]
@@ -71,6 +72,11 @@ type Status struct {
 	Err error
 	// Peers is what the leader knows of the others; empty on other members.
 	Peers []PeerStatus
+	// ProposalBytes is what this member accepted as leader and has not applied yet; ApplyBytes is
+	// what is committed and waits for the machine.
+	ProposalBytes, ApplyBytes int
+	// History is the last 16 changes of this member's role since Start, oldest first.
+	History []RoleChange
 	// ApplyFault is the last error that the machine returned from Apply; nil: none.
 	ApplyFault *ApplyFault
 	// Diverged is the last difference to another member that this one found; nil: none.
@@ -99,7 +105,7 @@ func (g *Group) Status() (Status, error) {
 	out := Status{
 		Group: g.id, Node: g.host.cfg.Node, Role: s.Role, Term: s.Term, Vote: s.Vote, Leader: s.Leader,
 		First: s.First, Last: s.Last, Durable: s.Durable, Commit: s.Commit, Applied: g.Applied(), ApplyFault: g.machine.fault.Load(),
-		Snapshot: g.newestSnapshot(),
+		Snapshot: g.newestSnapshot(), ProposalBytes: s.OpenBytes, ApplyBytes: s.FedBytes, History: g.observer.elections.recent(),
 	}
 	out.Configuration = configurationOf(&s.Configuration, s.ConfigurationIndex)
 	out.Members = out.Configuration.Members

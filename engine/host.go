@@ -200,7 +200,7 @@ func (h *Host) start(ctx context.Context, c GroupConfig, lived bool) (*Group, er
 	if err != nil {
 		return nil, err
 	}
-	g := &Group{host: h, id: c.ID, machine: found.machine, images: found.images}
+	g := &Group{host: h, id: c.ID, machine: found.machine, images: found.images, observer: &observer{h: h}}
 	g.machine.hashed = g.compare
 	h.book.set(g, &found.conf)
 	stored := h.log.Group(c.ID).HardState()
@@ -226,7 +226,7 @@ func (h *Host) start(ctx context.Context, c GroupConfig, lived bool) (*Group, er
 		Applied:     found.applied,
 		Chain:       found.chain,
 		Machine:     found.machine,
-		Observer:    observer{h},
+		Observer:    g.observer,
 		Images:      found.images,
 		Damaged:     damaged,
 		Policy:      h.cfg.Snapshots.policy(),

@@ -5,9 +5,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
+	"github.com/seed-814fcd60/raftwire/histogram"
 	"github.com/seed-814fcd60/raftwire/transport"
 	"github.com/seed-814fcd60/raftwire/wal"
 )
@@ -16,6 +18,16 @@ import (
 type Metrics struct {
 	Elections   uint64 // campaigns this host began, pre-votes not counted
 	Leaderships uint64 // terms in which this host became leader of a group
+	// ElectionReasons says why the campaigns of Elections began; Lost, why this host ceased to
+	// lead a group: reasons that did not occur are not there.
+	ElectionReasons, Lost map[ElectionReason]uint64
+	// VotesRefused counts the votes and pre-votes that this host refused to others.
+	VotesRefused map[raftpb.RejectReason]uint64
+	// Proposals are the times from a proposal to its result, on this host as leader: of one
+	// in 16, chosen at random, and of those that were applied.
+	Proposals histogram.Histogram
+	// InboxBytes is what waits for the workers: proposals and reads, and messages. Now.
+	InboxBytes  int
 	Transfers   uint64 // hand-overs that ended with the other one leading
 	Changes     uint64 // changes of membership that this host carried through as leader
 	Reads       ReadMetrics
@@ -66,6 +78,10 @@ func (h *Host) Metrics() Metrics {
 		},
 		Elections:   h.counters.elections.Load(),
 		Leaderships: h.counters.leaderships.Load(),
+
+		ElectionReasons: h.counters.electionReasons.read(), Lost: h.counters.lost.read(), VotesRefused: h.counters.votesRefused.read(),
+		Proposals: h.counters.proposals.Read(), InboxBytes: h.rt.InboxBytes(),
+
 		Transfers:   h.counters.transfers.Load(),
 		Changes:     h.counters.changes.Load(),
 		ApplyFaults: h.counters.applyFaults.Load(),
@@ -84,27 +100,33 @@ func (h *Host) Metrics() Metrics {
 }
 
 type counters struct {
+	electionReasons, lost byReason
+	votesRefused          refusedVotes
+	proposals             histogram.Recorder
+
 	scrubs                                                               atomic.Uint64
 	elections, leaderships, transfers, changes, applyFaults, divergences atomic.Uint64
 	roundReads, leaseReads, localReads                                   atomic.Uint64
 	sessionsOpened, sessionAnswers, sessionRefusals                      atomic.Uint64
 }
 
-// observer counts and logs what happens in the cores.
-type observer struct{ h *Host }
+// observer counts and logs what happens in the core of one group.
+type observer struct {
+	h         *Host
+	elections elections
+}
 
 // Fact implements runtime.Observer.
-func (o observer) Fact(group GroupID, f raft.Fact) {
+func (o *observer) Fact(group GroupID, f raft.Fact) {
 	log, node := o.h.cfg.Logger, o.h.cfg.Node
+	if c, changed := o.elections.follow(f, time.Now); changed {
+		o.countRole(c)
+		log.Info("role changed", "node", node, "group", group, "role", f.Role.String(), "term", f.Term, "index", f.Index, "reason", string(c.Reason))
+		return
+	}
 	switch f.Kind {
-	case raft.FactRole:
-		switch f.Role {
-		case raftpb.RoleCandidate:
-			o.h.counters.elections.Add(1)
-		case raftpb.RoleLeader:
-			o.h.counters.leaderships.Add(1)
-		}
-		log.Info("role changed", "node", node, "group", group, "role", f.Role.String(), "term", f.Term, "index", f.Index)
+	case raft.FactVoteRefused:
+		o.h.counters.votesRefused.add(f.Reason)
 	case raft.FactTransferEnded:
 		if f.Refusal == raft.RefusalNone {
 			o.h.counters.transfers.Add(1)
@@ -129,6 +151,20 @@ func (o observer) Fact(group GroupID, f raft.Fact) {
 		log.Error("member lost what it had acknowledged", "node", node, "group", group, "peer", f.Peer, "index", f.Index)
 	case raft.FactInvalidMessage:
 		log.Warn("impossible message refused", "node", node, "group", group, "peer", f.Peer, "term", f.Term)
+	}
+}
+
+// countRole counts a change of role.
+func (o *observer) countRole(c RoleChange) {
+	n := &o.h.counters
+	switch {
+	case c.Role == raftpb.RoleCandidate:
+		n.elections.Add(1)
+		n.electionReasons.add(c.Reason)
+	case c.Role == raftpb.RoleLeader:
+		n.leaderships.Add(1)
+	case c.Role != raftpb.RolePrecandidate:
+		n.lost.add(c.Reason)
 	}
 }
 

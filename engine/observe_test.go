@@ -115,6 +115,36 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	})
 }
 
+// A hand-over is told apart from other elections on both sides, and remembered; the time
+// of proposals is taken where they are accepted.
+func TestMetricsTellWhyLeadersChange(t *testing.T) {
+	c := newCluster(t, 3, nil)
+	first := c.leader()
+	for range 500 { // one in 16 is timed: that none is, happens once in 10^14 runs
+		if _, err := c.group(first).Propose(t.Context(), []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := first%3 + 1
+	c.eventually("a hand-over", func() bool {
+		return c.group(first).Transfer(t.Context(), second) == nil || c.group(first).Leader() == second
+	})
+	c.eventually("both sides to have counted it", func() bool {
+		return c.hosts[first].Metrics().Lost[engine.Transferred] == 1 && c.hosts[second].Metrics().ElectionReasons[engine.Transferred] > 0
+	})
+	m := c.hosts[first].Metrics()
+	if n := m.Proposals.Count(); n == 0 || n > 500 || m.Proposals.Mean() <= 0 {
+		t.Errorf("%d of 500 proposals were timed, %v on average", n, m.Proposals.Mean())
+	}
+	s, err := c.group(first).Status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(s.History, func(r engine.RoleChange) bool { return r.Reason == engine.Transferred && !r.At.IsZero() }) {
+		t.Errorf("the hand-over is not in the history: %+v", s.History)
+	}
+}
+
 // Results of a pipeline arrive in the order in which the log has the commands, each after it
 // is applied.
 func TestResultsComeInTheOrderOfTheLog(t *testing.T) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
 	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
@@ -77,12 +79,18 @@ func (g *Group) propose(payload *raftpb.Payload, p *proposal) error {
 
 // submit queues an entry and completes p when it is applied.
 func (g *Group) submit(kind raftpb.EntryKind, body []byte, p *proposal) error {
+	if rand.Uint32()%sampled == 0 {
+		p.began = time.Now()
+	}
 	e := raft.Entry{Kind: kind, Body: body, Crc32c: wal.EntryChecksum(kind, body)}
 	if err := g.group.Propose(e, p); err != nil {
 		return refused(err)
 	}
 	return nil
 }
+
+// sampled is how many proposals there are to one whose time is taken.
+const sampled = 16
 
 // proposal waits for the outcome of one command.
 type proposal struct {
@@ -91,9 +99,13 @@ type proposal struct {
 	callback func(Result, error)
 	result   Result
 	err      error
+	began    time.Time // zero: its time is not taken
 }
 
 func (p *proposal) complete(r Result, err error) {
+	if err == nil && !p.began.IsZero() {
+		p.group.host.counters.proposals.Record(time.Since(p.began))
+	}
 	if p.callback != nil {
 		p.callback(r, err)
 		return
@@ -119,7 +131,7 @@ func (m *memory) proposal() *proposal {
 }
 
 func (m *memory) recycle(p *proposal) {
-	p.group, p.result, p.err = nil, Result{}, nil
+	p.group, p.result, p.err, p.began = nil, Result{}, nil, time.Time{}
 	m.proposals.Put(p)
 }
 

@@ -73,19 +73,20 @@ func TestCollectorShowsTheHostsFigures(t *testing.T) {
 	}
 	m := h.Metrics()
 	for key, want := range map[string]string{
-		"raftwire_elections_total{node=1}":             "1",
-		"raftwire_leaderships_total{node=1}":           "1",
-		"raftwire_reads_total{mode=round,node=1}":      "0",
-		"raftwire_log_entries_total{node=1}":           fmt.Sprint(m.Log.Entries),
-		"raftwire_log_sync_duration_seconds{node=1}":   fmt.Sprint(m.Log.SyncDurations.Count()),
-		"raftwire_log_segments{node=1}":                fmt.Sprint(m.Log.Segments),
-		"raftwire_network_sent_bytes_total{node=1}":    fmt.Sprint(m.Network.BytesOut),
-		"raftwire_group_leader{group=7,node=1}":        "1",
-		"raftwire_group_leads{group=7,node=1}":         "1",
-		"raftwire_group_members{group=7,node=1}":       "1",
-		"raftwire_group_applied_index{group=7,node=1}": fmt.Sprint(h.Group(7).Applied()),
-		"raftwire_group_commit_index{group=7,node=1}":  fmt.Sprint(h.Group(7).Applied()),
-		"raftwire_group_failed{group=7,node=1}":        "0",
+		"raftwire_elections_total{node=1}":                         "1",
+		"raftwire_election_reasons_total{node=1,reason=no-leader}": "1",
+		"raftwire_leaderships_total{node=1}":                       "1",
+		"raftwire_reads_total{mode=round,node=1}":                  "0",
+		"raftwire_log_entries_total{node=1}":                       fmt.Sprint(m.Log.Entries),
+		"raftwire_log_sync_duration_seconds{node=1}":               fmt.Sprint(m.Log.SyncDurations.Count()),
+		"raftwire_log_segments{node=1}":                            fmt.Sprint(m.Log.Segments),
+		"raftwire_network_sent_bytes_total{node=1}":                fmt.Sprint(m.Network.BytesOut),
+		"raftwire_group_leader{group=7,node=1}":                    "1",
+		"raftwire_group_leads{group=7,node=1}":                     "1",
+		"raftwire_group_members{group=7,node=1}":                   "1",
+		"raftwire_group_applied_index{group=7,node=1}":             fmt.Sprint(h.Group(7).Applied()),
+		"raftwire_group_commit_index{group=7,node=1}":              fmt.Sprint(h.Group(7).Applied()),
+		"raftwire_group_failed{group=7,node=1}":                    "0",
 	} {
 		if got[key] != want {
 			t.Errorf("%s: %q, want %q", key, got[key], want)

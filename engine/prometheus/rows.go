@@ -55,15 +55,42 @@ func electionRows() []row {
 	return []row{
 		of("raftwire_elections_total", counter, "elections", "Campaigns that this node began, pre-votes not counted.", func(m *m) uint64 { return m.Elections }),
 		of("raftwire_leaderships_total", counter, "terms", "Terms in which this node became the leader of a group.", func(m *m) uint64 { return m.Leaderships }),
+		byReason("raftwire_election_reasons_total", "elections", "Campaigns by why they began: leader-silent, no-leader, undecided, transfer.", func(m *m) map[engine.ElectionReason]uint64 { return m.ElectionReasons }),
+		byReason("raftwire_leaderships_lost_total", "terms", "Leaderships that ended, by why: quorum-lost, higher-term, transfer, stood-down.", func(m *m) map[engine.ElectionReason]uint64 { return m.Lost }),
+		{
+			name: "raftwire_votes_refused_total", kind: counter, unit: "votes", labels: []string{"reason"}, help: "Votes and pre-votes refused to others; the reasons are those of RejectReason in the IDL.",
+			host: func(m *m, out sink) {
+				for reason, n := range m.VotesRefused {
+					out.number(float64(n), reason.String())
+				}
+			},
+		},
 		of("raftwire_transfers_total", counter, "hand-overs", "Hand-overs of this node that ended with the other one leading.", func(m *m) uint64 { return m.Transfers }),
 		of("raftwire_membership_changes_total", counter, "changes", "Changes of membership that this node carried through as leader.", func(m *m) uint64 { return m.Changes }),
 		of("raftwire_divergences_total", counter, "finds", "Differences between members that this node found as leader.", func(m *m) uint64 { return m.Divergences }),
 	}
 }
 
+func byReason(name, unit, help string, read func(*engine.Metrics) map[engine.ElectionReason]uint64) row {
+	return row{
+		name: name, kind: counter, unit: unit, labels: []string{"reason"}, help: help,
+		host: func(m *engine.Metrics, out sink) {
+			for reason, n := range read(m) {
+				out.number(float64(n), string(reason))
+			}
+		},
+	}
+}
+
 func requestRows() []row {
 	type m = engine.Metrics
 	return []row{
+		{
+			name: "raftwire_proposal_duration_seconds", kind: durations, unit: "seconds",
+			help: "Times from a proposal to its result on this node as leader, of one in 16.",
+			host: func(m *m, out sink) { out.durations(&m.Proposals) },
+		},
+		of("raftwire_inbox_bytes", gauge, "bytes", "Bytes of proposals, reads and messages that wait for the workers.", func(m *m) int { return m.InboxBytes }),
 		{
 			name: "raftwire_reads_total", kind: counter, unit: "reads", labels: []string{"mode"},
 			help: "Reads by how they were served: with a read index from the leader (round), by lease, or from what is applied here (local).",
@@ -189,6 +216,8 @@ func groupRows() []row {
 		ofGroup("raftwire_group_commit_index", "index", "The last entry known to be committed.", func(s *s) uint64 { return uint64(s.Commit) }),
 		ofGroup("raftwire_group_applied_index", "index", "The last entry applied to the state machine.", func(s *s) uint64 { return uint64(s.Applied) }),
 		ofGroup("raftwire_group_snapshot_index", "index", "The newest snapshot on this node, 0 if there is none.", func(s *s) uint64 { return uint64(s.Snapshot) }),
+		ofGroup("raftwire_group_proposal_bytes", "bytes", "Bytes of proposals that this node accepted as leader and has not applied.", func(s *s) int { return s.ProposalBytes }),
+		ofGroup("raftwire_group_apply_bytes", "bytes", "Bytes of committed entries that wait for the state machine.", func(s *s) int { return s.ApplyBytes }),
 		ofGroup("raftwire_group_members", "members", "Members of the group.", func(s *s) int { return len(s.Members) }),
 		ofGroup("raftwire_group_uncertain", "0 or 1", "Damage may have cost this node's log what it had promised: it does not vote until it is repaired.", func(s *s) int { return truth(s.Uncertain) }),
 		ofGroup("raftwire_group_damaged_entries", "entries", "Entries known to be damaged on this node and being fetched.", func(s *s) int { return s.Repair.Entries }),

@@ -150,6 +150,8 @@ type View struct {
 	Damaged      int
 	FirstDamaged raft.Index
 	Lost         *LostEntryError // not nil: that entry holds the group up, and nobody has it
+	OpenBytes    int             // of proposals that are accepted and not applied
+	FedBytes     int             // of committed entries that wait for the machine
 	End          *Rejection      // not nil: the group has ended, of this
 }
 
@@ -157,7 +159,7 @@ type View struct {
 func (g *Group) Status() (View, error) {
 	got := make(chan View, 1)
 	look := func() {
-		v := View{Status: g.node.Status(), Now: g.w.now, Damaged: len(g.repairs.queue), Lost: g.repairs.lost}
+		v := View{Status: g.node.Status(), Now: g.w.now, Damaged: len(g.repairs.queue), Lost: g.repairs.lost, OpenBytes: g.open, FedBytes: g.fedBytes}
 		if v.Damaged > 0 {
 			v.FirstDamaged = g.repairs.queue[0].Index
 		}

@@ -254,6 +254,21 @@ func (q *inbox) take(k *work) {
 	q.mu.Unlock()
 }
 
+// bytes returns what is queued. Safe for concurrent use.
+func (q *inbox) bytes() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.clients + q.messages
+}
+
+// InboxBytes returns what waits for the workers. Safe for concurrent use.
+func (h *Host) InboxBytes() (n int) {
+	for _, w := range h.workers {
+		n += w.inbox.bytes()
+	}
+	return n
+}
+
 // stop refuses what comes from now on; what is queued can still be taken.
 func (q *inbox) stop() {
 	q.mu.Lock()
