@@ -122,6 +122,9 @@ func (l *Log) doubt(from uint64, older, counted []segFile) error {
 		// the log after the damage wrote it there, and older segments may have gone since.
 		v.unsure = !v.confirm()
 		v.doubtLSN = from
+		// A recalled first index may have dropped entries that were known to be committed:
+		// a commit that the log does not reach would be a contradiction.
+		v.hard.Commit = min(v.hard.Commit, raftpb.Index(v.last))
 	}
 	return nil
 }

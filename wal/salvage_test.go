@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -355,4 +356,38 @@ func TestRepairedLogOutlivesItsOldSegments(t *testing.T) {
 	}
 	checkEntries(t, l.Group(1), 20, append(entriesOf(1, 20, 11, 9000), entriesOf(1, 31, 6, 10)...))
 	mustClose(t, l)
+}
+
+// Damage behind entries that were known to be committed, and before the notice of where
+// the group begins. What follows that notice cannot be trusted to follow from it, so that
+// it goes, and the commit goes with it: a log is never shorter than its commit.
+func TestSalvageTakesTheCommitBack(t *testing.T) {
+	fs := crashfs.New()
+	o := manual(fs)
+	l, _ := mustOpen(t, "wal", o)
+	for i := raftpb.Index(1); i <= 40; i++ {
+		mustWrite(t, l, func(b *Batch) { b.Append(1, i, entriesOf(1, i, 1, map[bool]int{true: 9000, false: 10}[i <= 30])) })
+		if i == 34 {
+			mustWrite(t, l, func(b *Batch) { b.HardState(1, HardState{Term: 1, Commit: 34}) })
+		}
+	}
+	runs, segs := l.Group(1).view.runs, l.segs.list
+	first := runs[slices.IndexFunc(runs, func(r run) bool { return r.lsn >= segs[1].base })].first
+	lsn, segment := runs[35].lsn, segs[len(segs)-1]
+	mustWrite(t, l, func(b *Batch) { b.Compact(1, raftpb.Index(first)) })
+	for l.Step() {
+	}
+	if m := l.Metrics(); m.Recycled == 0 {
+		t.Fatalf("no segment went: %+v", m)
+	}
+	mustClose(t, l)
+	fs.Spoil("wal/seg/"+segName(segment.seq), int(lsn&^(alignBytes-1)-segment.base)+segHeaderBytes+20, 1)
+	o.Salvage = true
+	for range 2 {
+		l, _ = mustOpen(t, "wal", o)
+		if g := l.Group(1); !g.Uncertain() || g.LastIndex() != raftpb.Index(first)-1 || g.HardState() != (HardState{Term: 1, Commit: g.LastIndex()}) {
+			t.Errorf("log [%d, %d], hard state %+v", g.FirstIndex(), g.LastIndex(), g.HardState())
+		}
+		mustClose(t, l)
+	}
 }

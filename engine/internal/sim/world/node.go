@@ -47,7 +47,8 @@ type node struct {
 	told      ring[told]
 	toldAt    int64
 	timers    []*logTimer
-	turns     int // of the disk
+	turns     int  // of the disk
+	wantsRoom bool // the log refused a batch for want of space
 
 	pausedUntil int64
 	slowUntil   int64
@@ -117,7 +118,7 @@ func (n *node) boot() {
 	w := n.w
 	n.up, n.failed = true, nil
 	n.submitted, n.waiting, n.told, n.timers = 0, ring[func(error)]{}, ring[told]{}, n.timers[:0]
-	n.running, n.writing, n.applying, n.tasking, n.timerAt = false, false, false, false, 0
+	n.running, n.writing, n.applying, n.tasking, n.wantsRoom, n.timerAt = false, false, false, false, false, 0
 	if !w.calm && w.k.rate[crashBoot] > 0 && n.booted && w.strikes(crashBoot, &w.process) {
 		n.doomedAt = 1 + w.process.N(30)
 	}

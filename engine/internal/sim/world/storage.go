@@ -1,6 +1,7 @@
 package world
 
 import (
+	"errors"
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
@@ -30,6 +31,7 @@ func (n *node) written(err error) {
 	n.submitted--
 	done := n.waiting.pop()
 	w := n.w
+	n.wantsRoom = n.wantsRoom || errors.Is(err, wal.ErrNoSpace)
 	late := w.strikes(toldLate, &w.disk)
 	if !late && n.told.size == 0 {
 		done(err)
@@ -61,7 +63,8 @@ func (n *node) busyDisk() {
 	w.push(max(w.now+1+d, n.hangUntil), event{kind: evDisk, node: int8(n.place), gen: n.life})
 }
 
-// write lets the log write and sync one frame, and now and then do its housework.
+// write lets the log write and sync one frame, and now and then do its housework: at
+// once after a refusal for want of space, which wakes the housekeeper of any log.
 func (n *node) write() {
 	n.writing = false
 	n.turns++
@@ -69,7 +72,8 @@ func (n *node) write() {
 		n.w.did.frames++
 		n.log.Step()
 	}
-	if n.turns%16 == 0 {
+	if n.turns%16 == 0 || n.wantsRoom {
+		n.wantsRoom = false
 		for range 4 {
 			if !n.log.Step() {
 				break
