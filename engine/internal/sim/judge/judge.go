@@ -327,7 +327,7 @@ func claimOf(m *raft.Message, waited uint64) (c invariant.Claim, ok bool) {
 	case raft.MessageAppendAnswer:
 		c.Round = m.Round
 		switch m.Status {
-		case raftpb.AppendStatusOk:
+		case raftpb.AppendStatusOk, raftpb.AppendStatusNeedSnapshot: // who lacks its state holds entries all the same
 			c.Kind, c.Index = invariant.Ack, m.Matched
 			return c, true
 		case raftpb.AppendStatusLogMismatch:
