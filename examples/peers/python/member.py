@@ -8,8 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import contextmanager
-from typing import Iterator, Optional
+from typing import Any, Optional
 
 from thrift.Thrift import TApplicationException
 
@@ -29,6 +28,26 @@ class Refused(TApplicationException):
 
     def __init__(self, why: str) -> None:
         super().__init__(TApplicationException.INTERNAL_ERROR, why)
+
+
+class Guard:
+    """Holds a lock. A disk that fails meanwhile ends the process: what it holds now cannot be told.
+
+    It is no contextlib.contextmanager, which sets an attribute of what is raised: Thrift's exceptions let nobody do that.
+    """
+
+    def __init__(self, lock: Any) -> None:
+        self.lock = lock
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if isinstance(error, OSError):
+            traceback.print_exception(kind, error, trace)
+            sys.stderr.flush()
+            os._exit(1)
+        self.lock.release()
 
 
 class Member:
@@ -54,16 +73,9 @@ class Member:
         self.transfer = False  # campaigns on the word of the leader
         self.wait_anew()
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Holds the lock. A disk that fails ends the process: what it holds now cannot be told."""
-        with self.lock:
-            try:
-                yield
-            except OSError:
-                traceback.print_exc()
-                sys.stderr.flush()
-                os._exit(1)
+    def locked(self) -> Guard:
+        """Holds the lock."""
+        return Guard(self.lock)
 
     # ------------------------------------------------------------ terms, roles
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Optional
 
 from thrift.Thrift import TApplicationException
@@ -17,6 +18,7 @@ from raftwire.ttypes import (AppendRequest, AppendResponse, FetchRequest, FetchR
 from wire import Connection, Identity
 
 FETCH_ENTRIES, FETCH_BYTES = 1024, 1 << 20
+HASH_PATIENCE = 5.0  # seconds for an index to be committed
 
 
 class Group:
@@ -125,6 +127,9 @@ class Public:
     def Hash(self, req: HashRequest) -> HashResponse:
         m = self.g.find(req.group)
         with m.locked():
+            until = time.monotonic() + HASH_PATIENCE
+            while m.store.commit < req.index and time.monotonic() < until:
+                m.news.wait(0.1)
             index = req.index or m.store.commit
             if not m.store.base <= index <= m.store.commit:
                 raise Unavailable(group=req.group, reason=f"no hash at {index}", maybeApplied=False)

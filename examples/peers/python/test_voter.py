@@ -8,8 +8,8 @@ import unittest
 import checksum
 from encoding import encode
 from member import Member, Refused
-from raftwire.ttypes import (AppendRequest, AppendStatus, Beat, Configuration, Entry, EntryKind, RejectReason, Suffrage,
-                             VoteRequest)
+from raftwire.ttypes import (AppendRequest, AppendStatus, Beat, Configuration, Entry, EntryKind, NotLeader, RejectReason,
+                             Suffrage, VoteRequest)
 from raftwire.ttypes import Member as ConfigurationMember
 from store import Broken, Store
 
@@ -136,6 +136,10 @@ class VoterTest(unittest.TestCase):
         self.assertEqual(self.member.members.ids(), {1, 3, 4})
         self.member.append(2, append(2, 2, 0, 0, [entry(2, "b")]))
         self.assertEqual(self.member.members.ids(), {1, 2, 3})
+
+    def test_what_is_declared_can_be_raised_under_the_lock(self):
+        with self.assertRaises(NotLeader), self.member.locked():
+            raise NotLeader(group=1)
 
     def test_a_damaged_entry_is_not_taken(self):
         broken = entry(1, "a")
