@@ -5,6 +5,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -125,6 +126,15 @@ func (p *Page) object(ctx context.Context) (cluster.Object, error) {
 		})
 	}
 	o["progress"] = progress
+	elections := []any{}
+	for _, e := range slices.Backward(s.History) {
+		what := cluster.Lower(e.Role)
+		if e.Leader != 0 && e.Leader != s.Node {
+			what += fmt.Sprintf(" of node %d", e.Leader)
+		}
+		elections = append(elections, cluster.Object{"at": e.At.UnixMilli(), "what": what, "term": e.Term, "reason": e.Reason})
+	}
+	o["elections"] = elections
 	return o, nil
 }
 
