@@ -114,7 +114,7 @@ func (c *console) pattern(text string) *regexp.Regexp {
 		line = documented.ReplaceAllString(line, "@@")
 		line = strings.Join(strings.Fields(line), " ")
 		line = regexp.QuoteMeta(line)
-		line = strings.ReplaceAll(line, "@@", `127\.0\.0\.1:\d+`)
+		line = strings.ReplaceAll(line, "@@", `127\.\d+\.\d+\.\d+:\d+`)
 		line = regexp.MustCompile(`\b(leader|follower)\b`).ReplaceAllString(line, `(leader|follower)`)
 		line = regexp.MustCompile(` voter .*`).ReplaceAllString(line, ` voter (replicate|probe|snapshot|leads)[^\n]*`)
 		line = regexp.MustCompile(`(^|[ (])\d+\b`).ReplaceAllString(line, `$1[\d-]+`)

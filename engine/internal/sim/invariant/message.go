@@ -168,9 +168,9 @@ func (n *Node) Progressed(peer *Node, p Progress) {
 		h.match = 0
 	}
 	if in := n.config().index; h.config != in {
-		if p.Match == 0 {
-			h.match = 0 // it was no member for a while, and what it had acknowledged was forgotten
-		}
+		// It may have been no member for a while: what it had acknowledged was forgotten then, and the first that counts
+		// again may be a late answer of before.
+		h.match = min(h.match, p.Match)
 		h.config = in
 	}
 	at, ok := n.log.at(g, p.Match)
