@@ -52,7 +52,8 @@ const exitHelp = `Exit status:
   11 the disk is full
   12 the data is damaged, and was refused
   13 the directory belongs to another cluster or node
-  14 the directory is empty, and the cluster knows this node: it would have forgotten its votes
+  14 the cluster refuses this node: its directory is not the one it had, so that it would have forgotten its votes, or
+     the cluster was recovered without it
   15 another process uses the directory`
 
 const clientHelp = `Exit status:
@@ -115,6 +116,8 @@ func statusOf(err error) int {
 		return exitWrongDir
 	case errors.As(err, &damage):
 		return exitDamaged
+	case errors.Is(err, engine.ErrAmnesia), errors.Is(err, engine.ErrOldEpoch):
+		return exitAmnesia
 	case errors.Is(err, wal.ErrNoSpace), errors.Is(err, syscall.ENOSPC):
 		return exitDiskFull
 	case errors.Is(err, wal.ErrFatal):

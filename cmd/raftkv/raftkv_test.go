@@ -131,6 +131,29 @@ func TestThreeNodesOutliveTheirLeader(t *testing.T) {
 	}
 }
 
+// A node whose directory was lost is refused by the others, and says so when it ends: it must not vote again.
+func TestANodeThatLostItsDirectoryIsRefused(t *testing.T) {
+	t.Parallel()
+	nodes := startNodes(t, 3, nil)
+	at := []string{"--endpoints", endpoints(nodes), "--timeout", "30s"}
+	if out := runIn(t, t.TempDir(), append([]string{"put", "a", "1"}, at...)...); out.status != 0 {
+		t.Fatalf("put: %+v", out)
+	}
+	lost := nodes[2]
+	lost.signal(syscall.SIGTERM)
+	if err := os.RemoveAll(filepath.Join(lost.dir, "3")); err != nil {
+		t.Fatal(err)
+	}
+	lost.begin()
+	<-lost.exited
+	if status := lost.cmd.ProcessState.ExitCode(); status != exitAmnesia || !strings.Contains(lost.out.String(), "lost its data directory") {
+		t.Errorf("status %d: %s", status, lost.out)
+	}
+	if out := runIn(t, t.TempDir(), append([]string{"get", "a"}, at...)...); out.stdout != "1\n" {
+		t.Errorf("get: %+v", out)
+	}
+}
+
 // What --print-config prints is a configuration file that means the same.
 func TestConfigurationFile(t *testing.T) {
 	t.Parallel()

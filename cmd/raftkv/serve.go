@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -118,8 +119,15 @@ func serve(ctx context.Context, c *serveConfig, log *slog.Logger, stdout io.Writ
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
 	for {
 		select {
+		case <-look.C:
+			// Others refuse this node for good: it must not look as if it served.
+			if err = n.host.NotAdmitted(); !errors.Is(err, engine.ErrAmnesia) && !errors.Is(err, engine.ErrOldEpoch) {
+				continue
+			}
 		case <-reload:
 			if err := n.reload(c); err != nil {
 				log.Error("certificate was not replaced", "node", c.host.Node, "err", err)
