@@ -102,6 +102,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			online("snapshot", "have each of the endpoints take a snapshot", "", 0, 0, nil, (*operation).snapshot),
 			online("compact", "the same, and drop the log before it", "", 0, 0, nil, (*operation).compact),
 			walCommand(),
+			recoverCommand(),
 		},
 	}
 }

@@ -80,6 +80,7 @@ func options() []option {
 		{name: "dir", usage: "`DIR`ectory of the data, of mode 0700", value: "raftkv-data", set: text(func(c *serveConfig) *string { return &c.dir })},
 		{name: "peer", usage: "`ID=ADDR` of a first member of the cluster; the same list on all of them. It counts on the first start only", list: true, set: addresses(func(c *serveConfig) *map[engine.NodeID]string { return &c.peers })},
 		{name: "join", usage: "wait until the cluster adds this node (raftctl member add)", value: "false", set: one(func(c *serveConfig) *bool { return &c.join }, strconv.ParseBool)},
+		{name: "epoch", usage: "epoch of a cluster that was recovered from the loss of a quorum (raftctl recover), for a node that joins it", value: "0", set: one(func(c *serveConfig) *int64 { return &c.host.Epoch }, func(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) })},
 		{name: "dial", usage: "`ID=ADDR` that this node dials for a member, in place of the member's address", list: true, set: addresses(func(c *serveConfig) *map[engine.NodeID]string { return &c.host.Dial })},
 		{name: "admin", usage: "`ADDR` of the admin pages over HTTP, or off; default: on this machine, at the port of --listen plus 1000", set: one(func(c *serveConfig) *string { return &c.admin }, parseAdmin)},
 		{name: "codec", usage: "what this node sends requests in: thrift-compact, thrift-binary or msgpack", set: text(func(c *serveConfig) *string { return &c.host.Codec })},
