@@ -64,8 +64,9 @@ func TestDamagedLogIsRepairedByTheLeader(t *testing.T) {
 	}
 	c.insist("after")
 	c.eventually("the repair", func() bool {
+		l, errLeader := c.group(c.leader()).Status()
 		s, err := c.group(victim).Status()
-		return err == nil && !s.Uncertain && s.Applied > 100
+		return errLeader == nil && err == nil && !s.Uncertain && s.Applied == l.Applied
 	})
 	want, got := c.lines(c.leader()), c.lines(victim)
 	if len(want) != len(got) || got[len(got)-1] != "after" {
