@@ -172,10 +172,7 @@ func TestAPlanShowsTheWay(t *testing.T) {
 func TestTransferHandsOver(t *testing.T) {
 	c := newCluster(t, 3, nil)
 	for range 5 {
-		from := c.leader()
-		to := from%3 + 1
-		c.eventually("the hand-over", func() bool { return c.group(from).Transfer(t.Context(), to) == nil || c.group(from).Leader() == to })
-		c.eventually("the new leader to lead", func() bool { return c.leader() == to })
+		c.handOver()
 		c.propose("at the new leader")
 	}
 	leader := c.leader()

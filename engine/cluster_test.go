@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -57,9 +58,14 @@ func newClusterOf(t testing.TB, nodes int, adjust func(*engine.Config), machine 
 	return c
 }
 
+// freeAddress is an address that nobody else takes before it is listened on: on Linux all of 127/8 is this machine, and each
+// call has a part of it for itself.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+rand.IntN(250), rand.IntN(256), 1+rand.IntN(250)))
+	if err != nil {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,6 +140,30 @@ func (c *cluster) leader() engine.NodeID {
 		return false
 	})
 	return found
+}
+
+// handOver has a leader hand over to the node after it. On a busy machine leaders come and go by themselves: whoever leads then
+// is asked again.
+func (c *cluster) handOver() (from, to engine.NodeID) {
+	c.t.Helper()
+	c.eventually("a hand-over", func() bool {
+		from = c.leader()
+		to = from%engine.NodeID(len(c.hosts)) + 1
+		return c.group(from).Transfer(c.t.Context(), to) == nil
+	})
+	return from, to
+}
+
+// handOverTo waits until node to leads.
+func (c *cluster) handOverTo(to engine.NodeID) {
+	c.t.Helper()
+	c.eventually("that one to lead", func() bool {
+		from := c.leader()
+		if from != to {
+			_ = c.group(from).Transfer(c.t.Context(), to)
+		}
+		return from == to
+	})
 }
 
 // propose proposes at the leader, wherever it is, until one says yes.

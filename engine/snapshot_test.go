@@ -215,10 +215,7 @@ func sessionSurvives(t *testing.T, change func(*engine.Config)) error {
 		}
 		return nil
 	}
-	if err := c.group(first).Transfer(t.Context(), away); err != nil {
-		t.Fatal(err)
-	}
-	c.eventually("the member that got a snapshot to lead", func() bool { return c.leader() == away })
+	c.handOverTo(away)
 	if err := retry("after the snapshot was installed", away); err != nil {
 		return err
 	}

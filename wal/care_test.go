@@ -347,6 +347,45 @@ func TestWatchdog(t *testing.T) {
 	_ = l.Close()
 }
 
+// A process that stands still while the disk has a write of its (SIGSTOP, a machine that is moved) does not take its own
+// sleep for a hang: the watchdog was asleep too.
+func TestWatchdogSleepsWithTheProcess(t *testing.T) {
+	fs := crashfs.New()
+	clock := &handClock{now: time.Unix(1e9, 0)}
+	o := manual(fs)
+	o.Clock = clock
+	var ages []time.Duration
+	var fatal error
+	o.OnStall = func(age time.Duration) { ages = append(ages, age) }
+	o.OnFatal = func(err error) { fatal = err }
+	l, _ := mustOpen(t, "wal", o)
+	var hang []time.Duration
+	fs.OnOp = func(op crashfs.Op) error {
+		if op.Kind == crashfs.Sync {
+			for _, d := range hang {
+				clock.advance(d)
+			}
+		}
+		return nil
+	}
+	hang = []time.Duration{50 * time.Millisecond, time.Hour, 50 * time.Millisecond}
+	mustWrite(t, l, func(b *Batch) { b.HardState(1, HardState{Term: 1}) })
+	if fatal != nil || len(ages) > 1 || len(ages) == 1 && ages[0] > 200*time.Millisecond {
+		t.Fatalf("an hour in which nothing ran: reported at %v, fatal %v", ages, fatal)
+	}
+	hang = []time.Duration{time.Hour}
+	for range 40 { // and what hangs after it does
+		hang = append(hang, time.Second)
+	}
+	var b Batch
+	b.HardState(1, HardState{Term: 2})
+	if err := l.Write(&b); !errors.Is(err, ErrFatal) || !errors.Is(fatal, ErrFatal) {
+		t.Errorf("40 s of a hang: %v, told %v", err, fatal)
+	}
+	fs.OnOp = nil
+	_ = l.Close()
+}
+
 // On a full disk entries are refused in time; terms, votes and compactions still
 // fit, and make room.
 func TestNoSpace(t *testing.T) {

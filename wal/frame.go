@@ -25,11 +25,12 @@ type frame struct {
 	records uint32
 	batches int
 	tcrc    uint32
-	began   time.Time // when its write began
-	sync    bool      // some batch in it wants to be durable
-	urgent  bool      // some caller waits for it to be written
-	force   bool      // write it even without records
-	frees   bool      // something in it made older entries dead
+	began   time.Time     // when its write began
+	stood   time.Duration // of the time since then, in which the whole process stood still; the watchdog's
+	sync    bool          // some batch in it wants to be durable
+	urgent  bool          // some caller waits for it to be written
+	force   bool          // write it even without records
+	frees   bool          // something in it made older entries dead
 	shared  bool
 	written bool
 	waiters []waiter

@@ -64,6 +64,7 @@ type Log struct {
 	lastWrite   time.Time
 	watchdog    Timer
 	watchSet    bool
+	watchDue    time.Time     // when the watchdog is to run, if it is set
 	stallNext   time.Duration // the age at which the oldest frame in flight is reported next
 	counts      counters
 	pin         *Group // has entries in the oldest segment, when last asked

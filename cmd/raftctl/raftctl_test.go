@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"strings"
@@ -54,7 +55,11 @@ func newHosts(t *testing.T, count int) *hosts {
 	h := &hosts{t: t, dir: t.TempDir(), open: make([]*engine.Host, count)}
 	var members []engine.Member
 	for i := range count {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		// All of 127/8 is this machine on Linux: nobody else takes a port of these addresses.
+		l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+rand.IntN(250), rand.IntN(256), 1+rand.IntN(250)))
+		if err != nil {
+			l, err = net.Listen("tcp", "127.0.0.1:0")
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -377,17 +378,30 @@ func (c *chaos) replace() bool {
 // settleMembers finds out who is in the cluster once it works again, and ends the processes of those who are not.
 func (c *chaos) settleMembers() {
 	c.heal()
-	var status raftpb.StatusResponse
+	var status, last raftpb.StatusResponse
+	c.t.Cleanup(func() {
+		if c.t.Failed() {
+			c.t.Logf("the last status of a leader: %+v", last)
+		}
+	})
 	eventually(c.t, "a leader with a configuration in force", func() bool {
 		for _, n := range c.nodes {
 			var s raftpb.StatusResponse
 			err := c.admin(time.Second, func(ctx context.Context, k *cluster.Client) error {
 				return k.At(ctx, n.addr, raftpb.RaftClientStatus, &raftpb.StatusRequest{Group: kvpb.DefaultGroup}, &s)
 			})
-			if err == nil && s.Role == raftpb.RoleLeader && len(s.Config.Outgoing) == 0 && s.Commit == s.LastIndex &&
-				!slices.ContainsFunc(s.Config.Incoming, func(m raftpb.Member) bool { return m.Suffrage == raftpb.SuffrageLearner }) {
+			if err != nil || s.Role != raftpb.RoleLeader {
+				continue
+			}
+			// In force is what does not differ from what the same leadership said before, once all that it had then is committed:
+			// with clients at work there may never be a moment when nothing is under way.
+			same := s.Node == last.Node && s.Term == last.Term && reflect.DeepEqual(s.Config, last.Config)
+			if same && s.Commit >= last.LastIndex && len(s.Config.Outgoing) == 0 && !slices.ContainsFunc(s.Config.Incoming, isLearner) {
 				status = s
 				return true
+			}
+			if !same {
+				last = s
 			}
 		}
 		return false
@@ -398,6 +412,8 @@ func (c *chaos) settleMembers() {
 		}
 	}
 }
+
+func isLearner(m raftpb.Member) bool { return m.Suffrage == raftpb.SuffrageLearner }
 
 // discard ends a node that is not a member any more.
 func (c *chaos) discard(n *chaosNode) {
