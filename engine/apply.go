@@ -42,7 +42,8 @@ type machine struct {
 	before    uint64 // the hash of the log before the entries at hand; 0: not known
 	hashEvery Index  // 0: never
 	hashes    hashes
-	hashed    func(StateHash) // told of each; nil: nobody is
+	hashed    func(StateHash)   // told of each; nil: nobody is
+	faulted   func(*ApplyFault) // likewise
 
 	count   *counters
 	pause   time.Duration // before the next attempt at a batch
@@ -308,6 +309,9 @@ func (m *machine) report(b Batch, cause error) {
 		f.Count += was.Count
 	}
 	m.fault.Store(f)
+	if m.faulted != nil {
+		m.faulted(f)
+	}
 }
 
 // applySingly leaves out the commands of b that fail alone. In their sessions they

@@ -28,6 +28,7 @@ type cluster struct {
 	ledgers map[engine.NodeID]*ledger
 	adjust  func(*engine.Config)
 	machine func() engine.StateMachine
+	heard   recorder // of what the observers of all nodes were told
 }
 
 const groupID engine.GroupID = 7
@@ -82,6 +83,7 @@ func (c *cluster) config(id engine.NodeID) engine.Config {
 	if os.Getenv("RAFTWIRE_TEST_LOG") != "" {
 		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
+	cfg.Observer = func(e engine.Event) { c.heard.add(id, e) }
 	if c.adjust != nil {
 		c.adjust(&cfg)
 	}

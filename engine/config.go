@@ -153,6 +153,11 @@ type Config struct {
 
 	// Logger hears what an operator should know. Default slog.Default().
 	Logger *slog.Logger
+	// Observer, when set, is told what happens on this host: one event at a time, in the order
+	// in which they were noticed, on a goroutine of its own, so that it may take its time and call the host,
+	// but for Close and Group.Stop. 4,096 events may wait for it; what comes then is dropped and
+	// counted (Metrics.EventsDropped): what must not be missed is read from Group.Status.
+	Observer func(Event)
 	// OnFatal is called once, on a goroutine of its own, when the log has failed: all
 	// groups have ended, and the process should exit and be restarted. Default: a log line.
 	OnFatal func(error)

@@ -86,6 +86,35 @@ func ExampleOpen() {
 	// Output: none (memory)
 }
 
+// An observer is told what happens, and why: here, that the only member comes to lead.
+func ExampleConfig_observer() {
+	ctx := context.Background()
+	roles := make(chan engine.Event, 16)
+	host, err := engine.Open(ctx, engine.Config{
+		Cluster: "example", Node: 1, Durability: engine.Memory, Listen: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler),
+		Observer: func(e engine.Event) {
+			if e.Kind == engine.EventRole {
+				roles <- e
+			}
+		},
+	})
+	if err != nil {
+		panic(err)
+	}
+	defer host.Close()
+	if _, err := host.Start(ctx, engine.GroupConfig{ID: 1, Machine: &adder{}, Members: []engine.Member{{ID: 1, Address: host.Addr()}}}); err != nil {
+		panic(err)
+	}
+	for range 3 {
+		e := <-roles
+		fmt.Println(e.Kind, e.Role, e.Reason)
+	}
+	// Output:
+	// role PRECANDIDATE no-leader
+	// role CANDIDATE no-leader
+	// role LEADER
+}
+
 func ExampleHost_Start() {
 	host, group, closeAll := open(&adder{})
 	defer closeAll()

@@ -158,6 +158,7 @@ func (g *Group) compareWith(ctx context.Context, id NodeID, mine StateHash) {
 	d.LogDiffers = mine.Log != 0 && len(got.LogChain) == logChainBytes && binary.LittleEndian.Uint64(got.LogChain) != mine.Log
 	g.diverged.Store(d)
 	g.host.counters.divergences.Add(1)
+	g.host.tell(Event{Kind: EventDiverged, Group: g.id, Peer: id, Index: d.Index})
 	g.host.cfg.Logger.Error("states differ", "node", d.Node, "group", g.id, "peer", id, "index", d.Index)
 }
 

@@ -9,6 +9,7 @@ import (
 	goruntime "runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/codec"
@@ -42,6 +43,10 @@ type Host struct {
 	err     error         // of Close
 	watcher sync.WaitGroup
 	tasks   sync.WaitGroup // asked for by calls and comparisons
+
+	events      chan Event // for Config.Observer; nil: there is none
+	observing   sync.WaitGroup
+	diskStalled atomic.Bool // as the observer was told
 
 	mu     sync.RWMutex // held for a look at the maps, never over I/O
 	groups map[GroupID]*Group
@@ -101,6 +106,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("engine: open: %w", err), log.Close())
 	}
+	h.startObserver()
 	h.rt.Run(h.network)
 	h.watcher.Go(func() {
 		for {
@@ -201,7 +207,7 @@ func (h *Host) start(ctx context.Context, c GroupConfig, lived bool) (*Group, er
 		return nil, err
 	}
 	g := &Group{host: h, id: c.ID, machine: found.machine, images: found.images, observer: &observer{h: h}}
-	g.machine.hashed = g.compare
+	g.machine.hashed, g.machine.faulted = g.compare, g.faulted
 	h.book.set(g, &found.conf)
 	stored := h.log.Group(c.ID).HardState()
 	core := h.coreConfig(c.ID, found.conf)
@@ -218,6 +224,10 @@ func (h *Host) start(ctx context.Context, c GroupConfig, lived bool) (*Group, er
 		core.DoubtFrom, core.VoteDoubt = stored.Commit+1, true
 		h.cfg.Logger.Error("log was damaged: the group neither votes nor acknowledges here until a leader has repaired it",
 			"node", h.cfg.Node, "group", c.ID, "index", core.DoubtFrom, "term", stored.Term)
+		h.tell(Event{Kind: EventDamage, Group: c.ID, Index: core.DoubtFrom, Err: errLogDamaged})
+	}
+	for i := range damaged {
+		h.tell(Event{Kind: EventDamage, Group: c.ID, Index: damaged[i].Index, Err: errEntryDamaged})
 	}
 	g.group, err = h.rt.Start(runtime.GroupConfig{
 		ID:          c.ID,
@@ -343,7 +353,7 @@ func (h *Host) Durability() string { return h.log.Durability() }
 // election time-out or 3 s, stops all groups, then the network, then the log. What waits ends with
 // ErrClosed (and ErrIndeterminate where it may still happen). Idempotent: a second
 // call waits for the first. Do not call it from Apply or from a function that the
-// engine runs, but for OnFatal.
+// engine runs, but for OnFatal. It waits until Config.Observer has been told what happened.
 func (h *Host) Close() error {
 	h.closing.Do(func() {
 		h.mu.Lock()
@@ -356,6 +366,7 @@ func (h *Host) Close() error {
 		network := h.network.Close()
 		h.services.running.Wait()
 		h.tasks.Wait() // what calls have begun; no call comes any more
+		h.endObserver()
 		h.err = errors.Join(network, h.log.Close())
 		close(h.ended)
 	})

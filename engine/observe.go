@@ -27,17 +27,19 @@ type Metrics struct {
 	// in 16, chosen at random, and of those that were applied.
 	Proposals histogram.Histogram
 	// InboxBytes is what waits for the workers: proposals and reads, and messages. Now.
-	InboxBytes  int
-	Transfers   uint64 // hand-overs that ended with the other one leading
-	Changes     uint64 // changes of membership that this host carried through as leader
-	Reads       ReadMetrics
-	Sessions    SessionMetrics
-	ApplyFaults uint64 // errors of state machines
-	Divergences uint64 // differences between members that this host found as leader
-	Log         wal.Metrics
-	Network     transport.Metrics
-	Repairs     RepairMetrics
-	Snapshots   SnapshotMetrics
+	InboxBytes int
+	// EventsDropped counts events that Config.Observer was too slow to be told of.
+	EventsDropped uint64
+	Transfers     uint64 // hand-overs that ended with the other one leading
+	Changes       uint64 // changes of membership that this host carried through as leader
+	Reads         ReadMetrics
+	Sessions      SessionMetrics
+	ApplyFaults   uint64 // errors of state machines
+	Divergences   uint64 // differences between members that this host found as leader
+	Log           wal.Metrics
+	Network       transport.Metrics
+	Repairs       RepairMetrics
+	Snapshots     SnapshotMetrics
 }
 
 // ReadMetrics counts reads by how they were served.
@@ -80,7 +82,7 @@ func (h *Host) Metrics() Metrics {
 		Leaderships: h.counters.leaderships.Load(),
 
 		ElectionReasons: h.counters.electionReasons.read(), Lost: h.counters.lost.read(), VotesRefused: h.counters.votesRefused.read(),
-		Proposals: h.counters.proposals.Read(), InboxBytes: h.rt.InboxBytes(),
+		Proposals: h.counters.proposals.Read(), InboxBytes: h.rt.InboxBytes(), EventsDropped: h.counters.eventsDropped.Load(),
 
 		Transfers:   h.counters.transfers.Load(),
 		Changes:     h.counters.changes.Load(),
@@ -103,6 +105,7 @@ type counters struct {
 	electionReasons, lost byReason
 	votesRefused          refusedVotes
 	proposals             histogram.Recorder
+	eventsDropped         atomic.Uint64
 
 	scrubs                                                               atomic.Uint64
 	elections, leaderships, transfers, changes, applyFaults, divergences atomic.Uint64
@@ -121,9 +124,11 @@ func (o *observer) Fact(group GroupID, f raft.Fact) {
 	log, node := o.h.cfg.Logger, o.h.cfg.Node
 	if c, changed := o.elections.follow(f, time.Now); changed {
 		o.countRole(c)
+		o.h.tell(Event{Kind: EventRole, Group: group, Peer: c.Leader, Role: c.Role, Term: c.Term, Reason: string(c.Reason)})
 		log.Info("role changed", "node", node, "group", group, "role", f.Role.String(), "term", f.Term, "index", f.Index, "reason", string(c.Reason))
 		return
 	}
+	o.h.tellFact(group, f)
 	switch f.Kind {
 	case raft.FactVoteRefused:
 		o.h.counters.votesRefused.add(f.Reason)
@@ -152,6 +157,21 @@ func (o *observer) Fact(group GroupID, f raft.Fact) {
 	case raft.FactInvalidMessage:
 		log.Warn("impossible message refused", "node", node, "group", group, "peer", f.Peer, "term", f.Term)
 	}
+}
+
+// Ended implements runtime.Observer.
+func (o *observer) Ended(group GroupID, err error) {
+	o.h.tell(Event{Kind: EventGroupEnded, Group: group, Err: err})
+}
+
+// SnapshotTaken implements runtime.Observer.
+func (o *observer) SnapshotTaken(group GroupID, last Index) {
+	o.h.tell(Event{Kind: EventSnapshotTaken, Group: group, Index: last})
+}
+
+// faulted hears of the errors of the machine.
+func (g *Group) faulted(f *ApplyFault) {
+	g.host.tell(Event{Kind: EventApplyFault, Group: g.id, Index: f.Index, Err: f.Err})
 }
 
 // countRole counts a change of role.

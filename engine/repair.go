@@ -29,6 +29,12 @@ func (e *DamagedEntryError) Error() string {
 	return fmt.Sprintf("engine: group %d: entry %d of term %d is damaged here, and no member has it", e.Group, e.Index, e.Term)
 }
 
+// What an Event of damage says that a start has found.
+var (
+	errLogDamaged   = errors.New("engine: the log was damaged, and is an older state of itself")
+	errEntryDamaged = errors.New("engine: the entry is damaged, and is fetched from another member")
+)
+
 // RepairStatus is what a group is about to repair on this member. All zero: nothing.
 type RepairStatus struct {
 	// Entries is how many entries of the log are known to be damaged and are being fetched
@@ -129,6 +135,7 @@ func (h *Host) fetchNow(ctx context.Context, id GroupID, d runtime.Damage) error
 	}
 	lost := &DamagedEntryError{Group: id, Index: d.Index, Term: term}
 	h.cfg.Logger.Error("entry damaged", "node", h.cfg.Node, "group", id, "index", d.Index, "term", term)
+	h.tell(Event{Kind: EventDamage, Group: id, Index: d.Index, Err: errEntryDamaged})
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		silent := false
 		for _, to := range h.book.membersOf(id) {
@@ -200,6 +207,7 @@ func (h *Host) scrub() {
 
 // damageFound takes what the log found in the background.
 func (h *Host) damageFound(e *wal.CorruptError) {
+	h.tell(Event{Kind: EventDamage, Group: e.Group, Index: e.Lo, Err: e})
 	if e.Lo >= e.Hi {
 		h.cfg.Logger.Error("log damaged", "node", h.cfg.Node, "err", e) // nothing in it that is needed
 		return

@@ -237,6 +237,7 @@ func (h *Host) recoverGroup(c *GroupConfig, stored raftpb.Configuration) (recove
 	found, err := runtime.Recover(log, out.images)
 	for _, damage := range found.Damaged {
 		h.cfg.Logger.Error("snapshot damaged", "node", h.cfg.Node, "group", c.ID, "err", damage)
+		h.tell(Event{Kind: EventDamage, Group: c.ID, Err: damage})
 	}
 	lost := errors.Is(err, snapshot.ErrNoImage)
 	if err != nil && !lost {
@@ -260,6 +261,7 @@ func (h *Host) recoverGroup(c *GroupConfig, stored raftpb.Configuration) (recove
 	}
 	out.machine.mutation = h.cfg.mutation
 	if lost {
+		h.tell(Event{Kind: EventStateLost, Group: c.ID, Index: out.lost})
 		out.applied = out.lost
 		return out, nil
 	}

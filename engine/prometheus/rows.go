@@ -101,6 +101,7 @@ func requestRows() []row {
 			},
 		},
 		of("raftwire_read_rounds_total", counter, "rounds", "Rounds to a majority that confirmed reads of this node as leader.", func(m *m) uint64 { return m.Reads.Rounds }),
+		of("raftwire_events_dropped_total", counter, "events", "Events that Config.Observer was too slow to be told of.", func(m *m) uint64 { return m.EventsDropped }),
 		of("raftwire_sessions_opened_total", counter, "sessions", "Sessions opened.", func(m *m) uint64 { return m.Sessions.Opened }),
 		of("raftwire_session_answers_total", counter, "commands", "Retries that got what the first attempt returned.", func(m *m) uint64 { return m.Sessions.Answered }),
 		of("raftwire_session_refusals_total", counter, "commands", "Commands of sessions that are gone, or with a serial outside of the window.", func(m *m) uint64 { return m.Sessions.Refused }),

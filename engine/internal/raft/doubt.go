@@ -154,6 +154,7 @@ func (n *Node) endDoubt(out *Effects) {
 // uncertain learns where a follower in doubt stands: what it stores is sent on
 // behind, and counts for nothing.
 func (n *Node) uncertain(p *progress, m *Message, out *Effects) {
+	n.noteDoubt(p, out)
 	p.doubt = true
 	if m.Matched == 0 && m.PrevIndex > 0 {
 		n.mismatched(p, m, out)
@@ -177,14 +178,20 @@ func (n *Node) uncertain(p *progress, m *Message, out *Effects) {
 // still be under way: they are of appends that left before now, and so of a round
 // that began before the next one.
 func (n *Node) memberInDoubt(p *progress, out *Effects) {
-	if !p.doubt {
-		n.mark(MarkDoubtMember)
-		out.fact(Fact{Kind: FactMemberInDoubt, Term: n.term, Peer: p.id, Index: p.match})
-	}
+	n.noteDoubt(p, out)
 	p.doubt, p.doubtBefore = true, n.reads.round+1
 	if !n.mutated(mutDoubtKeepsMatch) {
 		p.match = 0
 	}
+}
+
+// noteDoubt tells, once, that p is in doubt, and what it had acknowledged.
+func (n *Node) noteDoubt(p *progress, out *Effects) {
+	if p.doubt {
+		return
+	}
+	n.mark(MarkDoubtMember)
+	out.fact(Fact{Kind: FactMemberInDoubt, Term: n.term, Peer: p.id, Index: p.match})
 }
 
 // lostMatch notes that a follower lost what it had acknowledged (its disk was wiped

@@ -28,7 +28,7 @@ const (
 	FactTransferEnded                         // Peer leads, or Refusal says why it does not
 	FactSnapshotInstalled                     // this node's state is that of a snapshot of Peer's up to Index
 	FactSnapshotFailed                        // Peer did not get its snapshot; it is asked where it stands
-	FactMemberInDoubt                         // Peer's store may have lost what it promised; Index is its last entry
+	FactMemberInDoubt                         // Peer's store may have lost what it promised; it had acknowledged up to Index
 	FactMemberLost                            // Peer lost what it had acknowledged, up to Index
 	FactRepaired                              // this node's doubts are over; its log was made whole up to Index
 	FactQuiesced                              // this node sleeps; Peer leads

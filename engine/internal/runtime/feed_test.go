@@ -26,8 +26,10 @@ func (m *tally) Complete() {}
 
 type nobody struct{}
 
-func (nobody) Fact(GroupID, raft.Fact) {}
-func (nobody) Fail(Rejection)          {}
+func (nobody) Fact(GroupID, raft.Fact)           {}
+func (nobody) Ended(GroupID, error)              {}
+func (nobody) SnapshotTaken(GroupID, raft.Index) {}
+func (nobody) Fail(Rejection)                    {}
 
 // stopped is a clock that a test holds in its hand.
 type stopped struct{ now raft.Time }

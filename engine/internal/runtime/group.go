@@ -83,6 +83,10 @@ type Group struct {
 // Observer hears what happens in a group, on the worker's goroutine: it must not block.
 type Observer interface {
 	Fact(g GroupID, f raft.Fact)
+	// Ended says that the group has ended here, of err.
+	Ended(g GroupID, err error)
+	// SnapshotTaken says that a snapshot of the machine's state up to last is durable.
+	SnapshotTaken(g GroupID, last raft.Index)
 }
 
 type roleView struct {

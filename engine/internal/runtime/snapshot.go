@@ -327,6 +327,7 @@ func (w *worker) snapshotTaken(g *Group, m snapshot.Meta, err error) {
 	}
 	w.host.counts.taken.Add(1)
 	w.host.cfg.Logger.Info("snapshot taken", "node", g.self, "group", g.id, "index", m.Index, "term", m.Term, "bytes", m.SizeBytes)
+	g.observe.SnapshotTaken(g.id, m.Index)
 	w.satisfy(g)
 	w.dropLog(g, m, w.keep(g, m.Index))
 	for _, x := range slices.Clone(s.sends) {

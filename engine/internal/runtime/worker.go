@@ -451,6 +451,7 @@ func (w *worker) fail(g *Group, err error) {
 		return
 	}
 	w.host.cfg.Logger.Error("group stopped", "node", g.self, "group", g.id, "err", err)
+	g.observe.Ended(g.id, err)
 	w.retire(g, Rejection{Reason: Failed, Err: err})
 }
 

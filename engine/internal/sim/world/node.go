@@ -375,6 +375,12 @@ func (r random) Read(p []byte) (int, error) {
 // observer counts what happens. It implements runtime.Observer.
 type observer struct{ n *node }
 
+// Ended implements runtime.Observer.
+func (o observer) Ended(runtime.GroupID, error) {}
+
+// SnapshotTaken implements runtime.Observer.
+func (o observer) SnapshotTaken(runtime.GroupID, raft.Index) {}
+
 // Fact implements runtime.Observer.
 func (o observer) Fact(id runtime.GroupID, f raft.Fact) {
 	w := o.n.w
