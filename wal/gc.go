@@ -200,10 +200,12 @@ func (l *Log) dropSegment(seg *segment) error {
 	l.segs.mu.Lock()
 	l.segs.list = slices.Delete(l.segs.list, 0, 1)
 	l.segs.dying = append(l.segs.dying, seg)
+	// Of a segment whose first frame was damaged nothing counts: the next one begins where it did, and has the flag for both.
+	void := l.segs.list[0].base == seg.base
 	l.segs.mu.Unlock()
 	l.mu.Lock()
 	l.counts.recycled++
-	if seg.doubtful {
+	if seg.doubtful && !void {
 		l.endDoubt(seg.base)
 	}
 	l.mu.Unlock()

@@ -317,6 +317,45 @@ func TestSalvageKeepsTheFirstSnapshot(t *testing.T) {
 	}
 }
 
+// A second damage, in the first frame behind the place of the first one: two segments begin there, and the one that goes
+// does not take the doubt with it that the other one says.
+func TestDoubtOutlivesAVoidSegment(t *testing.T) {
+	fs, o := brokenLog(t)
+	o.Salvage = true
+	l, _ := mustOpen(t, "wal", o)
+	next := raftpb.Index(6)
+	for range 3 {
+		mustWrite(t, l, func(b *Batch) { b.Append(1, next, entriesOf(8, next, 1, 100)) })
+		next++
+	}
+	seq, base := l.segs.list[1].seq, l.segs.list[1].base
+	mustClose(t, l)
+	fs.Spoil("wal/seg/"+segName(seq), segHeaderBytes+20, 1)
+
+	l, _ = mustOpen(t, "wal", o)
+	if list := l.segs.list; len(list) != 3 || list[1].base != base || list[2].base != base {
+		t.Fatalf("%d segments, the last ones do not begin at %d", len(list), base)
+	}
+	mustWrite(t, l, func(b *Batch) {
+		b.Append(1, 6, entriesOf(9, 6, 1, 100))
+		b.Compact(1, 6)
+		b.Destroy(2)
+		b.Destroy(3)
+	})
+	for l.Step() {
+	}
+	if m := l.Metrics(); m.Segments != 1 || !l.Group(1).Uncertain() || !l.Group(77).Uncertain() {
+		t.Errorf("doubts are %v, %v; %+v", l.Group(1).Uncertain(), l.Group(77).Uncertain(), m)
+	}
+	mustWrite(t, l, func(b *Batch) { b.Trust(1) })
+	mustClose(t, l)
+	l, rec := mustOpen(t, "wal", o)
+	if len(rec.Uncertain) > 0 || l.Group(1).Uncertain() {
+		t.Errorf("in doubt again after it was over: %+v", rec)
+	}
+	mustClose(t, l)
+}
+
 // After a repair old segments go, and what they said about where a group begins. What
 // the group has kept before the place of the damage is found all the same.
 func TestRepairedLogOutlivesItsOldSegments(t *testing.T) {
