@@ -195,14 +195,19 @@ func (v *groupView) recall(h *recordHeader, rec []byte, lsn uint64) {
 
 // recallBase makes first the first index, after an entry of term prev. Entries behind
 // it stay only when the one before it has that term: then they are of one history.
+// When that entry's segment has gone since the damage was found, it is too late to ask:
+// what was written behind the damage follows from the answer of then. It goes on
+// behind these entries or overwrites them, and says where the log begins by now.
 func (v *groupView) recallBase(first, prev, lsn uint64) {
 	if first <= v.base.first {
 		return
 	}
 	v.baseLSN, v.base.first, v.base.prevTerm = lsn, first, prev
-	if term, ok := v.termAt(first - 1); ok && term == prev {
+	switch term, ok := v.termAt(first - 1); {
+	case v.first > first, v.first == first && v.prevTerm == 0:
+	case ok && term == prev:
 		v.compact(first, prev)
-	} else {
+	default:
 		v.empty(first, prev)
 	}
 }

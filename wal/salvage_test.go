@@ -317,6 +317,48 @@ func TestSalvageKeepsTheFirstSnapshot(t *testing.T) {
 	}
 }
 
+// A first index that is recalled from behind the damage, in a log whose older segments went after the damage was found: what is
+// left of it follows on what was found then.
+func TestSalvagedLogLosesItsOldSegments(t *testing.T) {
+	fs := crashfs.New()
+	o := manual(fs)
+	l, _ := mustOpen(t, "wal", o)
+	next := raftpb.Index(1)
+	write := func(l *Log, last raftpb.Index, bytes int) {
+		for ; next <= last; next++ {
+			mustWrite(t, l, func(b *Batch) { b.Append(1, next, entriesOf(1, next, 1, bytes)) })
+		}
+	}
+	mustWrite(t, l, func(b *Batch) { b.Append(2, 1, entriesOf(1, 1, 1, 10)) }) // holds the first segment
+	write(l, 40, 9000)
+	write(l, 50, 10)
+	run, segment := l.Group(1).view.runs[44], l.segs.list[len(l.segs.list)-1]
+	mustWrite(t, l, func(b *Batch) { b.Compact(1, 5) })
+	mustClose(t, l)
+	fs.Spoil("wal/seg/"+segName(segment.seq), int(run.lsn&^(alignBytes-1)-segment.base)+segHeaderBytes+20, 1)
+
+	o.Salvage = true
+	l, _ = mustOpen(t, "wal", o)
+	if g := l.Group(1); g.FirstIndex() != 5 || g.LastIndex() != 44 {
+		t.Fatalf("salvaged: [%d, %d]", g.FirstIndex(), g.LastIndex())
+	}
+	next = 45
+	write(l, 60, 9000)
+	mustWrite(t, l, func(b *Batch) { b.Compact(1, 38); b.Destroy(2); b.Trust(1) })
+	for l.Step() {
+	}
+	if m := l.Metrics(); m.Recycled == 0 {
+		t.Fatalf("no segment went: %+v", m)
+	}
+	mustClose(t, l)
+	o.Verify = true
+	l, rec := mustOpen(t, "wal", o)
+	if g := l.Group(1); g.FirstIndex() != 38 || g.LastIndex() != 60 || len(rec.Uncertain) > 0 {
+		t.Errorf("[%d, %d] is left, in doubt %v", g.FirstIndex(), g.LastIndex(), rec.Uncertain)
+	}
+	mustClose(t, l)
+}
+
 // A second damage, in the first frame behind the place of the first one: two segments begin there, and the one that goes
 // does not take the doubt with it that the other one says.
 func TestDoubtOutlivesAVoidSegment(t *testing.T) {
@@ -398,9 +440,9 @@ func TestRepairedLogOutlivesItsOldSegments(t *testing.T) {
 }
 
 // Damage behind entries that were known to be committed, and before the notice of where
-// the group begins. What follows that notice cannot be trusted to follow from it, so that
-// it goes, and the commit goes with it: a log is never shorter than its commit.
-func TestSalvageTakesTheCommitBack(t *testing.T) {
+// the group begins; the segment with the entry before that has gone. The entries stay, in doubt,
+// and the commit with them: a log is never shorter than its commit.
+func TestSalvageKeepsWhatWasCommitted(t *testing.T) {
 	fs := crashfs.New()
 	o := manual(fs)
 	l, _ := mustOpen(t, "wal", o)
@@ -424,7 +466,7 @@ func TestSalvageTakesTheCommitBack(t *testing.T) {
 	o.Salvage = true
 	for range 2 {
 		l, _ = mustOpen(t, "wal", o)
-		if g := l.Group(1); !g.Uncertain() || g.LastIndex() != raftpb.Index(first)-1 || g.HardState() != (HardState{Term: 1, Commit: g.LastIndex()}) {
+		if g := l.Group(1); !g.Uncertain() || g.FirstIndex() != raftpb.Index(first) || g.LastIndex() != 35 || g.HardState() != (HardState{Term: 1, Commit: 34}) {
 			t.Errorf("log [%d, %d], hard state %+v", g.FirstIndex(), g.LastIndex(), g.HardState())
 		}
 		mustClose(t, l)

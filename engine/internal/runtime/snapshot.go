@@ -472,12 +472,13 @@ func Recover(log *wal.Group, store *snapshot.Group) (Recovery, error) {
 		}
 	}
 	// A crash came between the image and the record of it. What the log holds is behind
-	// it, or in conflict with it: of no use. Term and commit follow what is known now.
+	// it, or in conflict with it: of no use. Or the log lost what says where it begins, so that what it holds cannot be told to
+	// follow from the image: it is in doubt, and goes. Term and commit follow what is known now; no commit is beyond the log.
 	hard := log.HardState()
 	if hard.Term < m.Term {
 		hard.Term, hard.Vote = m.Term, 0
 	}
-	hard.Commit = max(hard.Commit, m.Index)
+	hard.Commit = m.Index
 	r.Finish = new(wal.Batch)
 	r.Finish.HardState(log.ID(), hard)
 	r.Finish.Snapshot(log.ID(), wal.Snapshot{Index: m.Index, Term: m.Term, Data: m.Config.AppendCompact(nil)})

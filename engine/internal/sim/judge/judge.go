@@ -99,6 +99,7 @@ type Node struct {
 	piled  int        // bytes of its backlog after its last step
 	writes []write
 	doubt  bool
+	lost   bool          // something of its store, since it was repaired: a doubt alone may be about nothing
 	voters []raft.NodeID // whose votes were delivered in the candidacy of term votes, itself included
 	votes  raft.Term
 }
@@ -383,7 +384,7 @@ type Disk struct {
 // Restarted judges what a node found on its disk; core is made of it.
 func (n *Node) Restarted(core *raft.Node, d *Disk) {
 	g := n.group
-	n.down, n.doubt = false, d.InDoubt
+	n.down, n.doubt, n.lost = false, d.InDoubt, n.lost || d.Damaged
 	im := invariant.Image{Term: d.Hard.Term, Vote: d.Hard.Vote, Incarnation: d.Incarnation, Entries: g.watchedEntries(d.Entries),
 		Damaged: d.Damaged, DoubtFrom: d.DoubtFrom, Finished: d.Finished}
 	im.Snapshot = invariant.Mark{Index: d.Snapshot, Term: d.Term}

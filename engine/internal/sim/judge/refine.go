@@ -55,7 +55,8 @@ func (n *Node) refine(now *raft.Glance, in *raft.Event, out *raft.Effects) {
 	if active && follows && term == was.Term && !accepted {
 		g.check(&model.Step{Kind: model.StepDown, Node: n.id})
 	}
-	if out.Repaired {
+	if out.Repaired && n.lost {
+		n.lost = false
 		g.check(&model.Step{Kind: model.Repaired, Node: n.id})
 	}
 }

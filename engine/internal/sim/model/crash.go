@@ -52,7 +52,7 @@ func (m *Model) persist(n *node, s *Step) {
 }
 
 func (m *Model) crash(n *node, _ *Step) *Rejection {
-	n.down = true
+	n.down, n.highest = true, max(n.highest, n.term)
 	return nil
 }
 
@@ -63,8 +63,8 @@ func (m *Model) restart(n *node, s *Step) *Rejection {
 	switch {
 	case !n.down:
 		return reject("3.8", "it restarts and was not down")
-	case s.Uncertain && s.Term > max(n.term, n.lost.term):
-		return reject("3.8", "it restarts in term %d and was in term %d", s.Term, n.term)
+	case s.Uncertain && s.Term > n.highest:
+		return reject("3.8", "it restarts in term %d and was never behind term %d", s.Term, n.highest)
 	case log == none || s.Commit > s.Index || m.at(log, s.Commit) != m.at(m.committed, s.Commit):
 		return reject("3.8", "it restarts with a log that ends at %d of term %d, of which %d entries are said to be committed", s.Index, s.LastTerm, s.Commit)
 	}
@@ -72,14 +72,12 @@ func (m *Model) restart(n *node, s *Step) *Rejection {
 		if !n.uncertain {
 			n.lost = image{n.disk.term, n.disk.vote, m.fork(n.disk.log, m.committed)}
 		}
-		n.disk = image{s.Term, s.Vote, log}
 	} else if rejected := m.held(n, s); rejected != nil {
 		return rejected
-	} else {
-		m.persist(n, s)
 	}
+	m.persist(n, s)
 	*n = node{id: n.id, slot: n.slot, role: raftpb.RoleFollower, term: s.Term, vote: s.Vote, log: log, commit: s.Commit, disk: n.disk,
-		uncertain: n.uncertain || s.Uncertain, lost: n.lost}
+		uncertain: n.uncertain || s.Uncertain, lost: n.lost, highest: n.highest}
 	return nil
 }
 

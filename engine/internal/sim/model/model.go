@@ -61,7 +61,8 @@ type node struct {
 	unsynced   []ballot // votes given, per term for whom, that no completed write covers yet
 	down       bool
 	uncertain  bool
-	lost       image // what an uncertain node had promised
+	lost       image       // what an uncertain node had promised
+	highest    raftpb.Term // it was ever in: a disk that lost something gives an older state, not one that never was
 }
 
 type image struct {
