@@ -193,7 +193,7 @@ func TestDamagedDisks(t *testing.T) {
 	t.Run("a damaged disk invents no term", func(t *testing.T) {
 		s := wiped
 		s.Term = 7
-		replicated(t).ok(crash(2)).rejected("3.8", "was in term 1", s)
+		replicated(t).ok(crash(2)).rejected("3.8", "was never behind term 1", s)
 	})
 }
 
