@@ -89,8 +89,8 @@ func (m *machine) Apply(entries []raft.Entry, first raft.Index, done []runtime.C
 			}
 		}
 		index := first + raft.Index(m.next)
-		if m.hashEvery > 0 && (index-1)%m.hashEvery == 0 && index > 1 {
-			if err := m.takeHash(index-1, runtime.Chain(m.before, first, entries[:m.next])); err != nil {
+		if regular := m.hashEvery > 0 && (index-1)%m.hashEvery == 0 && index > 1; regular || m.hashes.wants(index-1) {
+			if err := m.takeHash(regular, index-1, runtime.Chain(m.before, first, entries[:m.next])); err != nil {
 				return err
 			}
 		}
@@ -111,8 +111,9 @@ func (m *machine) reset() {
 	m.room = m.sessions.Room()
 }
 
-// takeHash hashes the state at index, which the entry before the next one has.
-func (m *machine) takeHash(index Index, log uint64) error {
+// takeHash hashes the state at index, which the entry before the next one has. A regular
+// one is kept and compared.
+func (m *machine) takeHash(regular bool, index Index, log uint64) error {
 	if _, known := m.hashes.at(index); known {
 		return nil
 	}
@@ -122,6 +123,10 @@ func (m *machine) takeHash(index Index, log uint64) error {
 	s, err := m.hash(index, log)
 	if err != nil {
 		return err
+	}
+	m.hashes.give(s)
+	if !regular {
+		return nil
 	}
 	m.hashes.add(s)
 	if m.hashed != nil {

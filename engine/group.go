@@ -90,6 +90,7 @@ type PeerStatus struct {
 	Match       Index         // known to be durable there
 	Next        Index         // sent next
 	Lag         Index         // entries behind the leader's log
+	LagBytes    int           // of these entries, as far as the leader has them in memory
 	LastContact time.Duration // since its last answer
 	Suffrage    Suffrage
 	// Inflight is what was sent to it and not answered, in messages and bytes.
@@ -123,7 +124,7 @@ func (g *Group) Status() (Status, error) {
 		if m.ID != out.Node {
 			out.Peers = append(out.Peers, PeerStatus{
 				ID: m.ID, State: m.State, Match: m.Match, Next: m.Next,
-				Lag: s.Last - m.Match, LastContact: time.Duration(s.Now - m.Contact), Suffrage: m.Suffrage,
+				Lag: s.Last - m.Match, LagBytes: m.LagBytes, LastContact: time.Duration(s.Now - m.Contact), Suffrage: m.Suffrage,
 				InflightAppends: m.InflightAppends, InflightBytes: m.InflightBytes,
 			})
 		}

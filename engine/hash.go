@@ -2,12 +2,15 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/codec"
@@ -43,17 +46,87 @@ type Divergence struct {
 	LogDiffers   bool // not only the states: they have applied different commands
 }
 
-// ErrNoHash says that the hash at an index is not known: it is not, or no more, among the
-// newest that GroupConfig.HashEvery had taken.
+// ErrNoHash says that the hash at an index is not known: the index was applied before
+// anybody asked, and it is not, or no more, among the newest that GroupConfig.HashEvery
+// had taken. A witness has no state, and none at any index.
 var ErrNoHash = errors.New("engine: no hash at that index")
 
-// keptHashes is how many of the newest hashes a group keeps.
+// keptHashes is how many of the newest hashes a group keeps, and at how many indexes
+// callers may wait for one.
 const keptHashes = 16
 
-// hashes are the newest hashes of a group, by rising index. Safe for concurrent use.
+// hashes are the newest hashes of a group, by rising index, and those that callers wait
+// for. Safe for concurrent use.
 type hashes struct {
-	mu   sync.Mutex
-	kept []StateHash
+	mu     sync.Mutex
+	kept   []StateHash
+	wanted []wantedHash
+
+	pending atomic.Int64 // of wanted, those not taken yet
+}
+
+// wantedHash is a hash that somebody waits for.
+type wantedHash struct {
+	index   Index
+	callers int
+	known   bool
+	StateHash
+}
+
+// want has the hash at index taken when it is applied, until drop is called. It reports
+// false when too many indexes are waited for.
+func (h *hashes) want(index Index) (drop func(), ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i := h.find(index)
+	if i < 0 {
+		if len(h.wanted) == keptHashes {
+			return nil, false
+		}
+		i = len(h.wanted)
+		h.wanted = append(h.wanted, wantedHash{index: index})
+		h.pending.Add(1)
+	}
+	h.wanted[i].callers++
+	return func() { h.drop(index) }, true
+}
+
+func (h *hashes) drop(index Index) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i := h.find(index)
+	if h.wanted[i].callers--; h.wanted[i].callers > 0 {
+		return
+	}
+	if !h.wanted[i].known {
+		h.pending.Add(-1)
+	}
+	h.wanted = slices.Delete(h.wanted, i, i+1)
+}
+
+func (h *hashes) find(index Index) int {
+	return slices.IndexFunc(h.wanted, func(w wantedHash) bool { return w.index == index })
+}
+
+// wants reports whether somebody waits for the hash at index. It costs nothing while
+// nobody waits for any.
+func (h *hashes) wants(index Index) bool {
+	if h.pending.Load() == 0 {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i := h.find(index)
+	return i >= 0 && !h.wanted[i].known
+}
+
+func (h *hashes) give(s StateHash) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i := h.find(s.Index); i >= 0 && !h.wanted[i].known {
+		h.wanted[i].known, h.wanted[i].StateHash = true, s
+		h.pending.Add(-1)
+	}
 }
 
 func (h *hashes) add(s StateHash) {
@@ -72,6 +145,9 @@ func (h *hashes) at(index Index) (StateHash, bool) {
 		if s.Index == index {
 			return s, true
 		}
+	}
+	if i := h.find(index); i >= 0 && h.wanted[i].known {
+		return h.wanted[i].StateHash, true
 	}
 	return StateHash{}, false
 }
@@ -100,11 +176,23 @@ func (m *machine) hash(index Index, log uint64) (StateHash, error) {
 }
 
 // Hash returns the hash of the state at index; 0: at what is applied now. It waits until
-// so much is applied. The hash of an earlier index is known if it is one of the newest
-// multiples of GroupConfig.HashEvery; otherwise the error is ErrNoHash.
+// so much is applied, and hashes just there, however fast commands go by. The hash of an
+// index that is applied already is known if nothing was applied since, or if it is one of the
+// newest multiples of GroupConfig.HashEvery; otherwise the error is ErrNoHash. ErrBusy:
+// too many indexes are waited for. Safe for concurrent use.
 func (g *Group) Hash(ctx context.Context, index Index) (StateHash, error) {
 	if index < 0 {
 		return StateHash{}, ErrNoHash
+	}
+	if s, err := g.Status(); err != nil || s.isWitness() {
+		return StateHash{}, cmp.Or(err, ErrNoHash)
+	}
+	if index > 0 {
+		drop, ok := g.machine.hashes.want(index)
+		if !ok {
+			return StateHash{}, fmt.Errorf("engine: hash: %w", ErrBusy)
+		}
+		defer drop()
 	}
 	var out StateHash
 	way := readWay{mode: runtime.ReadLocal, least: index}
@@ -113,6 +201,10 @@ func (g *Group) Hash(ctx context.Context, index Index) (StateHash, error) {
 		return err
 	})
 	return out, err
+}
+
+func (s *Status) isWitness() bool {
+	return slices.ContainsFunc(s.Members, func(m Member) bool { return m.ID == s.Node && m.Suffrage == Witness })
 }
 
 // hashHere runs while nothing is applied or read.

@@ -1,10 +1,14 @@
 package engine_test
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/seed-814fcd60/raftwire/engine"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
@@ -97,6 +101,76 @@ func TestMembersHashAlike(t *testing.T) {
 		if n := h.Metrics().Divergences; n != 0 {
 			t.Errorf("node %d found %d differences between equal members", id, n)
 		}
+	}
+}
+
+// An index that is still to come is hashed just there, on all members, while commands go by without a pause; nobody else pays.
+func TestAHashIsTakenOnTheWay(t *testing.T) {
+	c, groups := hashing(t, "")
+	proposeAnywhere(c, groups, "the first")
+	var done atomic.Bool
+	var load sync.WaitGroup
+	for id, g := range groups {
+		load.Go(func() {
+			for i := 0; !done.Load(); i++ {
+				_, _ = g.Propose(t.Context(), fmt.Append(nil, id, i)) // only one of them leads
+			}
+		})
+	}
+	at := groups[1].Applied() + 37
+	sums := map[engine.NodeID]engine.StateHash{}
+	c.eventually("an index to be waited for by all in time", func() bool {
+		at = at/10*10 + 1033 // not one of those that are hashed anyway
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		var calls sync.WaitGroup
+		var mu sync.Mutex
+		clear(sums)
+		for id, g := range groups {
+			calls.Go(func() {
+				if s, err := g.Hash(ctx, at); err == nil {
+					mu.Lock()
+					defer mu.Unlock()
+					sums[id] = s
+				}
+			})
+		}
+		calls.Wait()
+		return len(sums) == 3
+	})
+	done.Store(true)
+	load.Wait()
+	for id, s := range sums {
+		if s != sums[1] || s.Index != at || s.Log == 0 {
+			t.Errorf("node %d at %d: %+v, node 1: %+v", id, at, s, sums[1])
+		}
+	}
+}
+
+// So many indexes may be waited for, and no more.
+func TestWaitingForHashesIsBounded(t *testing.T) {
+	c, groups := hashing(t, "")
+	proposeAnywhere(c, groups, "the first")
+	ctx, cancel := context.WithCancel(t.Context())
+	var calls sync.WaitGroup
+	busy := make(chan struct{}, 100)
+	for i := range 100 {
+		calls.Go(func() {
+			if _, err := groups[1].Hash(ctx, engine.Index(1_000_000+i)); errors.Is(err, engine.ErrBusy) {
+				busy <- struct{}{}
+			}
+		})
+	}
+	for range 84 {
+		<-busy
+	}
+	cancel()
+	calls.Wait()
+	if len(busy) > 0 {
+		t.Errorf("%d more were refused", len(busy))
+	}
+	if _, err := groups[1].Hash(t.Context(), 0); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 // Metrics is a snapshot of what a host counts. Counters run from Open on.
 type Metrics struct {
+	PreVotes    uint64 // times this host asked whether it would get votes
 	Elections   uint64 // campaigns this host began, pre-votes not counted
 	Leaderships uint64 // terms in which this host became leader of a group
 	// ElectionReasons says why the campaigns of Elections began; Lost, why this host ceased to
@@ -78,6 +79,7 @@ func (h *Host) Metrics() Metrics {
 		Repairs: RepairMetrics{
 			Damaged: repairs.Damaged, Repaired: repairs.Repaired, Served: repairs.Served, Scrubs: h.counters.scrubs.Load(),
 		},
+		PreVotes:    h.counters.preVotes.Load(),
 		Elections:   h.counters.elections.Load(),
 		Leaderships: h.counters.leaderships.Load(),
 
@@ -107,10 +109,10 @@ type counters struct {
 	proposals             histogram.Recorder
 	eventsDropped         atomic.Uint64
 
-	scrubs                                                               atomic.Uint64
-	elections, leaderships, transfers, changes, applyFaults, divergences atomic.Uint64
-	roundReads, leaseReads, localReads                                   atomic.Uint64
-	sessionsOpened, sessionAnswers, sessionRefusals                      atomic.Uint64
+	scrubs                                                                         atomic.Uint64
+	preVotes, elections, leaderships, transfers, changes, applyFaults, divergences atomic.Uint64
+	roundReads, leaseReads, localReads                                             atomic.Uint64
+	sessionsOpened, sessionAnswers, sessionRefusals                                atomic.Uint64
 }
 
 // observer counts and logs what happens in the core of one group.
@@ -183,7 +185,9 @@ func (o *observer) countRole(c RoleChange) {
 		n.electionReasons.add(c.Reason)
 	case c.Role == raftpb.RoleLeader:
 		n.leaderships.Add(1)
-	case c.Role != raftpb.RolePrecandidate:
+	case c.Role == raftpb.RolePrecandidate:
+		n.preVotes.Add(1)
+	default:
 		n.lost.add(c.Reason)
 	}
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"runtime/metrics"
 	"sync"
 	"time"
 
@@ -188,77 +187,4 @@ func (h *Host) servePropose(c *transport.Call, req *raftpb.ProposeRequest) {
 	h.serveEntry(c, g, req.TimeoutMs, func(p *proposal) error { return g.propose(&payload, p) }, func(r Result) codec.Message {
 		return &raftpb.ProposeResponse{Group: g.id, Index: r.Index, Term: r.Term, Result: r.Data}
 	})
-}
-
-// serveStatus answers from a goroutine of its own: Status waits for the worker.
-func (h *Host) serveStatus(c *transport.Call, req *raftpb.StatusRequest) {
-	g := h.groupOf(c, req.Group)
-	if g == nil {
-		return
-	}
-	go func() {
-		s, err := g.Status()
-		if err != nil {
-			c.Fail(&raftpb.NoSuchGroup{Group: g.id})
-			return
-		}
-		r := statusResponse(&s)
-		r.Counters = h.statusCounters()
-		r.Durability = codec.Some(h.Durability())
-		c.Reply(r)
-	}()
-}
-
-func statusResponse(s *Status) *raftpb.StatusResponse {
-	r := &raftpb.StatusResponse{
-		Group: s.Group, Node: s.Node, Role: s.Role, Term: s.Term, Vote: s.Vote, Leader: s.Leader,
-		FirstIndex: s.First, LastIndex: s.Last, Commit: s.Commit, Applied: s.Applied, SnapshotIndex: s.Snapshot, Health: raftpb.HealthOk,
-	}
-	if s.Repair.pending() {
-		r.Health = raftpb.HealthRepairing
-	}
-	if s.Uncertain {
-		r.Health = raftpb.HealthUncertain
-	}
-	if s.Err != nil {
-		r.Health = raftpb.HealthStopped
-	}
-	r.Config = s.Configuration.message()
-	for _, p := range s.Peers {
-		r.Progress = append(r.Progress, raftpb.Progress{
-			ID: p.ID, Matched: p.Match, NextIndex: p.Next, State: p.State, LastContactMs: p.LastContact.Milliseconds(),
-		})
-	}
-	return r
-}
-
-// statusCounters are the host's counters as RaftClient.Status tells them.
-func (h *Host) statusCounters() []raftpb.Counter {
-	m := h.Metrics()
-	mallocs := []metrics.Sample{{Name: "/gc/heap/allocs:objects"}} // read without stopping the world
-	metrics.Read(mallocs)
-	return []raftpb.Counter{
-		{Name: "syncs", Value: m.Log.Syncs},
-		{Name: "log_bytes", Value: m.Log.Bytes},
-		{Name: "wire_bytes_out", Value: int64(m.Network.BytesOut)},
-		{Name: "wire_bytes_in", Value: int64(m.Network.BytesIn)},
-		{Name: "elections", Value: int64(m.Elections)},
-		{Name: "leaderships", Value: int64(m.Leaderships)},
-		{Name: "transfers", Value: int64(m.Transfers)},
-		{Name: "changes", Value: int64(m.Changes)},
-		{Name: "reads_by_round", Value: int64(m.Reads.ByRound)},
-		{Name: "reads_by_lease", Value: int64(m.Reads.ByLease)},
-		{Name: "read_rounds", Value: int64(m.Reads.Rounds)},
-		{Name: "reads_local", Value: int64(m.Reads.Local)},
-		{Name: "sessions_opened", Value: int64(m.Sessions.Opened)},
-		{Name: "session_answers", Value: int64(m.Sessions.Answered)},
-		{Name: "session_refusals", Value: int64(m.Sessions.Refused)},
-		{Name: "entries_damaged", Value: int64(m.Repairs.Damaged)},
-		{Name: "entries_repaired", Value: int64(m.Repairs.Repaired)},
-		{Name: "entries_given", Value: int64(m.Repairs.Served)},
-		{Name: "scrubs", Value: int64(m.Repairs.Scrubs)},
-		{Name: "apply_faults", Value: int64(m.ApplyFaults)},
-		{Name: "divergences", Value: int64(m.Divergences)},
-		{Name: "mallocs", Value: int64(mallocs[0].Value.Uint64())},
-	}
 }

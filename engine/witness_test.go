@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -54,6 +55,9 @@ func TestWitnessMakesAMajority(t *testing.T) {
 		v, err2 := c.hosts[up].Group(id).Status()
 		return err == nil && err2 == nil && w.Last == v.Last && w.Last > 60
 	})
+	if _, err := c.hosts[3].Group(id).Hash(t.Context(), 1); !errors.Is(err, engine.ErrNoHash) {
+		t.Errorf("the hash of what a witness has not: %v", err)
+	}
 	if n := len(ledgers[3].lines); n != 0 {
 		t.Errorf("the witness applied %d commands", n)
 	}

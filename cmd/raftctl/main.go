@@ -95,7 +95,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			online("status", "how each of the endpoints is", "", 0, 0, nil, (*operation).status),
 			online("why", "what holds the group back, in a sentence", "", 0, 0, nil, (*operation).why),
 			online("hash", "compare the state of the endpoints by hashes", "", 0, 0, []cli.Flag{
-				&cli.Int64Flag{Name: "at", Usage: "`INDEX` of the log; default: the highest that all endpoints have applied, or will"},
+				&cli.Int64Flag{Name: "at", Usage: "`INDEX` of the log; default: one that all endpoints can tell"},
 			}, (*operation).hash),
 			memberCommand(),
 			online("transfer", "hand the leadership to a member, or to the best one", "[ID]", 0, 1, nil, (*operation).transfer),

@@ -139,12 +139,22 @@ func (o *operation) plan(args []string) error {
 		return o.printJSON(object{"steps": list})
 	}
 	for i, s := range resp.Steps {
-		fmt.Fprintf(o.out, "%d. %s (%s); any %d voters may fail\n", i+1, members(&s.Config), s.Note, s.ToleratedFailures)
+		fmt.Fprintf(o.out, "%d. %s (%s); %s\n", i+1, members(&s.Config), s.Note, tolerated(int(s.ToleratedFailures)))
 	}
 	if len(resp.Steps) == 0 {
 		fmt.Fprintln(o.out, "nothing to do: the configuration is in force already")
 	}
 	return nil
+}
+
+func tolerated(failures int) string {
+	switch failures {
+	case 0:
+		return "no voter may fail"
+	case 1:
+		return "any one voter may fail"
+	}
+	return fmt.Sprintf("any %d voters may fail", failures)
 }
 
 // explained gives a refusal the words it came with.

@@ -2,20 +2,25 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/seed-814fcd60/raftwire/engine"
+	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -160,17 +165,89 @@ func TestLookingAtACluster(t *testing.T) {
 	if n["role"] != "leader" || n["leader"] != float64(leader+1) || len(n["progress"].([]any)) != 2 {
 		t.Errorf("the leader's status: %v", n)
 	}
+	counters := n["counters"].(map[string]any)
+	for _, key := range []string{
+		"elections", "prevotes", "entries_damaged", "entries_repaired", "log_damages", "refused", "sync_errors", "snapshots_sent", "snapshots_resumed",
+		"snapshots_aborted",
+	} {
+		if _, ok := counters[key]; !ok {
+			t.Errorf("%q is not among the counters", key)
+		}
+	}
+	documented, err := os.ReadFile("../../docs/metrics.md")
+	for key := range counters {
+		if err != nil || !strings.HasPrefix(key, "refused_") && !strings.Contains(string(documented), "`"+key+"`") {
+			t.Errorf("docs/metrics.md does not say what %q is (%v)", key, err)
+		}
+	}
+	if counters["prevotes"].(float64) < 1 || counters["elections"].(float64) < 1 {
+		t.Errorf("a leader that was never elected: %v", counters)
+	}
 	expect(t, h.raftctl(0, "why"), fmt.Sprintf("node %d: ", leader+1))
 	expect(t, h.raftctl(0, "hash"), "equal")
 	expect(t, h.raftctl(0, "snapshot"), "index ")
 	expect(t, h.raftctl(0, "compact", "--json"), `"index":`)
 	expect(t, h.raftctl(exitFailed, "status", "--group", "9"), "no endpoint has group 9")
-	expect(t, h.raftctl(exitFailed, "hash", "--at", "1"), "NOT EQUAL")
+	expect(t, h.raftctl(exitFailed, "hash", "--at", "1"), "no hash at that index", "not all can be compared at 1")
+	applied := h.node(leader).Applied()
+	expect(t, h.raftctl(0, "hash", "--at", fmt.Sprint(applied)), fmt.Sprintf("index %d state ", applied), "equal")
 
 	if err := h.open[(leader+1)%3].Close(); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, h.raftctl(0, "status"), "does not answer")
+}
+
+// Nodes are compared while they are written to without a pause: the index is one that is still to come.
+func TestHashesAreComparedUnderLoad(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t, 3)
+	leader := h.leader()
+	ctx, cancel := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	for range 4 {
+		load.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = h.node(leader).Propose(ctx, []byte("command"))
+			}
+		})
+	}
+	expect(t, h.raftctl(0, "hash"), "\nequal\n")
+	cancel()
+	load.Wait()
+}
+
+// What was not compared is neither equal nor different.
+func TestComparisons(t *testing.T) {
+	of := func(state, log string) nodeHash {
+		return nodeHash{HashResponse: raftpb.HashResponse{Index: 7, State: []byte(state), LogChain: []byte(log)}}
+	}
+	silent, witness := nodeHash{err: errors.New("silent")}, nodeHash{witness: true}
+	for _, c := range []struct {
+		all  []nodeHash
+		want string
+	}{
+		{[]nodeHash{of("a", "x"), of("a", "x"), witness}, hashesEqual},
+		{[]nodeHash{of("", "x"), of("a", "x"), of("a", "x")}, hashesEqual},
+		{[]nodeHash{of("a", "x"), of("b", "x")}, hashesDiffer},
+		{[]nodeHash{of("a", "x"), of("a", "y")}, hashesDiffer},
+		{[]nodeHash{silent, of("a", "x"), of("", "y")}, hashesDiffer},
+		{[]nodeHash{silent, of("a", "x"), of("a", "x")}, hashesUnknown},
+		{[]nodeHash{witness}, hashesUnknown},
+	} {
+		if got := compare(c.all); got != c.want {
+			t.Errorf("%v: %s, want %s", c.all, got, c.want)
+		}
+	}
+}
+
+// Refusals by reason stand below the counters.
+func TestRefusalsAreShownByReason(t *testing.T) {
+	var b bytes.Buffer
+	counterTable(&b, []nodeStatus{{StatusResponse: raftpb.StatusResponse{Node: 2, Counters: []raftpb.Counter{
+		{Name: "refused", Value: 5}, {Name: "refused_bad_checksum", Value: 3}, {Name: "refused_tls_failed", Value: 2},
+	}}}, {err: errors.New("silent")}})
+	expect(t, b.String(), "node 2 refused 3: bad-checksum\n", "node 2 refused 2: tls-failed\n")
 }
 
 // An operator replaces a node: plans it, does it, and sees what is refused.
@@ -180,7 +257,7 @@ func TestReplacingANode(t *testing.T) {
 	goes := (h.leader() + 1) % 3
 	steps := []string{"add", "4=" + h.addrs[3], "remove", fmt.Sprint(goes + 1)}
 	plan := h.raftctl(0, append([]string{"member", "plan"}, steps...)...)
-	expect(t, plan, "(learner)", "(joint: both halves decide)", "any 1 voters may fail")
+	expect(t, plan, "(learner)", "(joint: both halves decide)", "any one voter may fail")
 	done := h.raftctl(0, append([]string{"member", "change"}, steps...)...)
 	if expect(t, done, "done at index ", "4="+h.addrs[3]); strings.Contains(done, h.addrs[goes]) {
 		t.Errorf("node %d is still in the configuration: %s", goes+1, done)

@@ -3,10 +3,10 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"text/tabwriter"
 
@@ -84,7 +84,7 @@ func (s *nodeStatus) object() cluster.Object {
 func table(all []nodeStatus) string {
 	var b bytes.Buffer
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NODE\tENDPOINT\tROLE\tTERM\tLEADER\tFIRST\tLAST\tCOMMIT\tAPPLIED\tSNAPSHOT\tHEALTH\tDURABILITY")
+	fmt.Fprintln(w, "NODE\tENDPOINT\tROLE\tTERM\tVOTE\tLEADER\tFIRST\tLAST\tCOMMIT\tAPPLIED\tSNAPSHOT\tHEALTH\tDURABILITY")
 	leader := -1
 	for i := range all {
 		s := &all[i]
@@ -92,7 +92,7 @@ func table(all []nodeStatus) string {
 			fmt.Fprintf(w, "-\t%s\tdoes not answer: %v\n", s.addr, s.err)
 			continue
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", s.Node, s.addr, cluster.Lower(s.Role), s.Term, orDash(s.Leader),
+		fmt.Fprintf(w, "%d\t%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", s.Node, s.addr, cluster.Lower(s.Role), s.Term, orDash(s.Vote), orDash(s.Leader),
 			s.FirstIndex, s.LastIndex, s.Commit, s.Applied, s.SnapshotIndex, cluster.Lower(s.Health), s.Durability.Value)
 		if s.Role == raftpb.RoleLeader && (leader < 0 || s.Term > all[leader].Term) {
 			leader = i
@@ -101,10 +101,17 @@ func table(all []nodeStatus) string {
 	_ = w.Flush()
 	if leader < 0 {
 		b.WriteString("\nno leader among the endpoints\n")
-		return b.String()
+	} else {
+		memberTable(&b, &all[leader])
 	}
-	s := &all[leader]
-	fmt.Fprintf(&b, "\nmembers, as node %d sees them:\n", s.Node)
+	counterTable(&b, all)
+	return b.String()
+}
+
+// memberTable is what the leader s knows of the members.
+func memberTable(b *bytes.Buffer, s *nodeStatus) {
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(b, "\nmembers, as node %d sees them:\n", s.Node)
 	fmt.Fprintln(w, "NODE\tADDRESS\tSUFFRAGE\tSTATE\tMATCHED\tNEXT\tLAG\tLAST ANSWER")
 	for _, m := range s.Config.Incoming {
 		i := slices.IndexFunc(s.Progress, func(p raftpb.Progress) bool { return p.ID == m.ID })
@@ -120,7 +127,51 @@ func table(all []nodeStatus) string {
 	if len(s.Config.Outgoing) > 0 {
 		b.WriteString("the configuration is joint: both halves decide until it is left\n")
 	}
-	return b.String()
+}
+
+// counterTable is what tells a quiet cluster from one in trouble; --json has all counters.
+func counterTable(b *bytes.Buffer, all []nodeStatus) {
+	columns := []struct{ title, counter string }{
+		{"PRE-VOTES", "prevotes"},
+		{"ELECTIONS", "elections"},
+		{"DAMAGED", "entries_damaged"},
+		{"REPAIRED", "entries_repaired"},
+		{"SYNC ERRORS", "sync_errors"},
+		{"REFUSED", "refused"},
+		{"SNAPSHOTS SENT", "snapshots_sent"},
+		{"RESUMED", "snapshots_resumed"},
+		{"ABORTED", "snapshots_aborted"},
+	}
+	b.WriteString("\nsince each node was started:\n")
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprint(w, "NODE")
+	for _, c := range columns {
+		fmt.Fprintf(w, "\t%s", c.title)
+	}
+	fmt.Fprintln(w)
+	var refused []string
+	for i := range all {
+		s := &all[i]
+		if s.err != nil {
+			continue
+		}
+		count := map[string]int64{}
+		for _, c := range s.Counters {
+			count[c.Name] = c.Value
+			if reason, ok := strings.CutPrefix(c.Name, "refused_"); ok && c.Value > 0 {
+				refused = append(refused, fmt.Sprintf("node %d refused %d: %s", s.Node, c.Value, strings.ReplaceAll(reason, "_", "-")))
+			}
+		}
+		fmt.Fprintf(w, "%d", s.Node)
+		for _, c := range columns {
+			fmt.Fprintf(w, "\t%d", count[c.counter])
+		}
+		fmt.Fprintln(w)
+	}
+	_ = w.Flush()
+	for _, line := range refused {
+		fmt.Fprintln(b, line)
+	}
 }
 
 func orDash(id raftpb.NodeID) string {
@@ -168,60 +219,4 @@ func rank(s *nodeStatus) int {
 		return 2
 	}
 	return 1
-}
-
-// nodeHash is an endpoint's hash.
-type nodeHash struct {
-	addr string
-	raftpb.HashResponse
-	err error
-}
-
-// hash compares the endpoints. It fails when they differ, or when one has no hash to compare.
-func (o *operation) hash([]string) error {
-	at := raftpb.Index(o.c.Int64("at"))
-	if !o.c.IsSet("at") {
-		for _, s := range o.statuses() {
-			at = max(at, s.Applied)
-		}
-	}
-	all := each(o, func(addr string) (h nodeHash) {
-		h.addr = addr
-		h.err = o.cluster.At(o.ctx, addr, raftpb.RaftAdminHash, &raftpb.HashRequest{Group: o.group, Index: at}, &h.HashResponse)
-		return h
-	})
-	equal, list := true, []any{}
-	var state []byte // of those that have one: a witness, or a voter without a machine, has its log only
-	for i := range all {
-		h := &all[i]
-		if h.err != nil {
-			equal = false
-			list = append(list, object{"endpoint": h.addr, "error": h.err.Error()})
-			continue
-		}
-		if state == nil && len(h.State) > 0 {
-			state = h.State
-		}
-		equal = equal && all[0].err == nil && h.Index == all[0].Index && bytes.Equal(h.LogChain, all[0].LogChain) &&
-			(len(h.State) == 0 || bytes.Equal(h.State, state))
-		list = append(list, object{"endpoint": h.addr, "index": h.Index, "state": hex.EncodeToString(h.State), "logChain": hex.EncodeToString(h.LogChain)})
-	}
-	var err error
-	if o.json() {
-		err = o.printJSON(object{"index": at, "equal": equal, "nodes": list})
-	} else {
-		for i := range all {
-			h := &all[i]
-			if h.err != nil {
-				fmt.Fprintf(o.out, "%s: %v\n", h.addr, h.err)
-				continue
-			}
-			fmt.Fprintf(o.out, "%s: index %d state %x log %x\n", h.addr, h.Index, h.State, h.LogChain)
-		}
-		_, err = fmt.Fprintln(o.out, map[bool]string{true: "equal", false: "NOT EQUAL"}[equal])
-	}
-	if err == nil && !equal {
-		return errFound
-	}
-	return err
 }

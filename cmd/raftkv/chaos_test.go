@@ -393,10 +393,14 @@ func (c *chaos) settleMembers() {
 			if err != nil || s.Role != raftpb.RoleLeader {
 				continue
 			}
+			if i := slices.IndexFunc(s.Config.Incoming, isLearner); i >= 0 {
+				c.takeBack(s.Config.Incoming[i].ID)
+				continue
+			}
 			// In force is what does not differ from what the same leadership said before, once all that it had then is committed:
 			// with clients at work there may never be a moment when nothing is under way.
 			same := s.Node == last.Node && s.Term == last.Term && reflect.DeepEqual(s.Config, last.Config)
-			if same && s.Commit >= last.LastIndex && len(s.Config.Outgoing) == 0 && !slices.ContainsFunc(s.Config.Incoming, isLearner) {
+			if same && s.Commit >= last.LastIndex && len(s.Config.Outgoing) == 0 {
 				status = s
 				return true
 			}
@@ -411,6 +415,17 @@ func (c *chaos) settleMembers() {
 			c.discard(n)
 		}
 	}
+}
+
+// takeBack removes a node that was to become a voter when its leader was lost: the next leader leaves it as it is, a learner. A
+// change that is still under way refuses this, and goes on.
+func (c *chaos) takeBack(id raftpb.NodeID) {
+	request := &raftpb.ChangeRequest{Group: kvpb.DefaultGroup, TimeoutMs: 2000, Changes: []raftpb.Change{
+		{Kind: raftpb.ChangeKindRemove, Member: raftpb.Member{ID: id}},
+	}}
+	_ = c.admin(2*time.Second, func(ctx context.Context, k *cluster.Client) error {
+		return k.Call(ctx, cluster.Once, raftpb.RaftAdminChangeMembership, request, &raftpb.ChangeResponse{})
+	})
 }
 
 func isLearner(m raftpb.Member) bool { return m.Suffrage == raftpb.SuffrageLearner }

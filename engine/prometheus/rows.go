@@ -53,6 +53,7 @@ func ofGroup[N number](name, unit, help string, read func(*engine.Status) N) row
 func electionRows() []row {
 	type m = engine.Metrics
 	return []row{
+		of("raftwire_prevotes_total", counter, "rounds", "Times that this node asked the others whether it would get their votes.", func(m *m) uint64 { return m.PreVotes }),
 		of("raftwire_elections_total", counter, "elections", "Campaigns that this node began, pre-votes not counted.", func(m *m) uint64 { return m.Elections }),
 		of("raftwire_leaderships_total", counter, "terms", "Terms in which this node became the leader of a group.", func(m *m) uint64 { return m.Leaderships }),
 		byReason("raftwire_election_reasons_total", "elections", "Campaigns by why they began: leader-silent, no-leader, undecided, transfer.", func(m *m) map[engine.ElectionReason]uint64 { return m.ElectionReasons }),

@@ -80,7 +80,7 @@ func (c *Client) At(ctx context.Context, addr string, m *codec.Method, req, resp
 	if err != nil {
 		return err
 	}
-	err = conn.Call(ctx, m, req, resp)
+	err = spoken(conn.Call(ctx, m, req, resp))
 	if errors.Is(err, transport.ErrUnreachable) || errors.Is(err, transport.ErrDisconnected) || errors.Is(err, transport.ErrClosed) {
 		c.drop(addr, conn)
 	}
@@ -121,7 +121,7 @@ func (c *Client) attempt(ctx context.Context, kind Kind, addr string, m *codec.M
 		limited, cancel = context.WithTimeout(ctx, attemptTimeout)
 		defer cancel()
 	}
-	err = conn.Call(limited, m, req, resp)
+	err = spoken(conn.Call(limited, m, req, resp))
 	if errors.Is(err, transport.ErrUnreachable) || errors.Is(err, transport.ErrDisconnected) ||
 		errors.Is(err, transport.ErrClosed) || limited.Err() != nil {
 		c.drop(addr, conn)

@@ -38,6 +38,7 @@ type MemberStatus struct {
 	State           raftpb.ProgressState
 	Match           Index
 	Next            Index
+	LagBytes        int // of the entries behind Match, as far as they are in the tail
 	InflightAppends int
 	InflightBytes   int
 	Contact         Time // its last word in this leadership
@@ -64,7 +65,7 @@ func (n *Node) member(i int) MemberStatus {
 	p := &n.members[i]
 	s := MemberStatus{
 		ID: p.id, Suffrage: p.suffrage, State: p.state, Match: p.match, Next: p.next,
-		InflightAppends: p.inflight.count, InflightBytes: p.inflight.bytes, Contact: p.contact,
+		LagBytes: n.log.tail.bytes(p.match+1, n.log.tail.hi), InflightAppends: p.inflight.count, InflightBytes: p.inflight.bytes, Contact: p.contact,
 	}
 	if i == n.self {
 		s.State, s.Match, s.Next, s.Contact = raftpb.ProgressStateReplicate, n.log.durable, n.log.last+1, n.now
