@@ -46,7 +46,7 @@ func (h *Host) serveAdmin(c *transport.Call) bool {
 		return true
 	}
 	if !h.cfg.AllowAdmin(c.RemoteAddr(), holder) {
-		h.cfg.Logger.Warn("admin call refused", "node", h.cfg.Node, "peer", c.RemoteAddr(), "method", c.Method.Name)
+		h.cfg.Logger.Warn("admin call refused", "node", h.cfg.Node, "addr", c.RemoteAddr(), "method", c.Method.Name)
 		c.Fail(notAllowed(c.Request))
 		return true
 	}

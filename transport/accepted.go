@@ -84,7 +84,7 @@ func (a *accepted) serve() {
 		if a.from != 0 || handshakeReason(reason) {
 			level = slog.LevelWarn
 		}
-		a.net.log.Log(a.net.ctx, level, "connection refused", "remote", a.nc.RemoteAddr().String(), "peer", int64(a.from), "err", err)
+		a.net.log.Log(a.net.ctx, level, "connection refused", "addr", a.nc.RemoteAddr().String(), "peer", int64(a.from), "err", err)
 	}
 }
 

@@ -240,7 +240,7 @@ func (l *Log) openCatalog() (rebuilt bool, err error) {
 	}
 	if err != nil {
 		aside := fmt.Sprintf("%s.damaged-%d", dir, l.o.Clock.Now().UnixNano())
-		l.o.Logger.Warn("wal: catalog does not open and is rebuilt", "dir", dir, "aside", aside, "err", err)
+		l.o.Logger.Warn("wal: catalog does not open and is rebuilt", "dir", dir, "file", aside, "err", err)
 		if e := l.fs.Rename(dir, aside); e != nil {
 			return false, errors.Join(err, e)
 		}

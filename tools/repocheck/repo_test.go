@@ -54,6 +54,7 @@ func TestRepository(t *testing.T) {
 		"records":      checkRecords,
 		"securitydoc":  func(t *Tree) []Fault { return checkSecurity(t, limited) },
 		"requirements": checkRequirements,
+		"logs":         func(t *Tree) []Fault { return checkLogs(t, logDirs) },
 		"symbols":      func(t *Tree) []Fault { return checkSymbols(t, symbolDocs) },
 	} {
 		t.Run(name, func(t *testing.T) { report(t, check(tree)) })
