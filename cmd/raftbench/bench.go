@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/seed-814fcd60/raftwire/cmd/raftbench/internal/result"
 )
 
 var (
@@ -36,10 +38,16 @@ func runBench(ctx context.Context, c *runConfig, log *slog.Logger, stdout, stder
 		return err
 	}
 	defer func() { err = errors.Join(err, profile.close()) }()
+	c.work.history, err = newHistory(c.historyFile)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.work.history.close()) }()
 	dirs, err := newDataDirs(c)
 	if err != nil {
 		return err
 	}
+	c.machine = result.ThisMachine(dirs.root)
 	p.line(fmt.Sprintf("starting %s, GOMAXPROCS %d", plural(c.nodes, "node"), runtime.GOMAXPROCS(0)))
 	cl, err := startCluster(ctx, c, log, dirs)
 	if err != nil {
@@ -79,7 +87,7 @@ func runBench(ctx context.Context, c *runConfig, log *slog.Logger, stdout, stder
 // measureCluster puts the load on a running cluster and compares the nodes after it.
 // It returns no report when the cluster failed.
 func measureCluster(ctx context.Context, c *runConfig, cl *cluster, p *progress, profile *cpuProfile) (*report, error) {
-	l, err := newLoad(ctx, cl, c.clients, c.payload)
+	l, err := newLoad(ctx, cl, c.work)
 	if err != nil {
 		return nil, err
 	}
@@ -99,12 +107,13 @@ func measureCluster(ctx context.Context, c *runConfig, cl *cluster, p *progress,
 		return nil, stuck
 	}
 	r := newReport(c, cl, l, &m)
+	r.Leaders = ledBy(context.WithoutCancel(ctx), cl)
 	if stuck != nil { // its clients still run: nothing to compare with
 		r.unverified = stuck.Error()
 		return r, nil //nolint:nilerr // an interrupted run reports it in the result
 	}
 	p.line("comparing the nodes")
-	v := verify(context.WithoutCancel(ctx), cl, l.clients, compare)
+	v := verify(context.WithoutCancel(ctx), cl, l, compare)
 	if m.interrupted && !v.settled {
 		r.unverified = "no time left"
 		return r, nil
@@ -125,4 +134,17 @@ func setProcs() (undo func()) {
 	before := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(procsPerCPU * before)
 	return func() { runtime.GOMAXPROCS(before) }
+}
+
+// ledBy returns how many groups each node leads.
+func ledBy(ctx context.Context, cl *cluster) []int {
+	ctx, cancel := context.WithTimeout(ctx, interruptedVerify)
+	defer cancel()
+	list := make([]int, len(cl.members))
+	for _, leader := range cl.leaders(ctx) {
+		if leader > 0 {
+			list[leader-1]++
+		}
+	}
+	return list
 }

@@ -35,6 +35,8 @@ type member interface {
 	chain(group engine.GroupID) (index engine.Index, hash uint64, ok bool)
 	// counters returns what this member has counted so far.
 	counters(ctx context.Context) (counters, error)
+	// transfer makes another member lead a group that this one leads.
+	transfer(ctx context.Context, group engine.GroupID, to engine.NodeID) error
 	// durability returns the honest label, see engine.Host.Durability.
 	durability() string
 	// close ends the member and waits for its end.
@@ -45,6 +47,7 @@ type member interface {
 type cluster struct {
 	members []member // node id i+1 at i
 	groups  int
+	log     *slog.Logger
 	// failed delivers the end of a member that nobody asked for.
 	failed chan error
 	// propose makes what a client proposes with to a group.
@@ -65,8 +68,15 @@ func startCluster(ctx context.Context, c *runConfig, log *slog.Logger, dirs *dat
 	if err != nil {
 		return nil, err
 	}
+	cl.log = log
 	if err := cl.waitLeaders(ctx); err != nil {
 		return nil, errors.Join(err, cl.close())
+	}
+	if c.spread {
+		cl.spread(ctx)
+		if err := cl.waitLeaders(ctx); err != nil {
+			return nil, errors.Join(err, cl.close())
+		}
 	}
 	return cl, nil
 }
@@ -81,6 +91,36 @@ func (c *cluster) waitLeaders(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// leaders returns the leader of each group, or 0.
+func (c *cluster) leaders(ctx context.Context) []engine.NodeID {
+	list := make([]engine.NodeID, c.groups)
+	for g := range list {
+		list[g] = c.leader(ctx, engine.GroupID(g+1))
+	}
+	return list
+}
+
+// spread makes node i lead every n-th group: what one node less leads would do all the
+// work of leading. A group whose hand-over fails stays where it is, which the result shows.
+func (c *cluster) spread(ctx context.Context) {
+	if len(c.members) == 1 || c.groups == 1 {
+		return
+	}
+	var wg sync.WaitGroup
+	for g, at := range c.leaders(ctx) {
+		want := engine.NodeID(g%len(c.members) + 1)
+		if at == want || at == 0 {
+			continue
+		}
+		wg.Go(func() {
+			if err := c.members[at-1].transfer(ctx, engine.GroupID(g+1), want); err != nil {
+				c.log.Warn("leadership not handed over", "group", g+1, "to", want, "error", err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // leader returns the member of a group that takes itself for its leader, or 0.

@@ -45,10 +45,34 @@ func (n *nodeConns) call(ctx context.Context, i int, m *codec.Method, req, resp 
 		return err
 	}
 	err = client.Call(ctx, m, req, resp)
-	if errors.Is(err, transport.ErrDisconnected) || errors.Is(err, transport.ErrUnreachable) || errors.Is(err, transport.ErrClosed) {
+	if broken(err) {
 		c.drop(client)
 	}
 	return err
+}
+
+// begin calls the node and returns; done runs once, on any goroutine.
+func (n *nodeConns) begin(i int, m *codec.Method, req codec.Message, done func(codec.Message, error)) {
+	c := &n.conns[i]
+	client, err := c.get(context.Background(), n.addr)
+	if err != nil {
+		done(nil, err)
+		return
+	}
+	err = client.Go(m, req, func(resp codec.Message, err error) {
+		if broken(err) {
+			go c.drop(client) // a callback must not wait
+		}
+		done(resp, err)
+	})
+	if err != nil {
+		done(nil, err)
+	}
+}
+
+// broken says that an error is about the connection.
+func broken(err error) bool {
+	return errors.Is(err, transport.ErrDisconnected) || errors.Is(err, transport.ErrUnreachable) || errors.Is(err, transport.ErrClosed)
 }
 
 // get returns the connection, making one when there is none.

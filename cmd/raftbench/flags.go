@@ -14,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/seed-814fcd60/raftwire/cmd/raftbench/internal/result"
 	"github.com/seed-814fcd60/raftwire/codec"
 	"github.com/seed-814fcd60/raftwire/engine"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
@@ -38,15 +39,22 @@ const (
 
 // runConfig is what "run" was asked for.
 type runConfig struct {
-	nodes, groups, clients, payload int
-	duration, warmup                time.Duration
-	engine                          engineConfig
-	dir                             string
-	json, processes, tls            bool
-	cpuProfile                      string    // file; "": none
-	dropApply                       int       // node that drops one apply; 0: none
-	stderr                          io.Writer // of child processes
-	logLevel                        *slog.LevelVar
+	nodes, groups        int
+	work                 work
+	reads                float64 // percent
+	consistency          string  // of reads
+	duration             time.Duration
+	warmup               warmupConfig
+	engine               engineConfig
+	dir                  string
+	historyFile          string // "": none
+	json, processes, tls bool
+	spread               bool // leaders over the nodes
+	machine              result.Machine
+	cpuProfile           string    // file; "": none
+	dropApply            int       // node that drops one apply; 0: none
+	stderr               io.Writer // of child processes
+	logLevel             *slog.LevelVar
 }
 
 // engineConfig is what "run" and "node" both set.
@@ -55,6 +63,7 @@ type engineConfig struct {
 	durability      engine.Durability
 	electionTimeout time.Duration
 	segmentBytes    int
+	clockBound      time.Duration // 0: no leases
 }
 
 // nodeConfig is what "node" was asked for.
@@ -159,6 +168,8 @@ func (s *settings) engine(c *engineConfig) {
 		})
 	s.duration(&c.electionTimeout, "election-timeout", "longest `TIME` that a follower waits for its leader before it campaigns, 10ms to 1h",
 		time.Second, 10*time.Millisecond, time.Hour)
+	s.duration(&c.clockBound, "clock-bound", "leases: `TIME` by which the nodes' clocks may drift apart within half an election time-out; 0s: none, but run sets it for lease reads",
+		0, 0, time.Hour)
 	s.add("segment", fmt.Sprintf("size of a log file in `BYTES`, a multiple of %d, %d to %d", segmentUnit, minSegment, maxSegment), "67108864",
 		func(text string) (err error) {
 			c.segmentBytes, err = parseNumber(text, minSegment, maxSegment)
@@ -167,45 +178,6 @@ func (s *settings) engine(c *engineConfig) {
 			}
 			return err
 		})
-}
-
-func runSettings(c *runConfig) *settings {
-	s := new(settings)
-	s.number(&c.nodes, "nodes", "members of the cluster, `N`", 3, 1, maxNodes)
-	s.number(&c.groups, "groups", "Raft groups that share each node's log, `N`", 1, 1, maxGroups)
-	s.number(&c.clients, "clients", "closed-loop clients, `N`, each with one command in flight, at the leader of its group", 256, 1, maxClients)
-	s.number(&c.payload, "payload", "size of a command in `BYTES`", 128, commandHeaderBytes, maxCommandBytes)
-	s.duration(&c.duration, "duration", "`TIME` measured, after the warm-up, 1ms to 24h", 10*time.Second, time.Millisecond, maxDuration)
-	s.duration(&c.warmup, "warmup", "`TIME` under load before measuring, 0s to 24h", 2*time.Second, 0, maxDuration)
-	s.engine(&c.engine)
-	s.text(&c.dir, "dir", "keep the nodes' data in `DIR`/n1, n2, ..., which must not exist yet; otherwise in a temporary directory removed at the end", notEmpty)
-	s.text(&c.cpuProfile, "cpuprofile", "write a CPU profile of this process in the time measured to `FILE`", notEmpty)
-	s.add("test-drop-apply", "for tests: node `N` forgets one command, which the run must notice", "", func(text string) (err error) {
-		c.dropApply, err = parseNumber(text, 1, maxNodes)
-		return err
-	})
-	s.flags = append(s.flags,
-		&cli.BoolFlag{Name: "tls", Usage: "put the connections between the nodes under mutual TLS, with certificates made for this run; not with --processes"},
-		&cli.BoolFlag{Name: "processes", Usage: "run each node as a process of its own and send the load over TCP"},
-		&cli.BoolFlag{Name: "json", Usage: "print one JSON object instead of the table; progress stays on standard error"})
-	return s
-}
-
-// validate finds what no single flag can tell.
-func (c *runConfig) validate() (list []error) {
-	if c.clients*c.payload > maxLoadBytes {
-		list = append(list, fmt.Errorf("--clients %d x --payload %d: over %d bytes in flight", c.clients, c.payload, maxLoadBytes))
-	}
-	if c.tls && c.processes {
-		list = append(list, errors.New("--tls: not with --processes"))
-	}
-	if c.dropApply > c.nodes {
-		list = append(list, fmt.Errorf("--test-drop-apply: there is no node %d", c.dropApply))
-	}
-	if c.dir != "" && c.engine.durability == engine.Memory {
-		list = append(list, errors.New("--dir: --durability memory keeps no files"))
-	}
-	return list
 }
 
 func nodeSettings(c *nodeConfig) *settings {

@@ -2,39 +2,16 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-814fcd60/raftwire/cmd/raftbench/internal/workload"
 	"github.com/seed-814fcd60/raftwire/engine"
 )
-
-// outcome is what a client knows of a command it has proposed.
-type outcome uint8
-
-const (
-	outcomeAcked   outcome = iota // it is durable and was applied
-	outcomeRefused                // it was not appended and never will be
-	outcomeUnknown                // it may have been applied, or may still be
-)
-
-// proposer proposes commands to one group, at its leader. It belongs to one client.
-// The error tells why an outcome is not outcomeAcked.
-type proposer interface {
-	propose(command []byte) (outcome, error)
-}
-
-// answered judges what the machine of the benchmark answered.
-func answered(answer []byte) (outcome, error) {
-	if len(answer) == 0 {
-		return outcomeAcked, nil
-	}
-	return outcomeRefused, fmt.Errorf("state machine: %s", answer)
-}
 
 // The phases of a load.
 const (
@@ -54,121 +31,103 @@ const (
 
 var errClientsStuck = errors.New("commands are still in flight though the load has ended")
 
-// load drives closed-loop clients: each proposes its next command when it knows the
-// outcome of the one before.
+// work is what the clients do.
+type work struct {
+	clients, inFlight int // inFlight: operations per client
+	sizes             workload.Sizes
+	mix               workload.Mix
+	rate              float64 // operations per second that are due, of all clients together; 0: closed loop
+	poisson           bool
+	sessions          bool
+	history           *history // nil: none is written
+}
+
+// load drives clients. In a closed loop each sends its next operation when it knows the
+// outcome of one before; in an open loop when the operation is due.
 type load struct {
-	clients []*client
-	hists   []*histogram
-	phase   atomic.Int32
-	over    chan struct{} // closed when the load ends
-	started time.Time
-	wg      sync.WaitGroup
-	first   atomic.Pointer[string] // the first error, for the report
+	work         work
+	clients      []*client
+	hists        []*latencyShard
+	phase        atomic.Int32
+	over         chan struct{} // closed when the load ends
+	started      time.Time
+	measuredFrom time.Duration // since started; set before the phase
+	slotWidth    time.Duration // of the timeline
+	processes    atomic.Uint64 // of the history
+	wg           sync.WaitGroup
+	first        atomic.Pointer[string] // the first error, for the report
+	firstStale   atomic.Pointer[string]
 }
 
-// client is one closed-loop client. Its goroutine owns it; progress reads acked and
-// failed, and everybody reads the rest once the load is over.
-type client struct {
-	id      uint32
-	group   engine.GroupID
-	command []byte
-	seq     uint64 // of the command in flight
-	applied spans  // the sequences acknowledged
-	unknown uint64 // commands whose outcome it does not know
-	lat     recorder
-	acked   atomic.Uint64
-	failed  atomic.Uint64 // refused or unknown
-	target  proposer
-}
-
-// histograms are so many that clients seldom meet at one.
+// maxHistograms is so many that clients seldom meet at one.
 const maxHistograms = 64
 
 // newLoad prepares the clients; client i works on group i modulo the groups.
-func newLoad(ctx context.Context, cl *cluster, clients, payload int) (*load, error) {
-	l := &load{over: make(chan struct{})}
-	for range min(clients, maxHistograms) {
-		l.hists = append(l.hists, newHistogram())
+func newLoad(ctx context.Context, cl *cluster, w work) (*load, error) {
+	l := &load{work: w, over: make(chan struct{}), slotWidth: time.Second}
+	for range min(w.clients, maxHistograms) {
+		l.hists = append(l.hists, newShard())
 	}
-	leaders := make([]engine.NodeID, cl.groups)
-	for g := range leaders {
-		leaders[g] = max(cl.leader(ctx, engine.GroupID(g+1)), 1) // none just now: the first one redirects
-	}
-	for i := range clients {
+	leaders := cl.leaders(ctx)
+	byGroup := make([][]*client, cl.groups)
+	for i := range w.clients {
 		g := i % cl.groups
-		c := &client{
-			id: uint32(i), group: engine.GroupID(g + 1), command: make([]byte, payload), seq: 1,
-			lat: newRecorder(l.hists[i%len(l.hists)]), target: cl.propose(uint32(i), engine.GroupID(g+1), leaders[g]),
+		c := &client{id: uint32(i), group: engine.GroupID(g + 1), seq: 1, lat: newRecorder(l.hists[i%len(l.hists)])}
+		c.random = rand.New(rand.NewPCG(rand.Uint64(), uint64(i)))
+		c.target = cl.propose(c.id, c.group, max(leaders[g], 1)) // no leader just now: the first one redirects
+		if w.rate > 0 {
+			a := workload.NewArrivals(w.rate, w.clients, w.poisson, c.random)
+			c.arrivals = &a
 		}
-		if _, err := rand.Read(c.command); err != nil {
-			return nil, fmt.Errorf("padding of commands: %w", err)
-		}
-		binary.BigEndian.PutUint32(c.command, c.id)
+		byGroup[g] = append(byGroup[g], c)
 		l.clients = append(l.clients, c)
 	}
+	for i, c := range l.clients {
+		c.neighbor = byGroup[i%cl.groups]
+	}
+	if w.sessions {
+		return l, l.openSessions(ctx)
+	}
 	return l, nil
+}
+
+// openSessions opens a session for every client.
+func (l *load) openSessions(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	errs := make([]error, len(l.clients))
+	var wg sync.WaitGroup
+	for i, c := range l.clients {
+		wg.Go(func() {
+			opener, ok := c.target.(sessionOpener)
+			if !ok {
+				errs[i] = errors.New("no sessions here")
+				return
+			}
+			c.target, errs[i] = opener.openSession(ctx)
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("open sessions: %w", err)
+	}
+	return nil
+}
+
+// sessionOpener makes a proposer whose commands are applied exactly once.
+type sessionOpener interface {
+	openSession(ctx context.Context) (proposer, error)
 }
 
 // start lets the clients run.
 func (l *load) start() {
 	l.started = time.Now()
 	for _, c := range l.clients {
-		l.wg.Go(func() { l.run(c) })
-	}
-}
-
-// run is the life of a client. One reading of the clock ends an operation and begins
-// the next.
-func (l *load) run(c *client) {
-	pause := firstPause
-	began := time.Since(l.started)
-	for l.phase.Load() != phaseOver {
-		binary.BigEndian.PutUint64(c.command[4:], c.seq)
-		got, err := c.target.propose(c.command)
-		now := time.Since(l.started)
-		if got == outcomeAcked {
-			c.applied.add(c.seq)
-			c.seq++
-			c.acked.Store(c.acked.Load() + 1) // nobody else writes it
-			if l.phase.Load() == phaseMeasured {
-				c.lat.add(now - began)
-			}
-			began, pause = now, firstPause
-			continue
+		if l.work.inFlight > 1 {
+			l.wg.Go(func() { l.runPipelined(c) })
+		} else {
+			l.wg.Go(func() { l.run(c) })
 		}
-		l.note(c, got, err)
-		if !l.rest(pause) {
-			break
-		}
-		pause = min(2*pause, lastPause)
-		began = time.Since(l.started)
-	}
-	c.lat.flush()
-}
-
-// note counts an operation that was not acknowledged. What may have been applied
-// keeps its sequence for ever; the client goes on with the next one.
-func (l *load) note(c *client, got outcome, err error) {
-	if got == outcomeUnknown {
-		c.unknown++
-		c.seq++
-	}
-	c.failed.Store(c.failed.Load() + 1)
-	if l.first.Load() == nil {
-		text := err.Error()
-		l.first.CompareAndSwap(nil, &text)
-	}
-}
-
-// rest pauses a client; false says that the load is over.
-func (l *load) rest(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-l.over:
-		return false
 	}
 }
 
@@ -195,7 +154,7 @@ func (l *load) drain(limit time.Duration) error {
 // counts returns the operations acknowledged and failed so far.
 func (l *load) counts() (acked, failed uint64) {
 	for _, c := range l.clients {
-		acked += c.acked.Load()
+		acked += c.done.Load()
 		failed += c.failed.Load()
 	}
 	return acked, failed
@@ -212,17 +171,24 @@ func (l *load) firstError() string {
 // measurement is what a load left behind.
 type measurement struct {
 	elapsed     time.Duration // measured, warm-up excluded
-	used        counters      // in that time
-	total       counters      // since the nodes started
-	failed      uint64        // operations, likewise
+	began       time.Time
+	warmup      time.Duration
+	steady      bool     // throughput had settled when measuring began
+	used        counters // in the time measured
+	total       counters // since the nodes started
+	failed      uint64   // attempts, in the time measured
 	interrupted bool
 }
 
 // measure runs the load: warm-up, then the time measured. It returns early, with what
 // there is, when ctx ends. When a member fails it returns that failure.
-func (l *load) measure(ctx context.Context, cl *cluster, warmup, duration time.Duration, p *progress, profile *cpuProfile) (m measurement, err error) {
+func (l *load) measure(ctx context.Context, cl *cluster, warmup warmupConfig, duration time.Duration, p *progress, profile *cpuProfile) (m measurement, err error) {
 	l.start()
-	if done, err := l.wait(ctx, cl, warmup, p); err != nil || !done {
+	l.slotWidth = slotWidth(duration)
+	ready := newSteadiness(warmup)
+	done, err := l.wait(ctx, cl, warmup.atMost, p, ready)
+	m.warmup, m.steady = time.Since(l.started), ready.steady
+	if err != nil || !done {
 		l.stop()
 		m.interrupted = err == nil
 		return m, err
@@ -238,11 +204,12 @@ func (l *load) measure(ctx context.Context, cl *cluster, warmup, duration time.D
 		l.stop()
 		return m, err
 	}
-	began := time.Now()
+	m.began = time.Now()
 	_, failed := l.counts()
+	l.measuredFrom = time.Since(l.started)
 	l.phase.Store(phaseMeasured)
-	done, err := l.wait(ctx, cl, duration, p)
-	m.elapsed = time.Since(began)
+	done, err = l.wait(ctx, cl, duration, p, nil)
+	m.elapsed = time.Since(m.began)
 	l.stop()
 	profile.stop()
 	_, m.failed = l.counts()
@@ -256,8 +223,9 @@ func (l *load) measure(ctx context.Context, cl *cluster, warmup, duration time.D
 	return m, err
 }
 
-// wait waits for d and shows progress meanwhile. done is false when ctx ended first.
-func (l *load) wait(ctx context.Context, cl *cluster, d time.Duration, p *progress) (done bool, err error) {
+// wait waits for d, or until the load is steady when it is asked for that, and shows
+// progress meanwhile. done is false when ctx ended first.
+func (l *load) wait(ctx context.Context, cl *cluster, d time.Duration, p *progress, ready *steadiness) (done bool, err error) {
 	what := "warming up"
 	if l.phase.Load() == phaseMeasured {
 		what = "measuring"
@@ -266,10 +234,10 @@ func (l *load) wait(ctx context.Context, cl *cluster, d time.Duration, p *progre
 	p.begin(what, d, acked)
 	end := time.NewTimer(d)
 	defer end.Stop()
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(steadyEvery)
 	defer tick.Stop()
 	began := time.Now()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-end.C:
 			return true, nil
@@ -279,7 +247,12 @@ func (l *load) wait(ctx context.Context, cl *cluster, d time.Duration, p *progre
 			return false, err
 		case <-tick.C:
 			acked, failed := l.counts()
-			p.show(what, time.Since(began), d, acked, failed)
+			if n%ticksPerLine == 0 {
+				p.show(what, time.Since(began), d, acked, failed)
+			}
+			if ready.enough(time.Since(began), acked) {
+				return true, nil
+			}
 		}
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 
 	"github.com/seed-814fcd60/raftwire/engine"
 	"github.com/seed-814fcd60/raftwire/transport"
@@ -18,6 +20,8 @@ type localMember struct {
 	groups []*engine.Group // group id i+1 at i
 	// machines belong to the engine's goroutines; they are read through query.
 	machines []*machine
+	batches  *batchRecorder
+	alone    bool // in this process: the query "counters" is answered
 }
 
 // startLocal runs all nodes in this process, with TCP on loopback between them.
@@ -44,7 +48,7 @@ func startLocal(ctx context.Context, c *runConfig, log *slog.Logger, dirs *dataD
 				errs[i] = fmt.Errorf("start node %d: %w", id, err)
 				return
 			}
-			locals[i] = &localMember{host: host}
+			locals[i] = &localMember{host: host, batches: new(batchRecorder)}
 		})
 	}
 	wg.Wait()
@@ -63,7 +67,9 @@ func startLocal(ctx context.Context, c *runConfig, log *slog.Logger, dirs *dataD
 		return nil, errors.Join(err, cl.close())
 	}
 	cl.propose = func(_ uint32, group engine.GroupID, leader engine.NodeID) proposer {
-		return &localProposer{members: locals, group: int(group) - 1, at: int(leader) - 1}
+		p := &localProposer{members: locals, group: group}
+		p.at.Store(int32(leader))
+		return p
 	}
 	return cl, nil
 }
@@ -87,6 +93,7 @@ func hostConfig(e *engineConfig, id engine.NodeID, cluster, dir, listen string, 
 	return engine.Config{
 		Cluster: cluster, Node: id, Dir: dir, Listen: listen, Codec: e.codec, Durability: e.durability,
 		ElectionTimeout: e.electionTimeout, MaxInboxBytes: queued, MaxUncommittedBytes: queued, SegmentBytes: int64(e.segmentBytes), Logger: log,
+		MaxSessions: maxSessions, ClockBound: e.clockBound,
 	}
 }
 
@@ -94,13 +101,16 @@ func hostConfig(e *engineConfig, id engine.NodeID, cluster, dir, listen string, 
 // change of leaders, once more.
 func queueBytes(c *runConfig) int {
 	const overhead = 256 // of a queued command, more than there is
-	return max(defaultQueuedBytes, 2*c.clients*(c.payload+overhead))
+	return max(defaultQueuedBytes, 2*c.work.clients*c.work.inFlight*(c.work.sizes.Max()+overhead))
 }
 
 // start starts the groups of a node.
 func (m *localMember) start(ctx context.Context, groups int, members []engine.Member, drop bool) error {
 	for g := range groups {
-		sm := &machine{drop: drop && g == 0}
+		sm := &machine{drop: drop && g == 0, batches: m.batches}
+		if m.alone {
+			sm.counters = nodeCounters(m.host, m.batches)
+		}
 		group, err := m.host.Start(ctx, engine.GroupConfig{ID: engine.GroupID(g + 1), Members: members, Machine: sm})
 		if err != nil {
 			return fmt.Errorf("start group %d: %w", g+1, err)
@@ -132,37 +142,103 @@ func (m *localMember) chain(group engine.GroupID) (engine.Index, uint64, bool) {
 
 func (m *localMember) counters(context.Context) (counters, error) {
 	// Processor time and allocations are the process's: cluster.counters has them.
-	return hostCounters(m.host.Metrics()), nil
+	metrics := m.host.Metrics()
+	return hostCounters(&metrics, m.batches), nil
+}
+
+func (m *localMember) transfer(ctx context.Context, group engine.GroupID, to engine.NodeID) error {
+	return m.groups[group-1].Transfer(ctx, to)
 }
 
 func (m *localMember) durability() string { return m.host.Durability() }
 
 func (m *localMember) close() error { return m.host.Close() }
 
-// localProposer proposes at the leader's host.
+// localProposer sends to the leader's host.
 type localProposer struct {
 	members []*localMember
-	group   int // index of the group
-	at      int // index of the member that led when last heard of
+	group   engine.GroupID
+	at      atomic.Int32 // the member that led when last heard of
 }
+
+func (p *localProposer) leader() *engine.Group { return p.members[p.at.Load()-1].groups[p.group-1] }
 
 // propose implements proposer. It waits without a limit: a context that can end would
 // make all clients meet at its one channel. Closing the host ends the wait.
 func (p *localProposer) propose(command []byte) (outcome, error) {
-	r, err := p.members[p.at].groups[p.group].Propose(context.Background(), command)
+	return p.judge(p.leader().Propose(context.Background(), command))
+}
+
+// start implements proposer.
+func (p *localProposer) start(command []byte, done func(outcome, error)) {
+	if err := p.leader().ProposeAsync(command, func(r engine.Result, err error) { done(p.judge(r, err)) }); err != nil {
+		done(p.judge(engine.Result{}, err))
+	}
+}
+
+// judge says what a proposal came to, and follows the leadership.
+func (p *localProposer) judge(r engine.Result, err error) (outcome, error) {
 	if err == nil {
 		return answered(r.Data)
 	}
-	var notLeader *engine.NotLeaderError
-	if errors.As(err, &notLeader) {
-		if notLeader.Leader != 0 {
-			p.at = int(notLeader.Leader) - 1
-		} else {
-			p.at = (p.at + 1) % len(p.members)
-		}
-	}
+	p.follow(err)
 	if errors.Is(err, engine.ErrIndeterminate) {
 		return outcomeUnknown, err
 	}
 	return outcomeRefused, err
+}
+
+func (p *localProposer) follow(err error) {
+	var notLeader *engine.NotLeaderError
+	if !errors.As(err, &notLeader) {
+		return
+	}
+	at := p.at.Load()
+	next := at%int32(len(p.members)) + 1
+	if notLeader.Leader != 0 {
+		next = int32(notLeader.Leader)
+	}
+	p.at.CompareAndSwap(at, next)
+}
+
+// read implements proposer. Follower and stale reads are for whoever does not lead: they
+// go to the members in turn.
+func (p *localProposer) read(c engine.Consistency, client uint32) (applied uint64, got outcome, err error) {
+	at := p.at.Load() - 1
+	if c == engine.Follower || c == engine.Stale {
+		at = int32(rand.IntN(len(p.members)))
+	}
+	m := p.members[at]
+	err = m.groups[p.group-1].Read(context.Background(), c, func() error {
+		machine := m.machines[p.group-1]
+		applied = 0
+		if int(client) < len(machine.clients) {
+			applied = machine.clients[client].count()
+		}
+		return nil
+	})
+	if err != nil {
+		p.follow(err)
+		return 0, outcomeRefused, err
+	}
+	return applied, outcomeAcked, nil
+}
+
+// openSession implements sessionOpener.
+func (p *localProposer) openSession(ctx context.Context) (proposer, error) {
+	s, err := p.leader().Session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &localSession{p, s}, nil
+}
+
+// localSession proposes through a session, which finds the leader by itself.
+type localSession struct {
+	*localProposer
+	session *engine.Session
+}
+
+func (p *localSession) propose(command []byte) (outcome, error) {
+	return p.judge(p.session.Propose(context.Background(), command))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"math"
@@ -43,6 +44,8 @@ var (
 //	hash            the hash, 16 hexadecimal digits
 //	count           commands applied
 //	state           index=I commands=N duplicates=N refused=N hash=H, as of one moment
+//	applied ID      how many commands of the client were applied
+//	counters        what the node has counted and used, as JSON
 //	client ID       the sequence numbers applied: half-open ranges, "1..5 7..9"
 //	clients FROM    one line "ID ranges" per client from FROM on; where the answer
 //	                would grow too long, "next ID" follows instead of the rest
@@ -53,6 +56,10 @@ type machine struct {
 	clients []spans // by client id
 	spans   int     // in all clients
 	drop    bool    // forget the next command: the fault that --test-drop-apply makes
+	// batches and counters are the node's, not state: the sizes of batches applied, and the
+	// answer to the query "counters". Either may be nil.
+	batches  *batchRecorder
+	counters func() ([]byte, error)
 }
 
 // machineState is what two members at the same index must agree on.
@@ -66,6 +73,7 @@ type machineState struct {
 
 // Apply implements engine.StateMachine.
 func (m *machine) Apply(b engine.Batch, results []engine.Result) error {
+	m.batches.record(len(b.Commands))
 	for i := range b.Commands {
 		results[i].Data = m.apply(&b.Commands[i])
 	}
@@ -124,20 +132,34 @@ func (m *machine) Query(q []byte) ([]byte, error) {
 		return strconv.AppendUint(nil, m.state.Commands, 10), nil
 	case "state":
 		return m.state.append(nil), nil
-	case "client", "clients":
+	case "counters":
+		if m.counters == nil {
+			return nil, errors.New("raftbench: query: this node shares its process")
+		}
+		return m.counters()
+	case "client", "clients", "applied":
 		id, err := strconv.ParseUint(string(rest), 10, 32)
 		if err != nil {
 			return nil, fmt.Errorf("raftbench: query: client id %q is not a number", rest)
 		}
-		if string(word) == "clients" {
-			return m.page(id), nil
-		}
-		if id < uint64(len(m.clients)) {
-			return m.clients[id].appendText(nil), nil
-		}
-		return nil, nil
+		return m.ofClient(string(word), id), nil
 	}
-	return nil, fmt.Errorf("raftbench: query: %q is not known: hash, count, state, client ID, clients FROM", word)
+	return nil, fmt.Errorf("raftbench: query: %q is not known: hash, count, state, counters, applied ID, client ID, clients FROM", word)
+}
+
+// ofClient answers the queries that name a client.
+func (m *machine) ofClient(word string, id uint64) []byte {
+	if word == "clients" {
+		return m.page(id)
+	}
+	var set spans
+	if id < uint64(len(m.clients)) {
+		set = m.clients[id]
+	}
+	if word == "applied" {
+		return strconv.AppendUint(nil, set.count(), 10)
+	}
+	return set.appendText(nil)
 }
 
 // page answers "clients FROM".

@@ -4,6 +4,7 @@
 //	raftbench                     3 nodes, 256 closed-loop clients, 128-byte commands, 10 s
 //	raftbench --json              the same, one JSON object on standard output
 //	raftbench --processes         each node a child process, the load over TCP
+//	raftbench --rate 20000        open loop: latency counts from when an operation is due
 //	raftbench node --id 1 ...     one member that also serves RaftClient to anyone
 //
 // After the load it compares all nodes: what was acknowledged must have been applied
@@ -91,8 +92,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	bench.logLevel = level
 	runAction := func(c *cli.Context) error {
-		bench.json, bench.processes, bench.tls = anywhere(c, "json"), anywhere(c, "processes"), anywhere(c, "tls")
-		if err := checkUsage(c, append(benchFlags.faults(), bench.validate()...)); err != nil {
+		bench.switches(func(name string) bool { return anywhere(c, name) })
+		if err := checkUsage(c, append(benchFlags.faults(), bench.validate(benchFlags)...)); err != nil {
 			return err
 		}
 		return runBench(c.Context, bench, log, stdout, stderr)

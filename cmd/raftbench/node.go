@@ -108,7 +108,7 @@ func startGroups(ctx context.Context, c *nodeConfig, host *engine.Host) error {
 	if len(members) == 0 { // a cluster of one
 		members = []engine.Member{{ID: c.id, Address: host.Addr()}}
 	}
-	m := &localMember{host: host}
+	m := &localMember{host: host, batches: new(batchRecorder), alone: true}
 	return m.start(ctx, c.groups, members, c.dropApply)
 }
 

@@ -13,6 +13,8 @@ import (
 	"github.com/apache/thrift/lib/go/thrift"
 
 	official "github.com/seed-814fcd60/raftwire/gen/testdata/official/raftpb"
+
+	"github.com/seed-814fcd60/raftwire/cmd/raftbench/internal/result"
 )
 
 // startNode starts a cluster of one in a process of its own and returns its address.
@@ -102,7 +104,7 @@ func TestNodeEndsWithStdin(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-ch.ended
-	if ch.err != nil || ch.id != 7 || ch.addr != addrs[0] || ch.durability == durable {
+	if ch.err != nil || ch.id != 7 || ch.addr != addrs[0] || ch.durability == result.Durable {
 		t.Errorf("node %d at %s, durability %s, ended: %v", ch.id, ch.addr, ch.durability, ch.err)
 	}
 }

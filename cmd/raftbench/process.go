@@ -61,9 +61,7 @@ func startProcesses(ctx context.Context, c *runConfig, _ *slog.Logger, dirs *dat
 		m.conns = newNodeConns(m.child.addr)
 		go m.child.watch(cl.fail)
 	}
-	cl.propose = func(client uint32, group engine.GroupID, leader engine.NodeID) proposer {
-		return &remoteProposer{members: targets, group: group, at: int(leader) - 1, lane: int(client) % connsPerNode}
-	}
+	cl.propose = proposeAt(targets)
 	return cl, nil
 }
 
@@ -74,7 +72,7 @@ func childArgs(c *runConfig, id engine.NodeID, addrs []string, dir string) []str
 		"--id", fmt.Sprint(id), "--listen", addrs[id-1], "--groups", fmt.Sprint(c.groups),
 		"--codec", c.engine.codec, "--durability", c.engine.durability.String(),
 		"--election-timeout", c.engine.electionTimeout.String(), "--max-queued", fmt.Sprint(queueBytes(c)),
-		"--segment", fmt.Sprint(c.engine.segmentBytes),
+		"--segment", fmt.Sprint(c.engine.segmentBytes), "--clock-bound", c.engine.clockBound.String(),
 	}
 	if dir != "" {
 		args = append(args, "--dir", dir)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-814fcd60/raftwire/cmd/raftbench/internal/result"
 	"github.com/seed-814fcd60/raftwire/engine"
 )
 
@@ -28,8 +29,8 @@ func TestRunInProcesses(t *testing.T) {
 			if runtime.GOOS == "linux" && (r["cpu_s_per_million_ops"] == nil || r["allocs_per_op"] == nil) {
 				t.Errorf("cost is unknown: %v", r)
 			}
-			if r["durability"] == durable && r["fsyncs_per_1000_ops"] == 0.0 {
-				t.Errorf("durable without a sync: %v", r)
+			if r["durability"] == result.Durable && r["fsyncs_per_1000_ops"] == 0.0 {
+				t.Errorf("result.Durable without a sync: %v", r)
 			}
 			if r["wire_bytes_per_op"] == 0.0 {
 				t.Errorf("nothing on the wire: %v", r)
@@ -44,7 +45,7 @@ func TestDroppedApplyInAProcessIsFound(t *testing.T) {
 	if out.status != exitFailed || !strings.Contains(out.stderr, "node 2 has not applied 1 acknowledged commands") {
 		t.Errorf("exit status %d:\n%s", out.status, out.stderr)
 	}
-	var r result
+	var r result.Result
 	if err := json.Unmarshal([]byte(out.stdout), &r); err != nil || r.StateHashEqual {
 		t.Errorf("state_hash_equal %t, %v", r.StateHashEqual, err)
 	}
@@ -73,7 +74,7 @@ func killRounds() int {
 func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 	t.Parallel()
 	k := startKillable(t)
-	l, err := newLoad(t.Context(), k.cluster, 8, 64)
+	l, err := newLoad(t.Context(), k.cluster, testWork(t, 8))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +109,7 @@ func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 		}
 	}
 	stop()
-	v := verify(t.Context(), k.cluster, l.clients, testLimit)
+	v := verify(t.Context(), k.cluster, l, testLimit)
 	if !v.hashEqual || len(v.faults) > 0 {
 		t.Errorf("after %d kills:\n%s", 3*killRounds(), strings.Join(v.faults, "\n"))
 	}
@@ -135,7 +136,7 @@ func startKillable(t *testing.T) *killable {
 		t.Fatal(err)
 	}
 	k := &killable{cluster: &cluster{groups: 1, failed: make(chan error, 1), remote: true}}
-	c := &runConfig{groups: 1, clients: 8, payload: 64, stderr: os.Stderr}
+	c := &runConfig{groups: 1, work: testWork(t, 8), stderr: os.Stderr}
 	c.engine = engineConfig{codec: "thrift-compact", electionTimeout: 150 * time.Millisecond, segmentBytes: minSegment}
 	dir := t.TempDir()
 	for i, addr := range addrs {
@@ -144,9 +145,7 @@ func startKillable(t *testing.T) *killable {
 		m := &remoteMember{child: start(t, k.args[i]), conns: newNodeConns(addr)}
 		k.processes, k.members = append(k.processes, m), append(k.members, m)
 	}
-	k.propose = func(client uint32, group engine.GroupID, leader engine.NodeID) proposer {
-		return &remoteProposer{members: k.processes, group: group, at: int(leader) - 1, lane: int(client) % connsPerNode}
-	}
+	k.propose = proposeAt(k.processes)
 	t.Cleanup(func() {
 		if err := k.close(); err != nil {
 			t.Error(err)
@@ -183,20 +182,20 @@ func (k *killable) restart(t *testing.T, i int) {
 // A node that dies under load ends the run with its name: the result would mean nothing.
 func TestRunEndsWhenAProcessDies(t *testing.T) {
 	t.Parallel()
-	c := &runConfig{nodes: 3, groups: 1, clients: 4, payload: 64, processes: true, stderr: os.Stderr}
+	c := &runConfig{nodes: 3, groups: 1, work: testWork(t, 4), processes: true, stderr: os.Stderr}
 	c.engine = engineConfig{codec: "thrift-compact", durability: engine.Memory, electionTimeout: 300 * time.Millisecond, segmentBytes: minSegment}
 	cl, err := startCluster(t.Context(), c, nil, new(dataDirs))
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := newLoad(t.Context(), cl, c.clients, c.payload)
+	l, err := newLoad(t.Context(), cl, c.work)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := cl.members[1].(*remoteMember).child.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_, err = l.measure(t.Context(), cl, 0, time.Hour, newProgress(new(lockedBuffer)), nil)
+	_, err = l.measure(t.Context(), cl, warmupConfig{}, time.Hour, newProgress(new(lockedBuffer)), nil)
 	if err == nil || !strings.Contains(err.Error(), "node 2 (process ") || !strings.Contains(err.Error(), "signal: killed") {
 		t.Errorf("measure: %v", err)
 	}

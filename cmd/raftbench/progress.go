@@ -36,8 +36,15 @@ func (p *progress) begin(what string, total time.Duration, ops uint64) {
 func (p *progress) show(what string, at, total time.Duration, ops, failed uint64) {
 	rate := float64(ops-p.lastOps) / max(at-p.lastAt, time.Millisecond).Seconds()
 	p.lastAt, p.lastOps = at, ops
-	p.line(fmt.Sprintf("%s: %.0f of %.0f s, %s ops/s, %s", what, at.Seconds(), total.Seconds(), grouped(rate, 0), plural(int(failed), "error")))
+	left := ""
+	if p.terminal {
+		left = ", " + eta(total-at) + " left"
+	}
+	p.line(fmt.Sprintf("%s: %.0f of %.0f s, %s ops/s, %s%s", what, at.Seconds(), total.Seconds(), grouped(rate, 0), plural(int(failed), "error"), left))
 }
+
+// eta is a time to wait, to the second.
+func eta(d time.Duration) string { return max(d, 0).Round(time.Second).String() }
 
 // line shows one line of progress.
 func (p *progress) line(text string) {

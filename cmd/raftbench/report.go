@@ -9,140 +9,195 @@ import (
 	"runtime/debug"
 	"strconv"
 	"time"
-)
 
-// result is the object that --json prints. Its keys are a contract: tools read them.
-type result struct {
-	System           string    `json:"system"`
-	Version          string    `json:"version"`
-	Nodes            int       `json:"nodes"`
-	Groups           int       `json:"groups"`
-	Clients          int       `json:"clients"`
-	PayloadBytes     int       `json:"payload_bytes"`
-	Codec            string    `json:"codec"`
-	TLS              bool      `json:"tls"`        // between the nodes
-	Durability       string    `json:"durability"` // only "fsync" is durable
-	Loop             string    `json:"loop"`
-	Seconds          float64   `json:"seconds"` // measured, warm-up excluded
-	Ops              uint64    `json:"ops"`     // acknowledged in that time
-	Errors           uint64    `json:"errors"`  // refused or of unknown outcome in that time
-	OpsPerSecond     float64   `json:"ops_per_s"`
-	LatencyUs        latencies `json:"latency_us"`
-	FsyncsPer1000Ops float64   `json:"fsyncs_per_1000_ops"`   // of all nodes together
-	CPUSecondsPerMop *float64  `json:"cpu_s_per_million_ops"` // of all nodes and clients; null: cannot be told here
-	AllocsPerOp      *float64  `json:"allocs_per_op"`         // likewise
-	WireBytesPerOp   float64   `json:"wire_bytes_per_op"`     // sent by all nodes together
-	Elections        uint64    `json:"elections"`             // campaigns in the time measured
-	StateHashEqual   bool      `json:"state_hash_equal"`      // false too when it could not be compared
-}
+	"github.com/seed-814fcd60/raftwire/cmd/raftbench/internal/result"
+)
 
 // report is a result and what else the table tells.
 type report struct {
-	result
-	remote      bool
+	result.Result
 	interrupted bool
 	wanted      time.Duration // to be measured
-	procs       int           // GOMAXPROCS of this process
 	syncs       uint64        // since the nodes started, warm-up included
 	firstError  string
 	faults      []string // what the comparison of the members found
 	unverified  string   // why they were not compared
 }
 
-const durable = "fsync"
-
 // newReport computes what is reported of a load.
 func newReport(c *runConfig, cl *cluster, l *load, m *measurement) *report {
-	lat, ops := summarise(l.hists)
-	n, seconds := float64(max(ops, 1)), m.elapsed.Seconds()
+	sum := summarise(l.hists)
+	ops, writes := uint64(sum.all.TotalCount()), float64(max(sum.writes.TotalCount(), 1))
+	n, seconds, w := float64(max(ops, 1)), m.elapsed.Seconds(), &c.work
 	r := &report{
-		result: result{
-			System: "raftwire", Version: buildVersion(), Nodes: c.nodes, Groups: c.groups, Clients: c.clients,
-			PayloadBytes: c.payload, Codec: c.engine.codec, TLS: c.tls, Durability: cl.durability(), Loop: "closed",
-			Seconds: seconds, Ops: ops, Errors: m.failed, LatencyUs: lat,
-			FsyncsPer1000Ops: float64(m.used.syncs) / n * 1000,
-			CPUSecondsPerMop: perOp(m.used.cpu, n*float64(time.Second)/1e6),
-			AllocsPerOp:      perOp(m.used.mallocs, n),
-			WireBytesPerOp:   float64(m.used.wireBytes) / n,
-			Elections:        m.used.elections,
+		Result: result.Result{
+			System: "raftwire", Version: buildVersion(), Nodes: len(cl.members), Groups: cl.groups, Clients: w.clients,
+			PayloadBytes: w.sizes.Mean(), Codec: c.engine.codec, TLS: c.tls, Durability: cl.durability(), Loop: "closed",
+			Seconds: seconds, Ops: ops, Errors: m.failed, LatencyUs: latenciesOf(sum.all),
+			FsyncsPer1000Ops: float64(m.used.Syncs) / writes * 1000,
+			CPUSecondsPerMop: perOp(m.used.CPU, n*float64(time.Second)/1e6),
+			AllocsPerOp:      perOp(m.used.Mallocs, n),
+			WireBytesPerOp:   float64(m.used.WireBytes) / n,
+			Elections:        m.used.Elections,
+			Started:          m.began, Machine: c.machine, Processes: cl.remote, Procs: runtime.GOMAXPROCS(0),
+			Payload: w.sizes.String(), Rate: w.rate, InFlight: w.inFlight, Sessions: w.sessions,
+			ReadPercent: w.mix.Percent, ReadConsistency: w.mix.Consistency(),
+			WarmupSeconds: m.warmup.Seconds(), Steady: m.steady,
+			Reads: uint64(sum.reads.TotalCount()), ReadLatencyUs: latenciesOf(sum.reads), Percentiles: percentilesOf(sum.all),
+			ServiceLatencyUs: latenciesOf(sum.service),
+			FsyncUs:          fsyncHistogram(&m.used.SyncDurations), BatchSizes: batchHistogram(&m.used.Batches),
 		},
-		remote: cl.remote, interrupted: m.interrupted, wanted: c.duration,
-		procs: runtime.GOMAXPROCS(0), syncs: m.total.syncs, firstError: l.firstError(),
+		interrupted: m.interrupted, wanted: c.duration, syncs: m.total.Syncs, firstError: l.firstError(),
+	}
+	if w.rate > 0 {
+		r.Loop, r.Arrivals = "open", "even"
+		if w.poisson {
+			r.Arrivals = "poisson"
+		}
 	}
 	if seconds > 0 {
 		r.OpsPerSecond = float64(ops) / seconds
 	}
+	r.setIntervals(&sum, l.slotWidth, m.elapsed)
 	return r
 }
 
+// setIntervals adds the timeline, of which only whole intervals tell something.
+func (r *report) setIntervals(sum *summary, width, elapsed time.Duration) {
+	r.IntervalSeconds = width.Seconds()
+	whole := int(elapsed / width)
+	for i := range whole {
+		one := result.Interval{}
+		if i < len(sum.slots) {
+			s := &sum.slots[i]
+			one = result.Interval{OpsPerSecond: float64(s.ops) / width.Seconds(), P50: s.quantile(0.5), P99: s.quantile(0.99)}
+		}
+		r.Intervals = append(r.Intervals, one)
+	}
+}
+
 func perOp(a amount, n float64) *float64 {
-	if a.unknown {
+	if a.Unknown {
 		return nil
 	}
-	v := float64(a.value) / n
+	v := float64(a.Value) / n
 	return &v
 }
 
-// judge adds the verdict of comparing the members.
+// judge adds the verdict of comparing the members. What acknowledges before a quorum has
+// synced, or could not be verified, gets no headline.
 func (r *report) judge(v verdict) {
 	r.StateHashEqual, r.faults = v.hashEqual, v.faults
+	r.Verified = len(v.faults) == 0 && v.settled
+	if r.Verified && r.Durability == result.Durable && !r.interrupted {
+		r.HeadlineOpsPerSecond = &r.OpsPerSecond
+	}
 }
 
 // printJSON prints the result as one object on one line.
 func (r *report) printJSON(w io.Writer) error {
-	return json.NewEncoder(w).Encode(&r.result)
+	return json.NewEncoder(w).Encode(&r.Result)
 }
 
 // printTable prints the report for people.
 func (r *report) printTable(w io.Writer) error {
-	var b []byte
-	line := func(format string, args ...any) { b = fmt.Appendf(b, format+"\n", args...) }
-	row := func(name, value, unit string) { line("%-13s %14s  %s", name, value, unit) }
+	t := new(table)
+	r.describe(t)
+	t.line("")
+	headline := "ops/s"
+	if r.Durability != result.Durable {
+		headline += "  NOT DURABLE: " + r.Durability + ", so this is no headline"
+	}
+	t.row("throughput", grouped(r.OpsPerSecond, 0), headline)
+	if r.Rate > 0 {
+		verdict := "ops/s were due"
+		if r.OpsPerSecond < 0.98*r.Rate {
+			verdict += ": NOT REACHED, so latency grows with the length of the run"
+		}
+		t.row("offered", grouped(r.Rate, 0), verdict)
+	}
+	t.row("measured", grouped(float64(r.Ops), 0), fmt.Sprintf("ops in %.2f s", r.Seconds))
+	t.latencies(&r.LatencyUs, "latency", r.since())
+	if r.Reads > 0 {
+		t.row("reads", grouped(float64(r.Reads), 0), "of the ops, "+r.ReadConsistency)
+		t.row("p50, p99", grouped(r.ReadLatencyUs.P50, 0)+", "+grouped(r.ReadLatencyUs.P99, 0), "us, of reads")
+	}
+	t.row("fsyncs", grouped(r.FsyncsPer1000Ops, 1), "per 1,000 commits, of all nodes together")
+	t.row("", grouped(float64(r.syncs), 0), "in all since the nodes started, warm-up included")
+	t.row("CPU", optional(r.CPUSecondsPerMop), "s per million ops, of all nodes and clients")
+	t.row("allocations", optional(r.AllocsPerOp), "per op, of all nodes and clients")
+	t.row("wire", grouped(r.WireBytesPerOp, 0), "bytes per op, sent by all nodes together")
+	t.row("elections", grouped(float64(r.Elections), 0), "campaigns while measured")
+	t.row("errors", grouped(float64(r.Errors), 0), "attempts refused or of unknown outcome"+r.errorExample())
+	switch {
+	case r.unverified != "":
+		t.row("verified", "no", "the nodes were not compared: "+r.unverified)
+	case len(r.faults) > 0:
+		t.row("verified", "FAILED", "the nodes differ, or lack what was acknowledged")
+	default:
+		t.row("verified", "yes", "all nodes have applied all that was acknowledged, once, and have equal state")
+	}
+	_, err := w.Write(t.b)
+	return err
+}
+
+// describe says what was run.
+func (r *report) describe(t *table) {
 	where := "in one process"
-	if r.remote {
+	if r.Processes {
 		where = "in processes of their own"
 	}
-	line("raftwire %s: %s %s, %s, %s (closed loop), commands of %d bytes", r.Version,
-		plural(r.Nodes, "node"), where, plural(r.Groups, "group"), plural(r.Clients, "client"), r.PayloadBytes)
+	loop := r.Loop + " loop"
+	if r.InFlight > 1 {
+		loop += fmt.Sprintf(", %d in flight each", r.InFlight)
+	}
+	if r.Sessions {
+		loop += ", sessions"
+	}
+	t.line("raftwire %s: %s %s, %s, %s (%s), commands of %s bytes", r.Version,
+		plural(r.Nodes, "node"), where, plural(r.Groups, "group"), plural(r.Clients, "client"), loop, r.Payload)
 	tls := ""
 	if r.TLS {
 		tls = ", TLS between the nodes"
 	}
-	line("codec %s%s, durability %s, GOMAXPROCS %d", r.Codec, tls, r.Durability, r.procs)
+	t.line("codec %s%s, durability %s, GOMAXPROCS %d", r.Codec, tls, r.Durability, r.Procs)
+	t.line("%s", r.Machine)
+	if r.Groups > 1 {
+		t.line("groups led by node 1, 2, ...: %v", r.Leaders)
+	}
+	settled := "steady by then"
+	if !r.Steady {
+		settled = "not steady yet"
+	}
+	t.line("warm-up %.1f s, throughput was %s", r.WarmupSeconds, settled)
 	if r.interrupted {
-		line("INTERRUPTED: a partial result, %.2f of %.2f s measured", r.Seconds, r.wanted.Seconds())
+		t.line("INTERRUPTED: a partial result, %.2f of %.2f s measured", r.Seconds, r.wanted.Seconds())
 	}
-	line("")
-	headline := "ops/s"
-	if r.Durability != durable {
-		headline += "  NOT DURABLE: " + r.Durability
+}
+
+// since says what latencies count from, where that is not obvious.
+func (r *report) since() string {
+	if r.Rate == 0 {
+		return ""
 	}
-	row("throughput", grouped(r.OpsPerSecond, 0), headline)
-	row("measured", grouped(float64(r.Ops), 0), fmt.Sprintf("ops in %.2f s", r.Seconds))
-	lat := &r.LatencyUs
-	row("latency mean", grouped(lat.Mean, 0), "us")
-	row("p50", grouped(lat.P50, 0), "us")
-	row("p90", grouped(lat.P90, 0), "us")
-	row("p99", grouped(lat.P99, 0), "us")
-	row("p99.9", grouped(lat.P999, 0), "us")
-	row("max", grouped(lat.Max, 0), "us")
-	row("fsyncs", grouped(r.FsyncsPer1000Ops, 1), "per 1,000 commits, of all nodes together")
-	row("", grouped(float64(r.syncs), 0), "in all since the nodes started, warm-up included")
-	row("CPU", optional(r.CPUSecondsPerMop), "s per million ops, of all nodes and clients")
-	row("allocations", optional(r.AllocsPerOp), "per op, of all nodes and clients")
-	row("wire", grouped(r.WireBytesPerOp, 0), "bytes per op, sent by all nodes together")
-	row("elections", grouped(float64(r.Elections), 0), "campaigns while measured")
-	row("errors", grouped(float64(r.Errors), 0), "ops refused or of unknown outcome"+r.errorExample())
-	switch {
-	case r.unverified != "":
-		row("verified", "no", "the nodes were not compared: "+r.unverified)
-	case len(r.faults) > 0:
-		row("verified", "FAILED", "the nodes differ, or lack what was acknowledged")
-	default:
-		row("verified", "yes", "all nodes have applied all that was acknowledged, once, and have equal state")
+	return "  from when it was due"
+}
+
+// table is text for people, in rows.
+type table struct{ b []byte }
+
+func (t *table) line(format string, args ...any) { t.b = fmt.Appendf(t.b, format+"\n", args...) }
+
+func (t *table) row(name, value, unit string) { t.line("%-13s %14s  %s", name, value, unit) }
+
+func (t *table) latencies(l *result.Latencies, name, note string) {
+	for _, one := range []struct {
+		name string
+		us   float64
+	}{{name + " mean", l.Mean}, {"p50", l.P50}, {"p90", l.P90}, {"p99", l.P99}, {"p99.9", l.P999}, {"max", l.Max}} {
+		t.row(one.name, grouped(one.us, 0), "us"+note)
+		note = ""
 	}
-	_, err := w.Write(b)
-	return err
 }
 
 func (r *report) errorExample() string {

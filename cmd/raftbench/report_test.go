@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-814fcd60/raftwire/cmd/raftbench/internal/result"
 )
 
 // resultKeys is the contract of --json.
@@ -14,6 +16,9 @@ var resultKeys = []string{
 	"system", "version", "nodes", "groups", "clients", "payload_bytes", "codec", "tls", "durability", "loop", "seconds", "ops",
 	"errors", "ops_per_s", "latency_us", "fsyncs_per_1000_ops", "cpu_s_per_million_ops", "allocs_per_op", "wire_bytes_per_op",
 	"elections", "state_hash_equal",
+	"verified", "headline_ops_per_s", "started", "machine", "processes", "gomaxprocs", "payload", "rate", "arrivals", "in_flight",
+	"sessions", "read_percent", "read_consistency", "leaders", "warmup_s", "steady", "reads", "read_latency_us",
+	"service_latency_us", "percentiles", "interval_s", "intervals", "fsync_us", "batch_sizes",
 }
 
 var latencyKeys = []string{"mean", "p50", "p90", "p99", "p999", "max"}
@@ -30,30 +35,21 @@ func keysOf(t *testing.T, b []byte) (keys []string, values map[string]json.RawMe
 		t.Fatalf("behind the object stands %q", rest)
 	}
 	d = json.NewDecoder(bytes.NewReader(b))
-	depth := 0
-	for isKey := false; ; {
-		token, err := d.Token()
+	if _, err := d.Token(); err != nil {
+		t.Fatal(err)
+	}
+	for d.More() {
+		key, err := d.Token()
 		if err != nil {
-			return keys, values
+			t.Fatal(err)
 		}
-		switch v := token.(type) {
-		case json.Delim:
-			if v == '{' {
-				depth++
-				isKey = true
-				continue
-			}
-			depth--
-			isKey = true
-		case string:
-			if depth == 1 && isKey {
-				keys = append(keys, v)
-			}
-			isKey = !isKey
-		default:
-			isKey = true
+		keys = append(keys, key.(string))
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			t.Fatal(err)
 		}
 	}
+	return keys, values
 }
 
 func TestJSONContract(t *testing.T) {
@@ -75,15 +71,17 @@ func TestJSONContract(t *testing.T) {
 	}
 }
 
-func TestTable(t *testing.T) {
+// goodReport is what a run without a fault reports.
+func goodReport() *report {
 	cpu, allocs := 4.5, 1.25
-	base := func() *report {
-		return &report{result: result{
-			Version: "v1", Nodes: 3, Groups: 1, Clients: 256, PayloadBytes: 128, Codec: "thrift-compact", Durability: "fsync",
-			Seconds: 10, Ops: 1234567, OpsPerSecond: 123456.7, LatencyUs: latencies{Mean: 700, P50: 650, P90: 900, P99: 1500, P999: 2500, Max: 12345},
-			FsyncsPer1000Ops: 23.4, CPUSecondsPerMop: &cpu, AllocsPerOp: &allocs, WireBytesPerOp: 321, StateHashEqual: true,
-		}, wanted: 10 * time.Second, procs: 12}
-	}
+	return &report{Result: result.Result{
+		Version: "v1", Payload: "128", Loop: "closed", InFlight: 1, Procs: 12, Steady: true, Nodes: 3, Groups: 1, Clients: 256, PayloadBytes: 128, Codec: "thrift-compact", Durability: "fsync",
+		Seconds: 10, Ops: 1234567, OpsPerSecond: 123456.7, LatencyUs: result.Latencies{Mean: 700, P50: 650, P90: 900, P99: 1500, P999: 2500, Max: 12345},
+		FsyncsPer1000Ops: 23.4, CPUSecondsPerMop: &cpu, AllocsPerOp: &allocs, WireBytesPerOp: 321, StateHashEqual: true,
+	}, wanted: 10 * time.Second}
+}
+
+func TestTable(t *testing.T) {
 	tests := map[string]struct {
 		change        func(*report)
 		want, wantNot []string
@@ -104,18 +102,35 @@ func TestTable(t *testing.T) {
 			change: func(r *report) { r.interrupted, r.Seconds, r.unverified = true, 3.25, "no time left" },
 			want:   []string{"INTERRUPTED: a partial result, 3.25 of 10.00 s", "no  the nodes were not compared: no time left"},
 		},
+		"not steady": {
+			change: func(r *report) { r.Steady = false },
+			want:   []string{"not steady yet"},
+		},
+		"open loop": {
+			change: func(r *report) { r.Loop, r.Rate = "open", 200_000 },
+			want:   []string{"256 clients (open loop)", "200,000  ops/s were due: NOT REACHED", "us  from when it was due"},
+		},
+		"pipelines": {
+			change: func(r *report) { r.InFlight, r.Sessions = 8, true },
+			want:   []string{"closed loop, 8 in flight each, sessions"},
+		},
+		"reads": {
+			change:  func(r *report) { r.Reads, r.ReadConsistency, r.Groups, r.Leaders = 1000, "lease", 2, []int{1, 1, 0} },
+			want:    []string{"1,000  of the ops, lease", "led by node 1, 2, ...: [1 1 0]"},
+			wantNot: []string{"were due"},
+		},
 		"processes": {
-			change: func(r *report) { r.remote, r.AllocsPerOp = true, nil },
+			change: func(r *report) { r.Processes, r.AllocsPerOp = true, nil },
 			want:   []string{"in processes of their own", "unknown  per op"},
 		},
 		"faults": {
 			change: func(r *report) { r.faults, r.Errors, r.firstError = []string{"x"}, 3, "busy" },
-			want:   []string{"FAILED  the nodes", "3  ops refused or of unknown outcome; the first: busy"},
+			want:   []string{"FAILED  the nodes", "3  attempts refused or of unknown outcome; the first: busy"},
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			r := base()
+			r := goodReport()
 			test.change(r)
 			var b bytes.Buffer
 			if err := r.printTable(&b); err != nil {

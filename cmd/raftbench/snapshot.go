@@ -46,6 +46,7 @@ func (m *machine) Restore(r io.Reader) error {
 	for {
 		id, err := binary.ReadUvarint(in)
 		if errors.Is(err, io.EOF) {
+			restored.drop, restored.batches, restored.counters = m.drop, m.batches, m.counters
 			*m = restored
 			return nil
 		}

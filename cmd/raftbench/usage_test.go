@@ -23,7 +23,7 @@ func TestBadCommandLines(t *testing.T) {
 		"bad switch":         {[]string{"--json=maybe"}, []string{`"maybe"`}},
 		"all faults": {
 			[]string{"--nodes", "0", "--groups", "x", "--clients", "-1", "--payload", "11", "--duration", "1", "--warmup", "-1s", "--codec", "json", "--durability", "yes", "--dir", "", "--segment", "1048577"},
-			[]string{"--nodes: 0", "--groups: \"x\"", "--clients: -1", "--payload: 11", "--duration: \"1\"", "--warmup: -1s", "--codec: \"json\"", "--durability: \"yes\"", "--dir: empty", "--segment: 1048577 is not a multiple"},
+			[]string{"--nodes: 0", "--groups: \"x\"", "--clients: -1", "--payload: 11 is not", "--duration: \"1\"", "--warmup: -1s", "--codec: \"json\"", "--durability: \"yes\"", "--dir: empty", "--segment: 1048577 is not a multiple"},
 		},
 		"too much":           {[]string{"--clients", "65536", "--payload", "16000000"}, []string{"bytes in flight"}},
 		"no such node":       {[]string{"--test-drop-apply", "4"}, []string{"there is no node 4"}},
@@ -33,6 +33,12 @@ func TestBadCommandLines(t *testing.T) {
 			[]string{"node", "--id", "0", "--cluster", "", "--listen", "here", "--peer", "1=a", "--peer", "x=b:1,2=c:2", "--peer", "2=c:3", "--election-timeout", "1ms"},
 			[]string{"--id: \"0\"", "--cluster: 0 bytes", "--listen: \"here\"", "\"1=a\" is not", "\"x=b:1\" is not", "node 2 is there twice", "--election-timeout: 1ms", "--dir: missing"},
 		},
+		"bad workload": {
+			[]string{"--payload", "uniform:1-2", "--rate", "0", "--reads", "101", "--consistency", "weak", "--in-flight", "0", "--warmup", "soon"},
+			[]string{"--payload: uniform:1-2 is not in 12", "--rate: 0 is not", "--reads: 101", "--consistency: \"weak\"", "--in-flight: 0", "--warmup: \"soon\""},
+		},
+		"arrivals of nothing": {[]string{"--arrivals", "poisson"}, []string{"--arrivals: only with --rate"}},
+		"sessions and more":   {[]string{"--sessions", "--in-flight", "2"}, []string{"--sessions: not with"}},
 		"not among the peers": {append(node, "--peer", "2=a:1,3=a:2"), []string{"node 1 (this one) is missing"}},
 		"dials nobody":        {append(node, "--peer", "1=a:1", "--dial", "2=a:1"), []string{"node 2 is no --peer"}},
 		"no port":             {append(node, "--listen", "127.0.0.1:70000"), []string{"is not host:port"}},

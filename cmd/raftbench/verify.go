@@ -29,7 +29,7 @@ func (v *verdict) fault(format string, args ...any) {
 // verify compares all members of all groups at one applied index each, and what they
 // have applied with what the clients saw acknowledged. No load may be running. It waits
 // for members that are behind, for at most limit.
-func verify(ctx context.Context, cl *cluster, clients []*client, limit time.Duration) verdict {
+func verify(ctx context.Context, cl *cluster, l *load, limit time.Duration) verdict {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	v := verdict{hashEqual: true, settled: true}
@@ -43,8 +43,9 @@ func verify(ctx context.Context, cl *cluster, clients []*client, limit time.Dura
 		}
 		v.compareStates(group, states)
 		v.compareChains(cl, group)
-		v.compareClients(ctx, cl, group, clients)
+		v.compareClients(ctx, cl, group, l.clients)
 	}
+	v.checkReads(l)
 	return v
 }
 
@@ -128,6 +129,17 @@ func (v *verdict) compareClients(ctx context.Context, cl *cluster, group engine.
 		if lost > 0 {
 			v.fault("group %d: node %d has not applied %d acknowledged commands of %d clients, the first is %s", group, i+1, lost, losers, example)
 		}
+	}
+}
+
+// checkReads reports reads that did not see what had been acknowledged before them.
+func (v *verdict) checkReads(l *load) {
+	var stale uint64
+	for _, c := range l.clients {
+		stale += c.stale.Load()
+	}
+	if stale > 0 {
+		v.fault("%d reads were stale, the first: %s", stale, *l.firstStale.Load())
 	}
 }
 
