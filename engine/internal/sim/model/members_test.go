@@ -178,6 +178,9 @@ func TestDamagedDisks(t *testing.T) {
 	t.Run("so does its term", func(t *testing.T) {
 		replicated(t).ok(crash(2), wiped, accept(2, 1, 1, 0, 0, 1, command(1, 11)), durable(2, 0, 0, 1, 1)).rejected("3.8", "in term 0", repaired)
 	})
+	t.Run("but not that of a candidacy that ended with it", func(t *testing.T) {
+		replicated(t).ok(campaign(2, 2), durable(2, 2, 2, 1, 1), crash(2), wiped, accept(2, 1, 1, 0, 0, 1, command(1, 11)), durable(2, 1, 0, 1, 1), repaired)
+	})
 	t.Run("it does not vote twice in a term whose vote it forgot", func(t *testing.T) {
 		replicated(t).ok(model.Step{Kind: model.StepDown, Node: 1}, campaign(1, 2)).
 			ok(campaign(3, 2), grant(2, 3, 2, 1, 1), durable(2, 2, 3, 1, 1), crash(2), wiped, durable(3, 2, 3, 1, 1), lead(3, 2, 3, 2)).
