@@ -152,8 +152,15 @@ func (h *hashes) at(index Index) (StateHash, bool) {
 	return StateHash{}, false
 }
 
-// hash hashes the state. The caller sees to it that nothing is applied meanwhile.
+// hash hashes the state. The caller sees to it that nothing is applied meanwhile, and that all
+// that was taken was flushed. What a machine on disk says of how far it is depends on
+// where batches ended; that it covers index does not.
 func (m *machine) hash(index Index, log uint64) (StateHash, error) {
+	if m.disk != nil {
+		if err := m.cover(index); err != nil {
+			return StateHash{}, fmt.Errorf("state machine: apply: %w", err)
+		}
+	}
 	sum := sha256.New()
 	sum.Write(m.sessions.Append(nil))
 	if h, ok := m.sm.(HashStateMachine); ok {

@@ -335,7 +335,6 @@ func (m *machine) cover(last Index) error {
 	if applied, err := m.disk.Applied(); err != nil || applied >= last {
 		return err
 	}
-	m.reset()
 	err := m.sm.Apply(Batch{Last: last, machine: m}, nil)
 	m.meta, m.metaDone = nil, false
 	return err
