@@ -78,6 +78,13 @@ type Config struct {
 	// before it campaigns; each wait is random in [half, all] of it. At least 10 ms.
 	// Default 1 s. Too short: elections under load; too long: slow fail-over.
 	ElectionTimeout time.Duration
+	// MaxElectionTimeout is how far ElectionTimeout may rise by itself on this host, group by group,
+	// where the network, the disks or this machine turn out to be slow: to at least five times
+	// what a quorum's answers, a write and this process's own delays take together, and back when
+	// they are faster again. ElectionTimeout is the lower bound, and what leases and HeartbeatInterval
+	// are measured by at any time. Status.ElectionTimeout shows it. At least ElectionTimeout, which
+	// is the default: it does not change.
+	MaxElectionTimeout time.Duration
 	// HeartbeatInterval is how often a leader speaks when it has nothing to say.
 	// At most a third of ElectionTimeout. Default: a tenth of it.
 	HeartbeatInterval time.Duration
@@ -111,6 +118,16 @@ type Config struct {
 	// MaxUncommittedBytes bounds the entries of a group that are not committed yet;
 	// over it, Propose returns ErrBusy. Twice as much may wait for its machine. 1 MiB to 1 GiB, default 64 MiB.
 	MaxUncommittedBytes int
+	// MaxInflightBytes and MaxInflightAppends bound what a leader sends to one follower ahead of its
+	// answers. The bound in force shrinks while answers come late, because the follower, its
+	// disk or the way to it are slow, and grows when it is reached and answers come in time, between Min and Max.
+	// One append always fits. 64 KiB to 1 GiB, default 8 MiB; 1 to 65,536, default 256.
+	MaxInflightBytes   int
+	MaxInflightAppends int
+	// MinInflightBytes and MinInflightAppends are as far as they shrink: at most what Max says. Equal
+	// to it: the bound is fixed. Defaults 1 MiB and 16, or Max, if that is less.
+	MinInflightBytes   int
+	MinInflightAppends int
 	// MaxSessions bounds the sessions of a group; one more takes the place of the least
 	// recently used, by log position. The limits of sessions count for a group as soon
 	// as its leader opens a session, on all members alike. 1 to 65,536, default 4,096.
@@ -164,8 +181,7 @@ type Config struct {
 	// Network makes the network of this host. Default: TCP. For tests: transport.NewMemory's Listen.
 	Network func(transport.Config) (transport.Network, error)
 
-	fs       wal.FS // tests: instead of the machine's
-	inflight int    // tests: appends in flight to a follower, instead of the core's default
+	fs wal.FS // tests: instead of the machine's
 	mutation
 }
 
@@ -175,6 +191,7 @@ const maxFrameBytes = raftpb.MaxFrameBytes
 func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Codec, "thrift-compact")
 	setDefault(&c.ElectionTimeout, time.Second)
+	setDefault(&c.MaxElectionTimeout, c.ElectionTimeout)
 	setDefault(&c.HeartbeatInterval, c.ElectionTimeout/10)
 	setDefault(&c.QuiesceAfter, 5*c.ElectionTimeout)
 	setDefault(&c.DiskStallAfter, c.ElectionTimeout/2)
@@ -182,6 +199,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxCommandBytes, c.MaxFrameBytes-64<<10)
 	setDefault(&c.MaxInboxBytes, 64<<20)
 	setDefault(&c.MaxUncommittedBytes, 64<<20)
+	c.setWindows()
 	setDefault(&c.MaxSessions, 4096)
 	setDefault(&c.SessionWindow, 1024)
 	setDefault(&c.MaxSessionTableBytes, 64<<20)
@@ -206,6 +224,22 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	return c, c.validate()
+}
+
+func (c *Config) setWindows() {
+	setDefault(&c.MaxInflightBytes, raft.DefaultMaxInflightBytes)
+	setDefault(&c.MaxInflightAppends, raft.DefaultMaxInflightAppends)
+	setDefault(&c.MinInflightBytes, min(raft.DefaultMinInflightBytes, c.MaxInflightBytes))
+	setDefault(&c.MinInflightAppends, min(raft.DefaultMinInflightAppends, c.MaxInflightAppends))
+}
+
+func (c *Config) checkWindows(check func(ok bool, format string, args ...any)) {
+	check(64<<10 <= c.MaxInflightBytes && c.MaxInflightBytes <= 1<<30, "MaxInflightBytes: %d, want 64 KiB to 1 GiB", c.MaxInflightBytes)
+	check(1 <= c.MaxInflightAppends && c.MaxInflightAppends <= 1<<16, "MaxInflightAppends: %d, want 1 to 65536", c.MaxInflightAppends)
+	check(1 <= c.MinInflightBytes && c.MinInflightBytes <= c.MaxInflightBytes,
+		"MinInflightBytes: %d, want 1 to MaxInflightBytes %d", c.MinInflightBytes, c.MaxInflightBytes)
+	check(1 <= c.MinInflightAppends && c.MinInflightAppends <= c.MaxInflightAppends,
+		"MinInflightAppends: %d, want 1 to MaxInflightAppends %d", c.MinInflightAppends, c.MaxInflightAppends)
 }
 
 // ErrConfig is matched by what Open and Start say of a Config or GroupConfig that is wrong. Nothing was opened or started.
@@ -258,6 +292,7 @@ func (c *Config) validate() error {
 	check(known, "Codec: %q is not known", c.Codec)
 	check(c.Durability <= Memory, "Durability: %d is not known", c.Durability)
 	check(c.ElectionTimeout >= 10*time.Millisecond, "ElectionTimeout: %v, want at least 10ms", c.ElectionTimeout)
+	check(c.MaxElectionTimeout >= c.ElectionTimeout, "MaxElectionTimeout: %v, want at least ElectionTimeout %v", c.MaxElectionTimeout, c.ElectionTimeout)
 	check(c.HeartbeatInterval > 0 && c.HeartbeatInterval <= c.ElectionTimeout/3,
 		"HeartbeatInterval: %v, want at most a third of ElectionTimeout %v", c.HeartbeatInterval, c.ElectionTimeout)
 	check(0 <= c.ClockBound && c.ClockBound < c.ElectionTimeout/2, "ClockBound: %v, want less than half of ElectionTimeout %v",
@@ -269,6 +304,7 @@ func (c *Config) validate() error {
 	check(1<<20 <= c.MaxInboxBytes && c.MaxInboxBytes <= 1<<30, "MaxInboxBytes: %d, want 1 MiB to 1 GiB", c.MaxInboxBytes)
 	check(1<<20 <= c.MaxUncommittedBytes && c.MaxUncommittedBytes <= 1<<30,
 		"MaxUncommittedBytes: %d, want 1 MiB to 1 GiB", c.MaxUncommittedBytes)
+	c.checkWindows(check)
 	check(1 <= c.MaxSessions && c.MaxSessions <= session.MaxSessions, "MaxSessions: %d, want 1 to %d", c.MaxSessions, session.MaxSessions)
 	check(1 <= c.SessionWindow && c.SessionWindow <= session.MaxWindow, "SessionWindow: %d, want 1 to %d", c.SessionWindow, session.MaxWindow)
 	check(session.MinTableBytes <= c.MaxSessionTableBytes && c.MaxSessionTableBytes <= session.MaxTableBytes,

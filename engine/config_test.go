@@ -16,6 +16,7 @@ func TestConfigNamesAllItsFaultsAtOnce(t *testing.T) {
 		Snapshots:  engine.SnapshotConfig{Entries: 1, ChunkBytes: 1, MaxImages: -1},
 		ClockBound: time.Hour, MaxSessions: -1, SessionWindow: 1 << 20, MaxSessionTableBytes: 1, MaxSessionResultBytes: -1,
 		Scrub: engine.ScrubConfig{MaxBytesPerSecond: 1}, Epoch: -1,
+		MaxElectionTimeout: 1, MaxInflightBytes: 1, MaxInflightAppends: -1, MinInflightBytes: 2, MinInflightAppends: 1,
 	})
 	if err == nil {
 		t.Fatal("accepted")
@@ -25,6 +26,7 @@ func TestConfigNamesAllItsFaultsAtOnce(t *testing.T) {
 		"Snapshots.Entries", "Snapshots.ChunkBytes", "Snapshots.MaxImages",
 		"ClockBound", "MaxSessions", "SessionWindow", "MaxSessionTableBytes", "MaxSessionResultBytes",
 		"Scrub.MaxBytesPerSecond", "Epoch",
+		"MaxElectionTimeout", "MaxInflightBytes", "MaxInflightAppends", "MinInflightBytes", "MinInflightAppends",
 	} {
 		if !strings.Contains(err.Error(), field+":") {
 			t.Errorf("the error does not name %s: %v", field, err)

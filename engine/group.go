@@ -64,6 +64,9 @@ type Status struct {
 	Uncertain bool
 	// Asleep says that the group has nothing to do and sends nothing: see Config.QuiesceAfter.
 	Asleep bool
+	// ElectionTimeout is how long this member waits for a leader at most, at present: see
+	// Config.MaxElectionTimeout.
+	ElectionTimeout time.Duration
 	// DiskStalled says that this member's disk hangs: it does not lead until it works again.
 	DiskStalled bool
 	// Repair is what is damaged on this member and being repaired from others.
@@ -95,6 +98,8 @@ type PeerStatus struct {
 	Suffrage    Suffrage
 	// Inflight is what was sent to it and not answered, in messages and bytes.
 	InflightAppends, InflightBytes int
+	// Window is what may be under way to it at present: see Config.MaxInflightBytes.
+	WindowAppends, WindowBytes int
 }
 
 // Status returns the state of the group. It waits for the group's worker.
@@ -111,7 +116,7 @@ func (g *Group) Status() (Status, error) {
 	out.Configuration = configurationOf(&s.Configuration, s.ConfigurationIndex)
 	out.Members = out.Configuration.Members
 	out.Uncertain, out.Repair = s.DoubtFrom != 0, repairStatus(&s)
-	out.Asleep, out.DiskStalled = s.Asleep, s.DiskStalled
+	out.Asleep, out.DiskStalled, out.ElectionTimeout = s.Asleep, s.DiskStalled, time.Duration(s.Election)
 	out.Diverged = g.diverged.Load()
 	out.Changing, out.TransferTo = s.Changing, s.TransferTo
 	if s.End != nil {
@@ -126,6 +131,7 @@ func (g *Group) Status() (Status, error) {
 				ID: m.ID, State: m.State, Match: m.Match, Next: m.Next,
 				Lag: s.Last - m.Match, LagBytes: m.LagBytes, LastContact: time.Duration(s.Now - m.Contact), Suffrage: m.Suffrage,
 				InflightAppends: m.InflightAppends, InflightBytes: m.InflightBytes,
+				WindowAppends: m.WindowAppends, WindowBytes: m.WindowBytes,
 			})
 		}
 	}

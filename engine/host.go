@@ -299,7 +299,11 @@ func (h *Host) coreConfig(id GroupID, conf raftpb.Configuration) raft.Config {
 		Seed:                seed(h.cfg.Node, id, h.log.Identity().Incarnation),
 		Boot:                uint64(unique()),
 		MaxUncommittedBytes: h.cfg.MaxUncommittedBytes,
-		MaxInflightAppends:  h.cfg.inflight,
+		MaxElectionTimeout:  raft.Time(h.cfg.MaxElectionTimeout),
+		MaxInflightBytes:    h.cfg.MaxInflightBytes,
+		MaxInflightAppends:  h.cfg.MaxInflightAppends,
+		MinInflightBytes:    h.cfg.MinInflightBytes,
+		MinInflightAppends:  h.cfg.MinInflightAppends,
 	}
 }
 

@@ -120,7 +120,7 @@ func TestAppendsInFlightAddNoSyncs(t *testing.T) {
 		commands = 50_000
 	}
 	per1000 := func(inflight int) float64 {
-		c, _ := slowCluster(t, func(cfg *engine.Config) { cfg.InFlight(inflight) })
+		c, _ := slowCluster(t, func(cfg *engine.Config) { cfg.MaxInflightAppends = inflight })
 		syncs := func() (n int64) {
 			for _, h := range c.hosts {
 				n += h.Metrics().Log.FrameSyncs

@@ -61,6 +61,13 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	return Bound(Buckets)
 }
 
+// Count1 counts one duration. A negative d counts as 0.
+func (h *Histogram) Count1(d time.Duration) {
+	d = max(d, 0)
+	h.Counts[bucket(d)]++
+	h.Sum += d
+}
+
 // Add adds what other has seen.
 func (h *Histogram) Add(other *Histogram) {
 	for i, c := range other.Counts {

@@ -85,6 +85,7 @@ func options() []option {
 		{name: "admin", usage: "`ADDR` of the admin pages over HTTP, or off; default: on this machine, at the port of --listen plus 1000", set: one(func(c *serveConfig) *string { return &c.admin }, parseAdmin)},
 		{name: "codec", usage: "what this node sends requests in: thrift-compact, thrift-binary or msgpack", set: text(func(c *serveConfig) *string { return &c.host.Codec })},
 		{name: "election-timeout", usage: "how long a follower waits for a leader, at most", value: "1s", set: one(func(c *serveConfig) *time.Duration { return &c.host.ElectionTimeout }, time.ParseDuration)},
+		{name: "max-election-timeout", usage: "how far it may rise by itself where network or disks are slow; default: --election-timeout", set: one(func(c *serveConfig) *time.Duration { return &c.host.MaxElectionTimeout }, time.ParseDuration)},
 		{name: "heartbeat", usage: "how often a leader speaks that has nothing to say; default: a tenth of --election-timeout", set: one(func(c *serveConfig) *time.Duration { return &c.host.HeartbeatInterval }, time.ParseDuration)},
 		{name: "clock-bound", usage: "switches lease reads on: the most by which two clocks drift apart within half an --election-timeout; the same on all nodes", set: one(func(c *serveConfig) *time.Duration { return &c.host.ClockBound }, time.ParseDuration)},
 		{name: "snapshot-entries", usage: "a snapshot is taken every so many entries", value: "500000", set: one(func(c *serveConfig) *int { return &c.host.Snapshots.Entries }, strconv.Atoi)},

@@ -35,7 +35,9 @@ func rows() []row {
 	return slices.Concat(electionRows(), requestRows(), snapshotRows(), logRows(), networkRows(), groupRows(), peerRows())
 }
 
-type number interface{ ~int | ~int64 | ~uint64 }
+type number interface {
+	~int | ~int64 | ~uint64 | ~float64
+}
 
 // of is a metric of the host without labels of its own.
 func of[N number](name string, k kind, unit, help string, read func(*engine.Metrics) N) row {
@@ -223,6 +225,7 @@ func groupRows() []row {
 		ofGroup("raftwire_group_members", "members", "Members of the group.", func(s *s) int { return len(s.Members) }),
 		ofGroup("raftwire_group_uncertain", "0 or 1", "Damage may have cost this node's log what it had promised: it does not vote until it is repaired.", func(s *s) int { return truth(s.Uncertain) }),
 		ofGroup("raftwire_group_damaged_entries", "entries", "Entries known to be damaged on this node and being fetched.", func(s *s) int { return s.Repair.Entries }),
+		ofGroup("raftwire_group_election_timeout_seconds", "seconds", "How long this node waits for a leader at most, at present.", func(s *s) float64 { return s.ElectionTimeout.Seconds() }),
 		ofGroup("raftwire_group_disk_stalled", "0 or 1", "The disk of this node hangs.", func(s *s) int { return truth(s.DiskStalled) }),
 		ofGroup("raftwire_group_asleep", "0 or 1", "The group has nothing to do and sends nothing.", func(s *s) int { return truth(s.Asleep) }),
 		ofGroup("raftwire_group_failed", "0 or 1", "The group has ended on this node, of an error.", func(s *s) int { return truth(s.Err != nil) }),
@@ -247,6 +250,8 @@ func peerRows() []row {
 		ofPeer("raftwire_peer_lag_entries", "entries", "Entries by which the other member's log is behind the leader's. On the leader only.", func(p *p) float64 { return float64(p.Lag) }),
 		ofPeer("raftwire_peer_last_contact_seconds", "seconds", "Time since the other member's last answer. On the leader only.", func(p *p) float64 { return p.LastContact.Seconds() }),
 		ofPeer("raftwire_peer_inflight_bytes", "bytes", "Bytes sent to the other member and not answered. On the leader only.", func(p *p) float64 { return float64(p.InflightBytes) }),
+		ofPeer("raftwire_peer_window_bytes", "bytes", "Bytes that may be under way to the other member at present. On the leader only.", func(p *p) float64 { return float64(p.WindowBytes) }),
+		ofPeer("raftwire_peer_window_appends", "appends", "Appends that may be under way to the other member at present. On the leader only.", func(p *p) float64 { return float64(p.WindowAppends) }),
 	}
 }
 

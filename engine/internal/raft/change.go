@@ -67,7 +67,7 @@ func (n *Node) onChange(r *ChangeRequest, request uint64, out *Effects) {
 		n.answerChange(ChangeAnswer{RequestID: request, Index: conf.Index, Configuration: n.conf}, out)
 		return
 	}
-	n.change = changing{active: true, request: request, target: target, catchUp: r.CatchUp.withDefaults(n.cfg.ElectionTimeout)}
+	n.change = changing{active: true, request: request, target: target, catchUp: r.CatchUp.withDefaults(n.election)}
 	out.fact(Fact{Kind: FactChangeStarted, Term: n.term, Index: conf.Index})
 	if !r.CatchUp.Skip && n.startCatchUp(out) {
 		return

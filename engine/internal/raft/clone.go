@@ -46,7 +46,7 @@ func (t *tail) clone() tail {
 // Fingerprint returns a number that two nodes share if they will do the same, times
 // and the numbers of writes aside. Bodies of entries are told apart by their checksums.
 //
-// It covers elections and replication, which is what searches search: reads, changes,
+// Windows are to be fixed. It covers elections and replication, which is what searches search: reads, changes,
 // transfers, doubts, leases and sleep must not be under way.
 func (n *Node) Fingerprint() uint64 {
 	h := print64(0x243F6A8885A308D3)

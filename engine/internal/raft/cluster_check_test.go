@@ -65,7 +65,8 @@ func (c *cluster) checkNode(s *server) {
 		if i == n.self {
 			continue
 		}
-		if p.match >= p.next || p.match > l.last || p.inflight.count > n.cfg.MaxInflightAppends {
+		if p.match >= p.next || p.match > l.last || p.inflight.count > n.cfg.MaxInflightAppends ||
+			p.window.appends > n.cfg.MaxInflightAppends || p.window.appends < n.cfg.MinInflightAppends {
 			c.failf("I8: leader %d: member %d match %d next %d inflight %d", s.id, p.id, p.match, p.next, p.inflight.count)
 		}
 		if p.inflight.bytes > n.cfg.MaxInflightBytes+n.cfg.MaxAppendBytes+200 {

@@ -12,6 +12,8 @@ const (
 	DefaultMaxAppendBytes      = 1 << 20
 	DefaultMaxInflightBytes    = 8 << 20
 	DefaultMaxInflightAppends  = 256
+	DefaultMinInflightBytes    = 1 << 20
+	DefaultMinInflightAppends  = 16
 	DefaultMaxUncommittedBytes = 64 << 20
 	DefaultTailBytes           = 16 << 20
 	DefaultMaxPendingReads     = 1 << 16
@@ -47,7 +49,10 @@ type Config struct {
 	// ElectionTimeout is E, the upper bound: without a word from a leader a node
 	// waits a random time in [E/2, E] before it asks for votes. A leader that has
 	// heard of no quorum for E steps down.
+	// It is where the node begins, and what leases are promised by.
 	ElectionTimeout Time
+	// MaxElectionTimeout is how far EventTune may raise E. 0: it stays as it is.
+	MaxElectionTimeout Time
 	// Heartbeat is the interval of a leader's beats; at most a third of
 	// ElectionTimeout, so that one lost beat elects nobody.
 	Heartbeat Time
@@ -62,6 +67,8 @@ type Config struct {
 	MaxAppendBytes      int // entries of one append; one entry always fits
 	MaxInflightBytes    int // sent to one follower and not answered; one append always fits
 	MaxInflightAppends  int // the same in messages
+	MinInflightBytes    int // as small as that becomes for a slow follower; at most MaxInflightBytes, which is also its default if that is smaller
+	MinInflightAppends  int // the same in messages
 	MaxUncommittedBytes int // a leader's backlog: not committed, or not yet durable here; beyond it proposals are refused
 	TailBytes           int // what stays in memory, persisted and applied, for followers that lag a little
 	MaxPinnedEntries    int // kept for followers that install a snapshot; who takes longer needs another one
@@ -117,6 +124,11 @@ func (c Config) withDefaults() Config {
 	fill(&c.MaxAppendBytes, DefaultMaxAppendBytes)
 	fill(&c.MaxInflightBytes, DefaultMaxInflightBytes)
 	fill(&c.MaxInflightAppends, DefaultMaxInflightAppends)
+	fill(&c.MinInflightBytes, min(DefaultMinInflightBytes, c.MaxInflightBytes))
+	fill(&c.MinInflightAppends, min(DefaultMinInflightAppends, c.MaxInflightAppends))
+	if c.MaxElectionTimeout == 0 {
+		c.MaxElectionTimeout = c.ElectionTimeout
+	}
 	fill(&c.MaxUncommittedBytes, DefaultMaxUncommittedBytes)
 	fill(&c.TailBytes, DefaultTailBytes)
 	fill(&c.MaxPendingReads, DefaultMaxPendingReads)
@@ -136,6 +148,9 @@ func (c Config) validate() error {
 	if c.ElectionTimeout <= 0 || c.ElectionTimeout >= 1<<53 {
 		fault("ElectionTimeout: %d, must be > 0 and below 2^53 ns", c.ElectionTimeout)
 	}
+	if c.MaxElectionTimeout < c.ElectionTimeout || c.MaxElectionTimeout >= 1<<53 {
+		fault("MaxElectionTimeout: %d, must be at least ElectionTimeout (%d) and below 2^53 ns", c.MaxElectionTimeout, c.ElectionTimeout)
+	}
 	if c.Heartbeat <= 0 || c.Heartbeat > c.ElectionTimeout/3 {
 		fault("Heartbeat: %d, must be > 0 and at most a third of ElectionTimeout (%d)", c.Heartbeat, c.ElectionTimeout)
 	}
@@ -147,6 +162,15 @@ func (c Config) validate() error {
 	limit("MaxAppendBytes", c.MaxAppendBytes)
 	limit("MaxInflightBytes", c.MaxInflightBytes)
 	limit("MaxInflightAppends", c.MaxInflightAppends)
+	least := func(name string, v, most int) {
+		if v > most {
+			fault("%s: %d, must be at most the %d of its Max", name, v, most)
+		}
+	}
+	limit("MinInflightBytes", c.MinInflightBytes)
+	limit("MinInflightAppends", c.MinInflightAppends)
+	least("MinInflightBytes", c.MinInflightBytes, c.MaxInflightBytes)
+	least("MinInflightAppends", c.MinInflightAppends, c.MaxInflightAppends)
 	limit("MaxUncommittedBytes", c.MaxUncommittedBytes)
 	limit("TailBytes", c.TailBytes)
 	limit("MaxPendingReads", c.MaxPendingReads)

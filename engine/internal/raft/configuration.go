@@ -180,7 +180,7 @@ func (n *Node) setConfiguration(c Configuration) {
 				}
 				continue
 			}
-			p := progress{id: m.ID, incarnation: m.Incarnation, state: raftpb.ProgressStateProbe, next: n.log.last + 1, contact: n.now}
+			p := progress{id: m.ID, incarnation: m.Incarnation, state: raftpb.ProgressStateProbe, next: n.log.last + 1, contact: n.now, window: n.openWindow()}
 			for i := range old {
 				if old[i].id == m.ID && old[i].incarnation == m.Incarnation {
 					p = old[i]

@@ -78,7 +78,7 @@ func (n *Node) doubtTimer(out *Effects) {
 	if n.now < d.askAt {
 		return
 	}
-	d.askAt = n.now + n.cfg.ElectionTimeout/2
+	d.askAt = n.now + n.election/2
 	d.asks = d.asks[:0]
 	n.mark(MarkDoubtAsked)
 	for i := range n.members {

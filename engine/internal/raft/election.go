@@ -198,7 +198,7 @@ func (n *Node) leaderAlive() bool {
 	if n.cfg.DisableCheckQuorum || n.mutated(mutNoStickiness) {
 		return false
 	}
-	least := n.now - n.cfg.ElectionTimeout/2
+	least := n.now - n.election/2
 	if n.role == raftpb.RoleLeader {
 		return n.alone() || n.quorumHeard() > least
 	}

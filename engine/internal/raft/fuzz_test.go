@@ -183,6 +183,7 @@ func (z *fuzzed) snapshotTaken() {
 func (z *fuzzed) driver() {
 	switch z.next() % 5 {
 	case 0:
+		z.step(Event{Kind: EventTune, Election: z.now / 2, Sync: Time(z.small())})
 		z.step(Event{Kind: EventDiskStalled})
 	case 1:
 		z.step(Event{Kind: EventDiskOK})

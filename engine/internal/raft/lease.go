@@ -38,7 +38,8 @@ func (l *lease) start(round int64, now Time) {
 // longAgo is before every time that counts.
 const longAgo Time = -1 << 62
 
-// promise is for how long a voter that heard a leader gives no vote.
+// promise is for how long a voter that heard a leader gives no vote: a constant, however
+// long the node waits for leaders at present (see onTune).
 func (n *Node) promise() Time { return n.cfg.ElectionTimeout / 2 }
 
 // promised reports whether a leader that this node heard may hold a lease by it,
@@ -88,6 +89,9 @@ func (n *Node) leaseUntil() Time {
 		return 0
 	}
 	until := from + n.promise() - n.cfg.ClockBound
+	if n.mutated(mutLeaseGrows) {
+		until = from + n.election/2 - n.cfg.ClockBound
+	}
 	if until <= n.now {
 		return 0
 	}

@@ -235,6 +235,12 @@ const (
 	MarkStalledAlone      // a leader with a stalled disk has nobody to lead in its place
 	MarkStalledNoCampaign // a node with a stalled disk did not campaign
 
+	// Tuning.
+
+	MarkRetuned      // the election time-out changed
+	MarkWindowShrunk // a follower's window became smaller
+	MarkWindowGrown  // a follower's window became larger again
+
 	MarkCount // how many there are
 )
 
@@ -434,4 +440,7 @@ var markNames = [MarkCount]string{
 	MarkStalledLeader:           "stalled-leader",
 	MarkStalledAlone:            "stalled-alone",
 	MarkStalledNoCampaign:       "stalled-no-campaign",
+	MarkRetuned:                 "retuned",
+	MarkWindowShrunk:            "window-shrunk",
+	MarkWindowGrown:             "window-grown",
 }

@@ -56,5 +56,6 @@ const (
 	mutDoubtPromises                          // M53: a node in doubt votes and acknowledges
 	mutDoubtKeepsMatch                        // M55: a leader counts what a node in doubt had acknowledged
 	mutDoubtEndsEarly                         // M54: a node in doubt trusts the first append that fits
+	mutLeaseGrows                             // M57: a lease grows with the leader's time-out
 	mutSnapshotForEver                        // M48: a failed snapshot is waited for
 )

@@ -76,6 +76,7 @@ func mutantNames() []string {
 		mutDoubtPromises:        "M53-doubt-promises",
 		mutDoubtKeepsMatch:      "M55-doubt-keeps-match",
 		mutDoubtEndsEarly:       "M54-doubt-ends-early",
+		mutLeaseGrows:           "M57-lease-grows",
 		mutSnapshotForEver:      "M48-snapshot-for-ever",
 	}
 }

@@ -55,6 +55,9 @@ type Node struct {
 	stalled     bool  // the disk: see EventDiskStalled
 	lacks       Index // the least that a snapshot must have for this node to go on applying; 0: none is needed
 
+	election Time // how long to wait for a leader or a quorum: see onTune
+	sync     Time // what a write takes here
+
 	promisedUntil Time // no votes until then, if there are leases
 	lease         lease
 	votes         tally
@@ -96,7 +99,8 @@ func New(cfg Config, log Log, hs HardState, applied Index, now Time) (*Node, err
 		vote: hs.Vote,
 		role: raftpb.RoleFollower,
 
-		witness: cfg.Witness,
+		election: cfg.ElectionTimeout,
+		witness:  cfg.Witness,
 	}
 	if err := n.loadLog(log, hs, applied); err != nil {
 		return nil, err
@@ -216,6 +220,8 @@ func (n *Node) Step(in Event, out *Effects) error {
 		n.onStateLost(in.Applied, out)
 	case EventChange:
 		n.onChange(in.Change, in.RequestID, out)
+	case EventTune:
+		n.onTune(in.Election, in.Sync)
 	case EventTransfer:
 		n.onTransfer(in.Peer, in.RequestID, out)
 	default:

@@ -26,6 +26,7 @@ func goodConfig() Config {
 func TestConfigFaultsAllTold(t *testing.T) {
 	bad := Config{
 		ID: -1, ElectionTimeout: 0, Heartbeat: 7, MaxAppendBytes: -1, MaxInflightBytes: -1, MaxInflightAppends: -1,
+		MaxElectionTimeout: -1, MinInflightBytes: 1, MinInflightAppends: 2,
 		MaxUncommittedBytes: -1, TailBytes: -1, MaxPendingReads: -1, MaxPinnedEntries: -1,
 		Configuration: Configuration{Incoming: []Member{{ID: 1, Suffrage: raftpb.SuffrageVoter}, {ID: 1, Suffrage: raftpb.SuffrageVoter}}},
 		Changes:       []Change{{Index: 5}, {Index: 5}},
@@ -36,6 +37,7 @@ func TestConfigFaultsAllTold(t *testing.T) {
 	}
 	for _, field := range []string{
 		"ID", "ElectionTimeout", "Heartbeat", "MaxAppendBytes", "MaxInflightBytes", "MaxInflightAppends",
+		"MaxElectionTimeout", "MinInflightBytes", "MinInflightAppends",
 		"MaxUncommittedBytes", "TailBytes", "MaxPendingReads", "MaxPinnedEntries", "Configuration", "Changes",
 	} {
 		if !strings.Contains(err.Error(), "config: "+field+":") {

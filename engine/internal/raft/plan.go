@@ -210,7 +210,7 @@ func (n *Node) survives(to *Configuration) Refusal {
 			continue
 		}
 		voters++
-		if at := n.position(m.ID); at < 0 || at == n.self || n.now-n.members[at].contact < n.cfg.ElectionTimeout {
+		if at := n.position(m.ID); at < 0 || at == n.self || n.now-n.members[at].contact < n.election {
 			alive++
 		}
 	}

@@ -12,7 +12,7 @@ import "github.com/seed-814fcd60/raftwire/gen/raftpb"
 
 // electionWait is between which two times a node waits for a leader.
 func (n *Node) electionWait() (least, most Time) {
-	e := n.cfg.ElectionTimeout
+	e := n.election
 	least, most = e/2, e
 	switch n.rank {
 	case rankHighest:
@@ -65,7 +65,7 @@ func (n *Node) yield(out *Effects) {
 	for i := range n.members {
 		p := &n.members[i]
 		if !n.mayLead(i) || p.priority <= n.members[n.self].priority || p.state != raftpb.ProgressStateReplicate ||
-			n.now-p.contact >= n.cfg.ElectionTimeout/2 || !n.near(p, bound) {
+			n.now-p.contact >= n.election/2 || !n.near(p, bound) {
 			continue
 		}
 		if best < 0 || p.priority > n.members[best].priority {
@@ -87,7 +87,7 @@ func (n *Node) judgePriority(t *transfer, why Refusal) {
 	if !t.asked && !t.leaving {
 		n.mark(MarkYieldAgain)
 	}
-	e := n.cfg.ElectionTimeout
+	e := n.election
 	n.yieldWait = min(max(2*n.yieldWait, 2*e), 64*e)
 	n.yieldAt = n.now + n.yieldWait
 }

@@ -41,6 +41,7 @@ type progress struct {
 	streamHeard Time  // Snapshot: the last sign that the stream lives
 	lacks       Index // it has the log, and needs a snapshot of so much for its state; 0: it does not
 	inflight    inflight
+	window      window
 }
 
 // probe goes back to one append at a time, from next.
@@ -67,6 +68,7 @@ type inflight struct {
 type sent struct {
 	last  Index
 	bytes int
+	at    Time
 }
 
 func (f *inflight) reset() { f.head, f.count, f.bytes = 0, 0, 0 }
@@ -76,7 +78,7 @@ func (f *inflight) full(maxAppends, maxBytes int) bool {
 	return f.count >= maxAppends || (f.count > 0 && f.bytes >= maxBytes)
 }
 
-func (f *inflight) add(last Index, bytes int) {
+func (f *inflight) add(last Index, bytes int, at Time) {
 	if f.count == len(f.ring) {
 		bigger := make([]sent, max(8, 2*len(f.ring)))
 		for i := range f.count {
@@ -84,16 +86,20 @@ func (f *inflight) add(last Index, bytes int) {
 		}
 		f.ring, f.head = bigger, 0
 	}
-	f.ring[(f.head+f.count)&(len(f.ring)-1)] = sent{last, bytes}
+	f.ring[(f.head+f.count)&(len(f.ring)-1)] = sent{last, bytes, at}
 	f.count++
 	f.bytes += bytes
 }
 
-// free takes out every append that ends at or before match.
-func (f *inflight) free(match Index) {
+// free takes out every append that ends at or before match. It returns when the newest of
+// them was sent, longAgo if there was none.
+func (f *inflight) free(match Index) Time {
+	at := longAgo
 	for f.count > 0 && f.ring[f.head].last <= match {
+		at = f.ring[f.head].at
 		f.bytes -= f.ring[f.head].bytes
 		f.head = (f.head + 1) & (len(f.ring) - 1)
 		f.count--
 	}
+	return at
 }

@@ -61,7 +61,7 @@ func (f *followed) step(in Event) {
 			f.t.Fatalf("sent from %d on, %d is next", m.PrevIndex+1, f.next)
 		}
 		f.next = m.PrevIndex + 1 + Index(len(m.Entries))
-		f.sent = append(f.sent, sent{f.next - 1, bytes})
+		f.sent = append(f.sent, sent{f.next - 1, bytes, f.node.now})
 	}
 	if probes > 1 {
 		f.t.Fatalf("%d probes at once", probes)

@@ -48,7 +48,7 @@ func (n *Node) wake(by Mark, out *Effects) {
 	for i := range n.members {
 		n.members[i].contact = n.now
 	}
-	n.quorumAt = n.now + n.cfg.ElectionTimeout
+	n.quorumAt = n.now + n.election
 	n.beatAt = n.now
 }
 

@@ -100,7 +100,7 @@ func TestInflightAgainstSlice(t *testing.T) {
 			switch {
 			case rnd.IntN(3) > 0:
 				next += Index(1 + rnd.IntN(5))
-				ring.add(next-1, rnd.IntN(1000))
+				ring.add(next-1, rnd.IntN(1000), 0)
 				plain = append(plain, ring.ring[(ring.head+ring.count-1)&(len(ring.ring)-1)])
 			case rnd.IntN(20) == 0:
 				ring.reset()

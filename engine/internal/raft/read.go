@@ -66,7 +66,7 @@ func (n *Node) onRead(id uint64, out *Effects) {
 		n.refuseRead(id, RefusalBusy, out)
 	default:
 		q.context = (q.context + 1) & (doubtContext - 1)
-		q.forwards = append(q.forwards, forward{id, q.context, n.now + n.cfg.ElectionTimeout})
+		q.forwards = append(q.forwards, forward{id, q.context, n.now + n.election})
 		out.SendNow = append(out.SendNow, Message{
 			Kind: MessageReadIndex, From: n.cfg.ID, To: n.leader, Term: n.term, Context: q.context,
 		})

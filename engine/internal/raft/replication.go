@@ -22,12 +22,12 @@ func (n *Node) becomeLeader(out *Effects) {
 	n.termStart = n.log.last + 1
 	n.quiesce = quiesce{activeAt: n.now}
 	n.beatAt = n.now + n.cfg.Heartbeat
-	n.quorumAt = n.now + n.cfg.ElectionTimeout
-	n.yieldAt = max(n.yieldAt, n.now+n.cfg.ElectionTimeout)
+	n.quorumAt = n.now + n.election
+	n.yieldAt = max(n.yieldAt, n.now+n.election)
 	for i := range n.members {
 		p := &n.members[i]
 		p.match, p.round, p.contact, p.pin, p.matchRound, p.doubtBefore, p.doubt = 0, 0, n.now, 0, 0, 0, false
-		p.heard, p.lacks = false, 0
+		p.heard, p.lacks, p.window = false, 0, n.openWindow()
 		p.probe(n.log.last + 1)
 	}
 	out.fact(Fact{Kind: FactRole, Term: n.term, Role: n.role, Peer: n.cfg.ID})
@@ -101,8 +101,9 @@ func (n *Node) sendNew(p *progress, out *Effects) {
 		p.paused = n.sendAppend(p, probeBytes, out)
 	case raftpb.ProgressStateReplicate:
 		for p.next <= n.sendableTo(p) {
-			if p.inflight.full(n.cfg.MaxInflightAppends, n.cfg.MaxInflightBytes) {
+			if p.inflight.full(p.window.appends, p.window.bytes) {
 				n.mark(MarkWindowFull)
+				p.window.reached = true
 				return
 			}
 			if !n.sendAppend(p, n.cfg.MaxAppendBytes, out) {
@@ -146,7 +147,7 @@ func (n *Node) sendAppend(p *progress, maxBytes int, out *Effects) bool {
 			}
 		}
 		p.next += Index(k)
-		p.inflight.add(p.next-1, bytes)
+		p.inflight.add(p.next-1, bytes, n.now)
 	}
 	out.SendNow = append(out.SendNow, m)
 	return n.log.err == nil
@@ -205,6 +206,7 @@ func (n *Node) onAppendAnswer(m *Message, p *progress, out *Effects) {
 		}
 	default:
 		n.mark(MarkFollowerBusy)
+		n.shrink(p)
 		// It cannot take entries now. Ask again with the next beat.
 		if p.state == raftpb.ProgressStateReplicate {
 			p.probe(p.next)
@@ -239,7 +241,9 @@ func (n *Node) matched(p *progress, match Index, out *Effects) {
 	}
 	p.match = max(p.match, match)
 	p.next = max(p.next, p.match+1)
-	p.inflight.free(p.match)
+	if sent := p.inflight.free(p.match); sent != longAgo {
+		n.timed(p, sent)
+	}
 	if p.lacks != 0 { // it has the log; what it waits for is the stream
 		if advanced {
 			n.advanceCommit(out)
@@ -342,6 +346,7 @@ func (n *Node) onUnreachable(peer NodeID, out *Effects) {
 		n.mark(MarkProbeLost)
 	case raftpb.ProgressStateReplicate:
 		n.mark(MarkStreamLost)
+		n.shrink(p)
 		p.probe(p.next)
 		out.fact(Fact{Kind: FactProbe, Term: n.term, Peer: p.id, Index: p.next})
 	}
@@ -355,14 +360,14 @@ func (n *Node) leaderTimer(out *Effects) {
 	}
 	if !n.cfg.DisableCheckQuorum && n.now >= n.quorumAt && !n.mutated(mutNoCheckQuorum) {
 		heard := n.quorumHeard()
-		if n.now-heard >= n.cfg.ElectionTimeout {
+		if n.now-heard >= n.election {
 			n.mark(MarkQuorumLost)
 			out.fact(Fact{Kind: FactQuorumLost, Term: n.term})
 			n.becomeFollower(n.term, 0, out)
 			return
 		}
 		n.mark(MarkQuorumHeardSince)
-		n.quorumAt = heard + n.cfg.ElectionTimeout
+		n.quorumAt = heard + n.election
 	}
 	if n.now < n.beatAt {
 		return

@@ -373,7 +373,21 @@ func (s *stage) status() {
 			continue
 		}
 		for _, m := range st.Members {
-			s.printf("   %d %v %v match %d next %d in flight %d\n", m.ID, m.Suffrage, m.State, m.Match, m.Next, m.InflightAppends)
+			s.printf("   %d %v %v match %d next %d in flight %d", m.ID, m.Suffrage, m.State, m.Match, m.Next, m.InflightAppends)
+			if !s.showWindows || m.ID == a.id {
+				s.printf("\n")
+				continue
+			}
+			s.printf(" of %d\n", m.WindowAppends)
 		}
 	}
+}
+
+func (s *stage) tune(a *actor) {
+	s.step(a, Event{Kind: EventTune, Election: Time(s.value("election", 0)), Sync: Time(s.value("sync", 0))})
+}
+
+func (s *stage) apply(a *actor) {
+	a.applied = a.commit
+	s.step(a, Event{Kind: EventApplied, Applied: a.applied})
 }

@@ -54,6 +54,8 @@ type stage struct {
 
 	mutant mutant
 	fired  int // timers of this script
+
+	showWindows bool // the story is about them
 }
 
 // actor is a node, its disk and the writes that are not on it yet.
@@ -97,9 +99,7 @@ func (s *stage) command() {
 	case "complete-late":
 		s.step(s.actor(), Event{Kind: EventPersisted, WriteID: uint64(s.value("write", 0)), Epoch: uint64(s.value("epoch", 0))})
 	case "apply":
-		a := s.actor()
-		a.applied = a.commit
-		s.step(a, Event{Kind: EventApplied, Applied: a.applied})
+		s.apply(s.actor())
 	case "hold":
 		s.actor().held = true
 	case "carry-out":
@@ -138,6 +138,8 @@ func (s *stage) command() {
 		s.change()
 	case "plan":
 		s.plan()
+	case "tune":
+		s.tune(s.actor())
 	case "transfer":
 		s.transfer()
 	case "configurations":
@@ -181,6 +183,7 @@ func (a *actor) queuedLen() int { return len(a.queued) }
 // addNodes makes N nodes that know each other: add-nodes 3 learners=(4) ...
 func (s *stage) addNodes() {
 	s.nodes, s.net, s.cut = nil, nil, map[[2]NodeID]bool{}
+	s.showWindows = s.value("least-inflight", 0) > 0
 	total := int(number(s.t, s.d.CmdArgs[0].Key))
 	conf := s.members(total)
 	newcomers := total + int(s.value("newcomers", 0))
@@ -191,6 +194,8 @@ func (s *stage) addNodes() {
 			MaxAppendBytes:      int(s.value("append-bytes", 0)),
 			MaxInflightAppends:  int(s.value("inflight", 0)),
 			MaxInflightBytes:    int(s.value("inflight-bytes", 0)),
+			MinInflightAppends:  int(s.value("least-inflight", 0)),
+			MaxElectionTimeout:  Time(s.value("most-election", 0)),
 			MaxUncommittedBytes: int(s.value("uncommitted-bytes", 0)),
 			MaxPendingReads:     int(s.value("reads", 0)),
 			TailBytes:           int(s.value("tail-bytes", 0)),

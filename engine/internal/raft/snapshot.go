@@ -90,7 +90,7 @@ func (n *Node) snapshotFailed(p *progress, out *Effects) {
 
 // watchStream gives up a stream that nothing is heard of.
 func (n *Node) watchStream(p *progress, out *Effects) {
-	if n.now-p.streamHeard < snapshotPatience*n.cfg.ElectionTimeout {
+	if n.now-p.streamHeard < snapshotPatience*n.election {
 		return
 	}
 	n.mark(MarkSnapshotSilent)

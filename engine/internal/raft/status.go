@@ -28,6 +28,7 @@ type Status struct {
 	Asleep             bool
 	DiskStalled        bool
 	LeaseUntil         Time  // 0: no lease
+	Election           Time  // the election time-out at present
 	Lacks              Index // a snapshot of so much is needed before anything is applied; 0: none is
 }
 
@@ -41,6 +42,8 @@ type MemberStatus struct {
 	LagBytes        int // of the entries behind Match, as far as they are in the tail
 	InflightAppends int
 	InflightBytes   int
+	WindowAppends   int // what may be in flight
+	WindowBytes     int
 	Contact         Time // its last word in this leadership
 }
 
@@ -53,7 +56,7 @@ func (n *Node) Status() Status {
 		Configuration: n.conf, ConfigurationIndex: n.inForce().Index,
 		Changing: n.change.active, TransferTo: n.transfer.target, PendingReads: len(n.reads.waiting) + len(n.reads.forwards),
 		DoubtFrom: n.doubt.from, Asleep: n.quiesce.asleep, DiskStalled: n.stalled, LeaseUntil: n.leaseUntil(),
-		Lacks: n.lacks,
+		Lacks: n.lacks, Election: n.election,
 	}
 	for i := range n.members {
 		s.Members = append(s.Members, n.member(i))
@@ -65,7 +68,8 @@ func (n *Node) member(i int) MemberStatus {
 	p := &n.members[i]
 	s := MemberStatus{
 		ID: p.id, Suffrage: p.suffrage, State: p.state, Match: p.match, Next: p.next,
-		LagBytes: n.log.tail.bytes(p.match+1, n.log.tail.hi), InflightAppends: p.inflight.count, InflightBytes: p.inflight.bytes, Contact: p.contact,
+		LagBytes: n.log.tail.bytes(p.match+1, n.log.tail.hi), InflightAppends: p.inflight.count, InflightBytes: p.inflight.bytes,
+		WindowAppends: p.window.appends, WindowBytes: p.window.bytes, Contact: p.contact,
 	}
 	if i == n.self {
 		s.State, s.Match, s.Next, s.Contact = raftpb.ProgressStateReplicate, n.log.durable, n.log.last+1, n.now
@@ -108,6 +112,9 @@ func (n *Node) Commit() Index { return n.log.commit }
 
 // HasState reports whether what is committed can be applied: see Config.StateLost.
 func (n *Node) HasState() bool { return n.cfg.StateLost == 0 || n.lacks != n.cfg.StateLost }
+
+// Election returns the election time-out at present.
+func (n *Node) Election() Time { return n.election }
 
 // IsWitness reports whether this node keeps no bodies of commands.
 func (n *Node) IsWitness() bool { return n.witness }

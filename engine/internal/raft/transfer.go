@@ -50,7 +50,7 @@ func (n *Node) onTransfer(target NodeID, request uint64, out *Effects) {
 	case target == 0:
 		n.mark(MarkTransferChosen)
 		target = n.successor()
-		if i := n.position(target); i < 0 || n.now-n.members[i].contact >= n.cfg.ElectionTimeout {
+		if i := n.position(target); i < 0 || n.now-n.members[i].contact >= n.election {
 			n.mark(MarkTransferNobody)
 			why = RefusalNobodyLeads
 		}
@@ -68,7 +68,7 @@ func (n *Node) onTransfer(target NodeID, request uint64, out *Effects) {
 }
 
 func (n *Node) startTransfer(t transfer, out *Effects) {
-	t.deadline = n.now + n.cfg.ElectionTimeout
+	t.deadline = n.now + n.election
 	n.transfer = t
 	out.fact(Fact{Kind: FactTransferStarted, Term: n.term, Peer: t.target})
 }

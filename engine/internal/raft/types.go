@@ -74,6 +74,7 @@ const (
 	EventDiskStalled                         // the node's writes hang for longer than the driver's bound
 	EventDiskOK                              // they complete again
 	EventReadable                            // entries that Effects.Damaged named can be read again
+	EventTune                                // the driver has measured anew: Election, Sync
 	EventStateLost                           // what follows Applied cannot be applied: only a snapshot of more helps
 )
 
@@ -94,6 +95,8 @@ type Event struct {
 	RequestID uint64         // of EventChange and EventTransfer: comes back in the answer
 	Snapshot  *Snapshot
 	Keep      Index
+	Election  Time // the time-out that fits; the node moves it into its bounds
+	Sync      Time // how long the node's own writes take until they are durable
 }
 
 // MessageKind names the RPC and its direction.

@@ -111,6 +111,16 @@ type hands struct {
 	quiesceAfter, stallAfter raft.Time
 	spares                   int // segments that are made ahead
 	heartbeats, beats        int // sent; and what they carried
+
+	slowest raft.Time // the longest election time-out; 0: it does not change
+	lag     raft.Time // what requests take
+	later   []laterCall
+}
+
+// laterCall is a request on its way.
+type laterCall struct {
+	at      raft.Time
+	deliver func()
 }
 
 const handGroup GroupID = 7
@@ -187,7 +197,7 @@ func (h *hands) open(id raft.NodeID, fs wal.FS) (*member, error) {
 		Hard:    raft.HardState{Term: hard.Term, Vote: hard.Vote, Commit: hard.Commit},
 		Applied: applied, Chain: chain, ConfigAt: at,
 		Raft: raft.Config{ID: id, Configuration: conf, ElectionTimeout: 1e9, Heartbeat: 1e8, Seed: uint64(id), Boot: uint64(h.clock.now) + 1,
-			QuiesceAfter: h.quiesceAfter},
+			QuiesceAfter: h.quiesceAfter, MaxElectionTimeout: h.slowest},
 	})
 	return m, err
 }
@@ -247,7 +257,7 @@ func (n handNetwork) Call(to raftpb.NodeID, lane transport.Lane, m *codec.Method
 		n.h.heartbeats++
 		n.h.beats += len(hb.Beats)
 	}
-	n.h.queue = append(n.h.queue, func() {
+	deliver := func() {
 		there := n.h.members[to-1]
 		if from.silent || there != nil && there.silent {
 			return
@@ -266,7 +276,12 @@ func (n handNetwork) Call(to raftpb.NodeID, lane transport.Lane, m *codec.Method
 		if !there.host.ServePeer(c) {
 			answer.Fail(errors.ErrUnsupported)
 		}
-	})
+	}
+	if n.h.lag > 0 {
+		n.h.later = append(n.h.later, laterCall{n.h.clock.now + n.h.lag, deliver})
+		return nil
+	}
+	n.h.queue = append(n.h.queue, deliver)
 	return nil
 }
 
@@ -341,6 +356,10 @@ func (h *hands) pass(beats int) {
 	h.t.Helper()
 	for range beats {
 		h.clock.now += 1e8
+		for len(h.later) > 0 && h.later[0].at <= h.clock.now {
+			h.queue = append(h.queue, h.later[0].deliver)
+			h.later = h.later[1:]
+		}
 		for _, m := range h.members {
 			if m.manual.Next() <= h.clock.now {
 				m.manual.Step()

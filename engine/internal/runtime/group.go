@@ -63,6 +63,7 @@ type Group struct {
 	patience raft.Time // the election time-out
 	slack    raft.Time // by how much a beat may be late, > 0
 
+	pulse   pulse
 	snaps   snapshots
 	held    held
 	repairs repairs

@@ -52,8 +52,9 @@ type Abandoned interface{ Gone() bool }
 type inbound struct {
 	group   *Group
 	message raft.Message
-	answer  answerer // nil for answers
-	size    int      // bytes it holds in memory
+	answer  answerer  // nil for answers
+	size    int       // bytes it holds in memory
+	asked   raft.Time // answers: when their request was sent; 0: it is not measured
 }
 
 // answerer takes the answer to an inbound request, exactly once: one of its methods is called.
@@ -170,13 +171,13 @@ func (q *inbox) message(m inbound) error {
 
 // answered queues the answer to a request of ours. It is never refused for want
 // of room: the number of requests in flight bounds it.
-func (q *inbox) answered(g *Group, m raft.Message) {
+func (q *inbox) answered(g *Group, m raft.Message, asked raft.Time) {
 	q.mu.Lock()
 	if q.stopped {
 		q.mu.Unlock()
 		return
 	}
-	q.in.messages = append(q.in.messages, inbound{group: g, message: m})
+	q.in.messages = append(q.in.messages, inbound{group: g, message: m, asked: asked})
 	q.unlockAndWake()
 }
 

@@ -79,3 +79,10 @@ func (g *Group) End() *Rejection {
 func (g *Group) Campaign() {
 	_ = g.w.inbox.do(func() { g.w.stepCore(g, raft.Event{Kind: raft.EventCampaign}) }) // stopped: it is too late
 }
+
+// Tune tells the group's core what a driver might have measured.
+func (g *Group) Tune(election, sync raft.Time) {
+	_ = g.w.inbox.do(func() { // stopped: it is too late
+		g.w.stepCore(g, raft.Event{Kind: raft.EventTune, Election: election, Sync: sync})
+	})
+}

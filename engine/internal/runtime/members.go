@@ -152,7 +152,7 @@ func (s *sender) timeoutNow(g *Group, to raft.NodeID, term raft.Term) error {
 		}
 		g.w.inbox.answered(g, raft.Message{
 			Kind: raft.MessageTimeoutNowAnswer, From: to, To: g.self, Term: v.Term, Granted: v.Accepted,
-		})
+		}, 0)
 	})
 }
 

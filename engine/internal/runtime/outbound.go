@@ -70,7 +70,7 @@ func (s *sender) request(g *Group, m *raft.Message) {
 			Group: g.id, Term: m.Term, Candidate: g.self, LastIndex: m.LastIndex, LastTerm: m.LastTerm,
 			PreVote: m.PreVote, Transfer: m.Transfer,
 		}
-		err = net.Call(to, transport.LaneControl, raftpb.RaftPeerVote, &s.vote, g.onVote(to))
+		err = net.Call(to, transport.LaneControl, raftpb.RaftPeerVote, &s.vote, g.onVote(to, s.w.now))
 	case raft.MessageAppend:
 		s.append_ = raftpb.AppendRequest{
 			Group: g.id, Term: m.Term, Leader: g.self, PrevIndex: m.PrevIndex, PrevTerm: m.PrevTerm,
@@ -95,7 +95,7 @@ func (g *Group) unreachable(peer raft.NodeID) {
 
 // The answers arrive on goroutines of the transport and go to the inbox as messages.
 
-func (g *Group) onVote(from raft.NodeID) func(codec.Message, error) {
+func (g *Group) onVote(from raft.NodeID, asked raft.Time) func(codec.Message, error) {
 	return func(resp codec.Message, err error) {
 		v, ok := resp.(*raftpb.VoteResponse)
 		if err != nil || !ok {
@@ -105,7 +105,7 @@ func (g *Group) onVote(from raft.NodeID) func(codec.Message, error) {
 		g.w.inbox.answered(g, raft.Message{
 			Kind: raft.MessageVoteAnswer, From: from, To: g.self, Term: v.Term, Granted: v.Granted,
 			PreVote: v.PreVote, Reason: v.Reason, AskedTerm: v.AskedTerm,
-		})
+		}, asked)
 	}
 }
 
@@ -120,7 +120,7 @@ func (g *Group) onAppend(from raft.NodeID) func(codec.Message, error) {
 			Kind: raft.MessageAppendAnswer, From: from, To: g.self, Term: v.Term, Status: v.Status,
 			PrevIndex: v.PrevIndex, Matched: v.Matched, Round: v.Round,
 			ConflictTerm: v.ConflictTerm.Value, ConflictIndex: v.ConflictIndex.Value, LogLast: v.LastIndex.Value,
-		})
+		}, 0)
 	}
 }
 
@@ -133,7 +133,7 @@ func (g *Group) onReadIndex(from raft.NodeID, context int64) func(codec.Message,
 		} else if errors.As(err, &notLeader) {
 			m.Term = notLeader.Term
 		}
-		g.w.inbox.answered(g, m)
+		g.w.inbox.answered(g, m, 0)
 	}
 }
 
@@ -168,10 +168,11 @@ func (s *sender) flushPeer(p *peerBeats) {
 	host, to := s.w.host, p.to
 	p.req.Leader, p.req.BootID = host.cfg.Node, host.presence.life.Load()
 	var groups []*Group
+	asked := s.w.now
 	if len(p.groups) == 1 {
 		g := p.groups[0] // the common case without a copy of the list
 		err := host.network.Call(to, transport.LaneControl, raftpb.RaftPeerHeartbeat, &p.req, func(resp codec.Message, err error) {
-			host.beatsAnswered(to, resp, err, g)
+			host.beatsAnswered(to, asked, resp, err, g)
 		})
 		if err != nil {
 			g.unreachable(to)
@@ -179,7 +180,7 @@ func (s *sender) flushPeer(p *peerBeats) {
 	} else {
 		groups = append(groups, p.groups...)
 		err := host.network.Call(to, transport.LaneControl, raftpb.RaftPeerHeartbeat, &p.req, func(resp codec.Message, err error) {
-			host.beatsAnswered(to, resp, err, groups...)
+			host.beatsAnswered(to, asked, resp, err, groups...)
 		})
 		if err != nil {
 			for _, g := range groups {
@@ -192,8 +193,9 @@ func (s *sender) flushPeer(p *peerBeats) {
 }
 
 // beatsAnswered hands the acks of a heartbeat to their groups. A group that is
-// left out hears nothing: its next beat is answered.
-func (h *Host) beatsAnswered(from raft.NodeID, resp codec.Message, err error, groups ...*Group) {
+// left out hears nothing: its next beat is answered. The time that it took is that of the
+// first: one heartbeat is one measurement.
+func (h *Host) beatsAnswered(from raft.NodeID, asked raft.Time, resp codec.Message, err error, groups ...*Group) {
 	v, ok := resp.(*raftpb.HeartbeatResponse)
 	if err != nil || !ok {
 		for _, g := range groups {
@@ -212,7 +214,8 @@ func (h *Host) beatsAnswered(from raft.NodeID, resp codec.Message, err error, gr
 		if g != nil {
 			g.w.inbox.answered(g, raft.Message{
 				Kind: raft.MessageBeatAck, From: from, To: g.self, Term: ack.Term, Round: ack.Round, Wake: ack.Wake,
-			})
+			}, asked)
+			asked = 0
 		}
 	}
 }

@@ -315,6 +315,7 @@ func (w *worker) followSleep(g *Group, facts []raft.Fact) {
 	for i := range facts {
 		switch facts[i].Kind {
 		case raft.FactQuiesced:
+			g.pulse.heardAt = 0 // no more beats for a while
 			w.host.presence.slept(g)
 		case raft.FactWoken:
 			w.host.presence.woke(g)

@@ -44,7 +44,7 @@ func (w *worker) wrote() {
 func (w *worker) writeEnded() {
 	f := &w.flights
 	if f.began.size > 0 {
-		f.began.pop()
+		w.tempo.sync.add(w.now - f.began.pop())
 	}
 	w.host.disk.progress.Store(int64(w.now))
 	if f.began.size == 0 {

@@ -36,6 +36,7 @@ type worker struct {
 	tap         Tap
 	seen        raft.Event // what tap is shown: a copy in here does not escape
 
+	tempo      tempo
 	flights    flights
 	holding    []*Group     // their writes were refused for want of space
 	full       bool         // and all are told so
@@ -108,6 +109,9 @@ func (w *worker) next() raft.Time {
 // log, one heartbeat per peer.
 func (w *worker) step(now raft.Time) {
 	w.now = now
+	if due := w.timers.next(); due <= now {
+		w.tempo.late.add(now - due)
+	}
 	w.inbox.take(&w.work)
 	for _, x := range w.work.writes {
 		w.durable(x)
@@ -140,6 +144,9 @@ func (w *worker) step(now raft.Time) {
 // watch looks after what is not a group's own: the disk, the other hosts.
 func (w *worker) watch(now raft.Time) {
 	w.watchDisk(now)
+	if w.tempo.at <= now && w.tempo.every > 0 {
+		w.tune(now)
+	}
 	if w.retryAt <= now {
 		w.tryAgain()
 	}
@@ -154,6 +161,7 @@ func (w *worker) watch(now raft.Time) {
 // began makes a group that starts one of this host's. One that never asks for votes
 // makes itself known by other means: its leader may sleep.
 func (w *worker) began(g *Group, c *raft.Config) {
+	w.tempo.joins(g, c)
 	status := g.node.Status()
 	if g.onMembers != nil {
 		g.onMembers(status.Configuration, false)
@@ -254,6 +262,12 @@ func (w *worker) receive(m *inbound) {
 	if m.message.Kind == raft.MessageAppend && (g.held.is || len(m.message.Entries) > 0 && w.host.disk.isFull()) {
 		m.answer.drop(errFull)
 		return
+	}
+	if m.asked > 0 {
+		w.tempo.answered(m.message.From, w.now-m.asked)
+	}
+	if m.message.Kind == raft.MessageBeat {
+		g.pulse.beats(&m.message, w.now)
 	}
 	m.message.Call = g.calls.add(m.answer)
 	w.stepCore(g, raft.Event{Kind: raft.EventMessage, Message: &m.message})

@@ -181,6 +181,8 @@ func badConfigurations() error {
 		"ID":                  func(c *raft.Config) { c.ID = 0 },
 		"ElectionTimeout":     func(c *raft.Config) { c.ElectionTimeout = 0 },
 		"Heartbeat":           func(c *raft.Config) { c.Heartbeat = c.ElectionTimeout },
+		"MaxElectionTimeout":  func(c *raft.Config) { c.MaxElectionTimeout = c.ElectionTimeout - 1 },
+		"MinInflightAppends":  func(c *raft.Config) { c.MinInflightAppends = raft.DefaultMaxInflightAppends + 1 },
 		"MaxAppendBytes":      func(c *raft.Config) { c.MaxAppendBytes = -1 },
 		"DoubtFrom":           func(c *raft.Config) { c.VoteDoubt = true },
 		"ClockBound":          func(c *raft.Config) { c.ClockBound = c.ElectionTimeout },

@@ -107,6 +107,7 @@ func (w *World) checkPeer(s *server, p *raft.MemberStatus) {
 	if core.MaxInflightAppends > 0 && p.InflightAppends > core.MaxInflightAppends {
 		w.failf("I8: node %d has %d appends in flight to node %d", s.id, p.InflightAppends, p.ID)
 	}
+	w.checkTuning(s, p)
 	w.Counts.Checked++
 	s.seen.Progressed(w.servers[p.ID-1].seen, invariant.Progress{Match: p.Match, Next: p.Next, InflightMessages: p.InflightAppends, InflightBytes: int64(p.InflightBytes)})
 }

@@ -40,6 +40,7 @@ const (
 	scratch
 	damage
 	scheme
+	tuned
 	troubles
 )
 
@@ -47,7 +48,7 @@ const (
 var troubleNames = [troubles]string{
 	"loss", "duplicate", "late", "mangle", "forge", "stream-break", "stream-hang", "disk-slow", "disk-hang", "drop-lazy",
 	"told-late", "told-twice", "crash", "crash-inside", "new-leader", "halfway", "mute", "pause", "partition", "campaign",
-	"wake", "change", "transfer", "treachery", "spurious", "store-fail", "scratch", "damage", "plot",
+	"wake", "change", "transfer", "treachery", "spurious", "store-fail", "scratch", "damage", "plot", "tune",
 }
 
 // rates are how often each kind of trouble comes about.
@@ -59,7 +60,7 @@ func (k *Knobs) rates() [troubles]*float64 {
 		toldLate: &o.TellLate, toldTwice: &o.TellTwice, crash: &k.Crash, crashInside: &k.CrashInside, newLeader: &k.Doom,
 		halfway: &k.Halfway, mute: &k.Mute, pause: &k.Pause, cut: &k.Cuts, campaign: &k.Campaign, wake: &k.Wake,
 		change: &k.Changes, transfer: &k.Transfers, treachery: &o.Treachery, spurious: &o.Spurious, storeFail: &o.StoreFail,
-		scratch: &o.Scratch, damage: &k.Damage, scheme: &o.Plots,
+		scratch: &o.Scratch, damage: &k.Damage, scheme: &o.Plots, tuned: &k.Tune,
 	}
 }
 

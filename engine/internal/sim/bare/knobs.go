@@ -74,14 +74,17 @@ type Knobs struct {
 	ApplyDelay Time
 	ApplyBytes int
 
+	Tune float64 // per fault event: a driver tells what it has measured
+
 	Odd Odd
 }
 
 // draw makes the world of a seed.
 func draw(seed uint64) Knobs {
-	main, odd := schedule.NewStream(seed, 0), schedule.NewStream(seed, 5)
+	main, odd, tuning := schedule.NewStream(seed, 0), schedule.NewStream(seed, 5), schedule.NewStream(seed, 7)
 	k := drawKnobs(&main)
 	k.drawOdd(&odd)
+	k.drawTuning(&tuning)
 	return k
 }
 

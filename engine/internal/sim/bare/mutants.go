@@ -87,6 +87,8 @@ func concerns(name string, k *Knobs) bool {
 		return k.Transfers > 0
 	case "M39", "M52":
 		return k.Core.ClockBound > 0
+	case "M57":
+		return k.Core.ClockBound > 0 && k.Tune > 0
 	case "M51":
 		return k.Odd.Plot == amnesia
 	case "M53", "M54":

@@ -241,6 +241,7 @@ func (w *World) oddFault() {
 		w.scheme()
 	}
 	w.hopeless()
+	w.retune()
 }
 
 // hopeless asks the leader to hand over to a member that cannot take over: it is in

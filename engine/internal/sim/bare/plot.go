@@ -191,7 +191,7 @@ func (w *World) overdue() {
 			continue
 		}
 		for _, o := range s.orders {
-			if since := max(o.at, s.pausedUntil); o.transfer && w.now-since > 2*Election+2*w.knobs.LazyFor {
+			if since := max(o.at, s.pausedUntil); o.transfer && w.now-since > 2*w.knobs.slowest()+2*w.knobs.LazyFor {
 				w.failf("I14: node %d has not said for %d ms what became of the hand-over %d: %s", s.id, (w.now-since)/millisecond, o.id, w.statuses())
 				return
 			}

@@ -41,6 +41,7 @@ func (w *World) settle() {
 		if s.lazy {
 			w.carryOut(s)
 		}
+		w.settleTimes(s)
 		w.arm(s)
 	}
 	w.advance(late) // what is late comes in

@@ -109,6 +109,7 @@ type World struct {
 	process schedule.Stream
 	clients schedule.Stream
 	odd     schedule.Stream
+	tuning  schedule.Stream
 	calm    bool // no faults any more
 	hash    schedule.Hash
 	faults  faults
@@ -152,6 +153,7 @@ func New(o Options) *World {
 		process:  schedule.NewStream(o.Seed, 3),
 		clients:  schedule.NewStream(o.Seed, 4),
 		odd:      schedule.NewStream(o.Seed, 6),
+		tuning:   schedule.NewStream(o.Seed, 8),
 		observer: invariant.New(invariant.Options{}),
 		configs:  map[uint64]known{},
 	}

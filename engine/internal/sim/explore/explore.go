@@ -158,7 +158,7 @@ func (s *Search) root() *state {
 
 func (s *Search) boot(id raft.NodeID, d *disk) (*raft.Node, error) {
 	c := raft.Config{
-		ID: id, ElectionTimeout: 1000, Heartbeat: 100, Seed: 1, Boot: 1, DisablePreVote: true, DisableCheckQuorum: true,
+		ID: id, ElectionTimeout: 1000, Heartbeat: 100, MinInflightBytes: raft.DefaultMaxInflightBytes, MinInflightAppends: raft.DefaultMaxInflightAppends, Seed: 1, Boot: 1, DisablePreVote: true, DisableCheckQuorum: true,
 	}
 	for i := range s.scope.Nodes {
 		c.Configuration.Incoming = append(c.Configuration.Incoming, raft.Member{ID: raft.NodeID(i + 1), Suffrage: raftpb.SuffrageVoter})

@@ -14,6 +14,7 @@ type hardships struct {
 	quiesceAfter int64       // 0: groups never sleep
 	stallAfter   int64       // a disk that hangs for so long is reported; 0: never
 	doubt        bool        // stores are damaged, and say so
+	slowest      int64       // as far as election time-outs adapt
 }
 
 // drawHardships has numbers of its own for each, as all knobs that came later.
@@ -29,6 +30,12 @@ func (k *knobs) drawHardships(seed uint64, without []string) {
 	}
 	if own := schedule.NewStream(seed, 312); own.Chance(0.6) {
 		h.stallAfter = int64(own.LogUniform(float64(election/8), float64(2*election)))
+	}
+	h.slowest = election
+	if own := schedule.NewStream(seed, 314); own.Chance(0.5) {
+		h.slowest = election * own.Between(2, 6) / 2
+	} else {
+		k.rate[retune] = 0
 	}
 	own := schedule.NewStream(seed, 313)
 	h.doubt = own.Chance(0.3) && k.nodes >= 3
@@ -69,3 +76,12 @@ func (w *World) stall(n *node) {
 
 // quiet reports until when clients ask for nothing.
 func (w *World) quiet() bool { return w.now < w.hushUntil && !w.calm }
+
+// retune tells a node of another tempo than there is, until it looks again.
+func (n *node) retune() {
+	s := &n.w.process
+	if m := n.w.anyGroup(s).members[n.place]; m.group != nil {
+		m.group.Tune(raft.Time(s.N(6*election)), raft.Time(s.N(election)))
+		n.w.poke(n)
+	}
+}

@@ -48,6 +48,7 @@ const (
 	flip      // of a bit in the log, below a promise
 	wipe      // of a store
 	rollBack  // of a store, to what it was
+	retune    // somebody measures something else than there is
 	troubles
 )
 
@@ -56,7 +57,7 @@ var troubleNames = [troubles]string{
 	"loss", "duplicate", "late", "corrupt", "reset", "clog", "partition", "crash", "crash-inside", "crash-disk",
 	"crash-boot", "crash-loop", "pause", "slow", "skew", "disk-slow", "disk-hang", "disk-error", "disk-full", "told-late",
 	"campaign", "new-leader", "burst",
-	"change", "transfer", "upgrade", "future", "stall", "hush", "flip", "wipe", "roll-back",
+	"change", "transfer", "upgrade", "future", "stall", "hush", "flip", "wipe", "roll-back", "retune",
 }
 
 // fatal reports whether the process ends.

@@ -209,13 +209,15 @@ const (
 func (k *knobs) core(n *node, g *group, conf raft.Configuration) raft.Config {
 	c := raft.Config{
 		ID: n.id, Configuration: conf, ElectionTimeout: raft.Time(election), Heartbeat: raft.Time(k.heartbeat),
-		Seed: n.w.o.Seed<<8 ^ uint64(n.id) ^ uint64(g.place)<<56, Boot: uint64(n.life), TailBytes: k.tail,
+		MaxElectionTimeout: raft.Time(k.slowest),
+		Seed:               n.w.o.Seed<<8 ^ uint64(n.id) ^ uint64(g.place)<<56, Boot: uint64(n.life), TailBytes: k.tail,
 		ApplyDurable: k.lasting, ClockBound: raft.Time(k.clockBound()), Marks: &n.w.marks,
 		DisablePreVote: k.disablePre, DisableCheckQuorum: k.disableQuorum,
 		QuiesceAfter: raft.Time(k.quiesceAfter), Witness: g.keepsNoState(n.id),
 	}
 	if k.small {
 		c.MaxAppendBytes, c.MaxInflightAppends, c.MaxInflightBytes = 1+k.bodyBytes*2, 1+k.nodes, smallWindow
+		c.MinInflightAppends, c.MinInflightBytes = 1, smallWindow/4
 		c.MaxUncommittedBytes, c.MaxPendingReads = smallBacklog, 4
 	}
 	return c

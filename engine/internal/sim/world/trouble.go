@@ -12,7 +12,7 @@ func (w *World) strikeOften() {
 	w.push(w.now+1+s.N(2*w.k.faultEvery), event{kind: evFault})
 	now := []trouble{
 		reset, clog, partition, crash, crashLoop, pause, slow, skew, diskHang, diskFull, campaign, burst, change, transfer, upgrade, future,
-		stall, hush, flip, wipe, rollBack,
+		stall, hush, flip, wipe, rollBack, retune,
 	}
 	total := 0.0
 	for _, t := range now {
@@ -78,6 +78,8 @@ func (w *World) strike(t trouble, n, other *node, length int64) {
 		w.stall(n)
 	case hush:
 		w.hushUntil = w.now + length
+	case retune:
+		w.guard(n, (*node).retune)
 	case flip, wipe, rollBack:
 		w.hurt(t, n)
 	default:
