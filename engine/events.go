@@ -49,6 +49,11 @@ const (
 	EventDiverged
 	// EventGroupEnded: the group has ended on this member, of Err.
 	EventGroupEnded
+	// EventPeerLost: this host cannot reach Peer (see Link). Group is 0. Told some 250 ms after it
+	// is seen; Status.Links and Metrics.Network.Peers have the time.
+	EventPeerLost
+	// EventPeerReached: it can. Group is 0.
+	EventPeerReached
 )
 
 // String returns the kind's name.
@@ -59,6 +64,7 @@ func (k EventKind) String() string {
 		EventDamage: "damage", EventStateLost: "state-lost", EventMemberInDoubt: "member-in-doubt", EventMemberLost: "member-lost",
 		EventRepaired: "repaired", EventDiskStalled: "disk-stalled", EventDiskOK: "disk-ok",
 		EventApplyFault: "apply-fault", EventDiverged: "diverged", EventGroupEnded: "group-ended",
+		EventPeerLost: "peer-lost", EventPeerReached: "peer-reached",
 	}
 	if k == 0 || int(k) >= len(names) {
 		return fmt.Sprintf("EventKind(%d)", uint8(k))
@@ -94,6 +100,7 @@ func (h *Host) startObserver() {
 			h.cfg.Observer(e)
 		}
 	})
+	h.watcher.Go(h.watchLinks)
 }
 
 // endObserver waits until the observer was told of everything. Workers and tasks have

@@ -63,6 +63,7 @@ func TestTheObserverIsToldOfEveryKind(t *testing.T) {
 		"disk":                  aDiskHangs,
 		"machine":               aMachineFails,
 		"drift":                 aMachineDrifts,
+		"links":                 aPeerGoesAndComesBack,
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := story(t)
@@ -208,6 +209,28 @@ func anOldDirectoryComesBack(t *testing.T) *cluster {
 		}
 		return heard
 	})
+	return c
+}
+
+func aPeerGoesAndComesBack(t *testing.T) *cluster {
+	c := newCluster(t, 3, nil)
+	watching := c.leader()
+	away := watching%3 + 1
+	of := func(e engine.Event) bool { return e.Peer == away && e.Group == 0 }
+	c.hears(watching, engine.EventPeerReached, of)
+	c.stop(away)
+	c.hears(watching, engine.EventPeerLost, of)
+	found := func() (n int) {
+		for _, e := range c.heard.of(watching, engine.EventPeerReached) {
+			if of(e) {
+				n++
+			}
+		}
+		return n
+	}
+	before := found()
+	c.start(away)
+	c.eventually("it to be found again", func() bool { return found() > before })
 	return c
 }
 

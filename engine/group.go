@@ -75,6 +75,8 @@ type Status struct {
 	Err error
 	// Peers is what the leader knows of the others; empty on other members.
 	Peers []PeerStatus
+	// Links says of each other member whether this host reaches it.
+	Links []Link
 	// ProposalBytes is what this member accepted as leader and has not applied yet; ApplyBytes is
 	// what is committed and waits for the machine.
 	ProposalBytes, ApplyBytes int
@@ -114,7 +116,7 @@ func (g *Group) Status() (Status, error) {
 		Snapshot: g.newestSnapshot(), ProposalBytes: s.OpenBytes, ApplyBytes: s.FedBytes, History: g.observer.elections.recent(),
 	}
 	out.Configuration = configurationOf(&s.Configuration, s.ConfigurationIndex)
-	out.Members = out.Configuration.Members
+	out.Members, out.Links = out.Configuration.Members, g.host.links(&out.Configuration)
 	out.Uncertain, out.Repair = s.DoubtFrom != 0, repairStatus(&s)
 	out.Asleep, out.DiskStalled, out.ElectionTimeout = s.Asleep, s.DiskStalled, time.Duration(s.Election)
 	out.Diverged = g.diverged.Load()

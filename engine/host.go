@@ -101,7 +101,7 @@ func Open(ctx context.Context, cfg Config) (*Host, error) {
 		Cluster: cfg.Cluster, Node: cfg.Node, Incarnation: log.Identity().Incarnation, Listen: cfg.Listen,
 		Codec: used, Handler: h, Methods: peerMethods(), ClientMethods: h.services.methods(), Logger: cfg.Logger,
 		Admit: h.admission.judge, Refused: h.admission.refused, Epoch: h.admission.epoch,
-		CloseTimeout: closeTimeout, Identity: cfg.Identity, MaxFrame: cfg.MaxFrameBytes,
+		CloseTimeout: closeTimeout, Identity: cfg.Identity, MaxFrame: cfg.MaxFrameBytes, ProbeAfter: cfg.probeAfter(),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("engine: open: %w", err), log.Close())

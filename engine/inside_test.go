@@ -13,6 +13,7 @@ import (
 // What holds a group up, told in a sentence that names the node.
 func TestWhyNamesWhoHoldsTheGroupUp(t *testing.T) {
 	three := Configuration{Members: []Member{{ID: 1, Suffrage: Voter}, {ID: 2, Suffrage: Voter}, {ID: 3, Suffrage: Voter}, {ID: 4, Suffrage: Learner}}}
+	noon := time.Date(2000, 1, 1, 12, 34, 56, 0, time.Local)
 	leads := func(change func(s *Status)) Status {
 		s := Status{
 			Node: 1, Role: raftpb.RoleLeader, Leader: 1, Term: 5, Last: 100, Durable: 100, Commit: 100, Applied: 100, Configuration: three,
@@ -30,6 +31,10 @@ func TestWhyNamesWhoHoldsTheGroupUp(t *testing.T) {
 		"the better of two followers that lag": {leads(func(s *Status) {
 			s.Commit, s.Peers[0].Match, s.Peers[1].Match, s.Peers[1].LastContact = 80, 70, 80, 2*time.Second
 		}), 3, "Commit waits at 80 of 100 for node 3, which has 80 and was heard 2s ago"},
+		"a follower out of reach": {leads(func(s *Status) {
+			s.Commit, s.Peers[0].Match, s.Peers[1].Match = 80, 80, 70
+			s.Links = []Link{{Peer: 2, Since: noon}, {Peer: 3, Reachable: true, Since: noon}}
+		}), 2, "which cannot be reached since 12:34:56."},
 		"its own disk": {leads(func(s *Status) {
 			s.Commit, s.Durable, s.Peers[0].Match = 80, 80, 0
 		}), 1, "the disk of node 1 itself"},
@@ -46,8 +51,12 @@ func TestWhyNamesWhoHoldsTheGroupUp(t *testing.T) {
 		"a change":    {leads(func(s *Status) { s.Changing, s.Peers[2].Lag = true, 100 }), 4, "waits for node 4, which is 100 entries behind"},
 		"a hand-over": {leads(func(s *Status) { s.TransferTo = 2 }), 2, "hands over to node 2"},
 		"no leader":   {Status{Node: 1, Role: raftpb.RolePrecandidate, Term: 7}, 0, "node 1 is a precandidate in term 7"},
-		"an end":      {Status{Node: 1, Err: ErrClosed}, 1, "has ended on node 1"},
-		"a follower":  {Status{Node: 1, Role: raftpb.RoleFollower, Leader: 2}, 0, "node 2 leads and knows more"},
+		"nobody in reach": {Status{Node: 1, Role: raftpb.RolePrecandidate, Term: 7, Links: []Link{{Peer: 2, Since: noon}, {Peer: 3, Since: noon}}}, 0,
+			"It cannot reach node 2 since 12:34:56 and node 3 since 12:34:56."},
+		"one out of reach": {Status{Node: 1, Role: raftpb.RoleFollower, Links: []Link{{Peer: 2, Since: noon}, {Peer: 3, Reachable: true}}}, 2,
+			"It cannot reach node 2 since 12:34:56."},
+		"an end":     {Status{Node: 1, Err: ErrClosed}, 1, "has ended on node 1"},
+		"a follower": {Status{Node: 1, Role: raftpb.RoleFollower, Leader: 2}, 0, "node 2 leads and knows more"},
 	} {
 		if w := c.status.why(); w.Culprit != c.culprit || !strings.Contains(w.Sentence, c.says) || !strings.HasSuffix(w.Sentence, ".") {
 			t.Errorf("%s: %+v, want node %d and %q", name, w, c.culprit, c.says)

@@ -97,6 +97,8 @@ func (h *Host) statusCounters() []raftpb.Counter {
 		{Name: "scrubs", Value: int64(m.Repairs.Scrubs)},
 		{Name: "apply_faults", Value: int64(m.ApplyFaults)},
 		{Name: "divergences", Value: int64(m.Divergences)},
+		{Name: "peers_lost", Value: lostPeers(&m)},
+		{Name: "events_dropped", Value: int64(m.EventsDropped)},
 		{Name: "mallocs", Value: int64(mallocs[0].Value.Uint64())},
 	}
 	total := raftpb.Counter{Name: "refused"}

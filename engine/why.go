@@ -36,7 +36,8 @@ func (s *Status) why() Holdup {
 	case s.Role == raftpb.RoleLeader:
 		return s.whyLeader()
 	case s.Leader == 0:
-		return Holdup{fmt.Sprintf("There is no leader: node %d is a %s in term %d.", s.Node, strings.ToLower(s.Role.String()), s.Term), 0}
+		text, culprit := s.whyAlone()
+		return Holdup{fmt.Sprintf("There is no leader: node %d is a %s in term %d.%s", s.Node, strings.ToLower(s.Role.String()), s.Term, text), culprit}
 	case s.Applied < s.Commit:
 		return s.whyApply()
 	}
@@ -105,6 +106,9 @@ func (s *Status) whyCommit() Holdup {
 	}
 	text := fmt.Sprintf("%s for node %d, which has %d and was heard %v ago (%s)", head, worst.ID, worst.Match,
 		worst.LastContact.Round(time.Millisecond), strings.ToLower(worst.State.String()))
+	if since := s.lost(worst.ID); !since.IsZero() {
+		text += ", which cannot be reached since " + since.Format(time.TimeOnly)
+	}
 	if missing > 1 {
 		text += fmt.Sprintf(", and %d more", missing-1)
 	}

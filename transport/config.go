@@ -103,9 +103,12 @@ type Config struct {
 	// out. Default 30 s.
 	FrameTimeout time.Duration
 	// StallTimeout is how long answers may be due with no byte arriving before a dialed
-	// connection is taken for dead. After a third of it the other side's transport is asked
-	// for a sign of life, so a handler that takes long is no stall. Default 15 s.
+	// connection is taken for dead. Default 15 s.
 	StallTimeout time.Duration
+	// ProbeAfter is how long that may last before the other side's transport is asked for a
+	// sign of life, so that a handler that takes long is no stall. After twice this the peer
+	// counts as not reachable (PeerMetrics). Default a third of StallTimeout; at most half.
+	ProbeAfter time.Duration
 	// CloseTimeout bounds how long Close goes on sending. Default 1 s.
 	CloseTimeout time.Duration
 }
@@ -160,6 +163,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&c.BackoffMax, max(DefaultBackoffMax, c.BackoffMin))
 	orDefault(&c.FrameTimeout, DefaultFrameTimeout)
 	orDefault(&c.StallTimeout, DefaultStallTimeout)
+	orDefault(&c.ProbeAfter, c.StallTimeout/3)
 	orDefault(&c.CloseTimeout, DefaultCloseTimeout)
 	return c
 }
@@ -202,9 +206,11 @@ func (c *Config) validate() error {
 	}{
 		{"HandshakeTimeout", c.HandshakeTimeout}, {"DialTimeout", c.DialTimeout}, {"BackoffMin", c.BackoffMin},
 		{"FrameTimeout", c.FrameTimeout}, {"StallTimeout", c.StallTimeout}, {"CloseTimeout", c.CloseTimeout},
+		{"ProbeAfter", c.ProbeAfter},
 	} {
 		fault(d.d < 0, "%s: %v is negative", d.name, d.d)
 	}
+	fault(c.ProbeAfter > c.StallTimeout/2, "ProbeAfter: %v is above half of StallTimeout", c.ProbeAfter)
 	fault(c.BackoffMax < c.BackoffMin, "BackoffMax: %v is below BackoffMin", c.BackoffMax)
 	return errors.Join(errs...)
 }

@@ -125,6 +125,9 @@ type conn struct {
 	// probe asks the other side for a sign of life.
 	waits func() bool
 	probe func()
+	// heard, when set, is told while probes are not answered for how long nothing came, and
+	// with 0 when something did. It belongs to watch.
+	heard func(silent time.Duration)
 	// What watch compares between its rounds. They belong to it.
 	sending, receiving, answering progress
 	probed                        bool // since answering last changed
@@ -347,10 +350,15 @@ func (c *conn) stuck() error {
 	switch {
 	case silent >= cfg.StallTimeout:
 		return refuse(ReasonStalled, "answers are due and nothing arrived for %v", cfg.StallTimeout)
-	case silent >= cfg.StallTimeout/3 && c.probe != nil && !c.probed:
+	case silent >= cfg.ProbeAfter && c.probe != nil && !c.probed:
 		c.probed = true
 		c.probe()
+	case silent >= 2*cfg.ProbeAfter && c.probed && c.heard != nil:
+		c.heard(silent)
 	case silent == 0:
+		if c.probed && c.heard != nil {
+			c.heard(0)
+		}
 		c.probed = false
 	}
 	return nil

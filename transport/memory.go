@@ -266,4 +266,8 @@ func (n *memoryNetwork) RemovePeer(id raftpb.NodeID)           { n.net.removePee
 func (n *memoryNetwork) SetCodec(c codec.Codec)                { n.net.setCodec(c) }
 func (n *memoryNetwork) Addr() string                          { return n.net.ln.Addr().String() }
 func (n *memoryNetwork) Metrics() Metrics                      { return n.net.metrics() }
-func (n *memoryNetwork) Close() error                          { return n.net.close() }
+
+// Peer returns what is known of a peer, as Metrics does, and whether it is one.
+func (n *memoryNetwork) Peer(id raftpb.NodeID) (m PeerMetrics, known bool) { return n.net.peer(id) }
+
+func (n *memoryNetwork) Close() error { return n.net.close() }

@@ -114,6 +114,67 @@ func TestHalfOpenConnectionIsGivenUp(t *testing.T) {
 	})
 }
 
+// A peer that falls silent while answers are due is not reachable, from the time of its last
+// byte on, long before the connection is given up; until then, and when it is dialed in vain,
+// the time stays. A byte from it ends that.
+func TestSilentPeerIsNotReachable(t *testing.T) {
+	const probe = 2 * time.Second
+	adjust := func(c *transport.Config) { c.ProbeAfter = probe }
+	bubble(t, grantVote, adjust, func(t *testing.T, m *transport.Memory, one, _ transport.Network) {
+		state := func() transport.PeerMetrics { return one.Metrics().Peers[2] }
+		ask := func() {
+			if err := one.Call(2, transport.LaneControl, raftpb.RaftPeerVote, &raftpb.VoteRequest{}, func(codec.Message, error) {}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s := state(); !s.Reachable || s.Since.After(time.Now()) || s.Since.IsZero() {
+			t.Fatalf("at first: %+v", s)
+		}
+		up := state().Since
+		m.Cut(2, 1)
+		elapse(time.Hour)
+		if s := state(); !s.Reachable || s.Since != up {
+			t.Errorf("nothing is due: %+v", s)
+		}
+		began := time.Now()
+		ask()
+		elapse(probe)
+		if s := state(); !s.Reachable {
+			t.Errorf("before it was asked for a sign of life: %+v", s)
+		}
+		elapse(probe + time.Second)
+		lost := state()
+		if d := lost.Since.Sub(began); lost.Reachable || d < 0 || d > time.Second {
+			t.Errorf("silent: %+v, which is %v after the call", lost, d)
+		}
+		elapse(time.Minute) // the connection is given up, and dialed in vain
+		if s := state(); s != lost {
+			t.Errorf("given up: %+v, want %+v as before", s, lost)
+		}
+		m.Heal(2, 1)
+		elapse(transport.DefaultDialTimeout + transport.DefaultBackoffMax)
+		if s := state(); !s.Reachable || !s.Since.After(lost.Since) {
+			t.Errorf("connected again: %+v", s)
+		}
+
+		m.Cut(2, 1)
+		ask()
+		elapse(3 * probe)
+		if s := state(); s.Reachable {
+			t.Errorf("silent again: %+v", s)
+		}
+		m.Heal(2, 1) // what was held arrives
+		elapse(time.Second)
+		if s := state(); !s.Reachable {
+			t.Errorf("it speaks again: %+v", s)
+		}
+		one.RemovePeer(2)
+		if s, there := one.Metrics().Peers[2]; there {
+			t.Errorf("removed: %+v", s)
+		}
+	})
+}
+
 // A handler that takes its time is no stall: the other side's transport answers for it.
 func TestSlowHandlerIsNoStall(t *testing.T) {
 	held := make(chan *transport.Call, 1)

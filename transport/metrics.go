@@ -36,6 +36,8 @@ type Metrics struct {
 
 	// Refused counts what this side refused, by reason: frames, and connections.
 	Refused map[Reason]uint64
+	// Peers says of every peer whether it can be reached, now.
+	Peers map[raftpb.NodeID]PeerMetrics
 	// QueueBytes is what is encoded and not written, per peer, now.
 	QueueBytes map[raftpb.NodeID]int
 }

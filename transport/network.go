@@ -201,7 +201,9 @@ func (n *network) metrics() Metrics {
 	defer n.mu.RUnlock()
 	m.ConnsIn, m.ClientConns = len(n.accepted), n.clients
 	m.QueueBytes = make(map[raftpb.NodeID]int, len(n.peers))
+	m.Peers = make(map[raftpb.NodeID]PeerMetrics, len(n.peers))
 	for id, p := range n.peers {
+		m.Peers[id] = p.reach.read()
 		queued, connected := p.queued()
 		m.QueueBytes[id] = queued
 		if connected {

@@ -20,6 +20,7 @@ type peer struct {
 	// serial: the peer takes no native frames. It then gets a connection per lane, with
 	// one call at a time on each: all that a stock Thrift server is sure to cope with.
 	serial atomic.Bool
+	reach  reach
 
 	mu    sync.Mutex
 	addr  string
@@ -40,6 +41,7 @@ type link struct {
 
 func newPeer(n *network, id raftpb.NodeID, addr string) *peer {
 	p := &peer{net: n, id: id, addr: addr}
+	p.reach.state.Since = time.Now()
 	p.want(LaneControl)
 	return p
 }
@@ -173,6 +175,9 @@ func (l *link) run() {
 			l.tell(true)
 			err = cause(c.serve(func() {
 				p.ready[l.slot].Store(nil)
+				if l.slot == LaneControl {
+					p.reach.connected(nil)
+				}
 				l.tell(false)
 			}))
 			told = ""
@@ -242,6 +247,10 @@ func (l *link) connect() (*dialed, error) {
 		return nil, errors.New("peer moved or was removed, or this side is closing")
 	}
 	p.serial.Store(!c.native)
+	if l.slot == LaneControl {
+		p.listen(c)
+		p.reach.connected(c)
+	}
 	p.ready[l.slot].Store(c)
 	return c, nil
 }

@@ -68,5 +68,8 @@ func (t *TCP) Addr() string { return t.net.ln.Addr().String() }
 // Metrics implements Network.
 func (t *TCP) Metrics() Metrics { return t.net.metrics() }
 
+// Peer returns what is known of a peer, as Metrics does, and whether it is one.
+func (t *TCP) Peer(id raftpb.NodeID) (m PeerMetrics, known bool) { return t.net.peer(id) }
+
 // Close implements Network.
 func (t *TCP) Close() error { return t.net.close() }

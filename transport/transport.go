@@ -28,6 +28,9 @@ func (l Lane) String() string {
 
 // Network is one node's view of the others. TCP and Memory implement it. All methods
 // are safe for concurrent use; none but Close blocks.
+//
+// A network may also have Peer, as TCP has, which says whether a peer can be reached; the engine
+// then shows it.
 type Network interface {
 	// Call sends req to a peer. req is encoded before Call returns and not kept.
 	//

@@ -3,6 +3,7 @@ package prometheus
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/seed-814fcd60/raftwire/engine"
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
@@ -189,6 +190,19 @@ func networkRows() []row {
 			host: func(m *m, out sink) {
 				for peer, n := range m.Network.QueueBytes {
 					out.number(float64(n), id(peer))
+				}
+			},
+		},
+		{
+			name: "raftwire_network_peer_lost_seconds", kind: gauge, unit: "seconds", labels: []string{"peer"},
+			help: "Time since another node could last be reached from this one, 0 while it can.",
+			host: func(m *m, out sink) {
+				for peer, p := range m.Network.Peers {
+					lost := 0.0
+					if !p.Reachable {
+						lost = time.Since(p.Since).Seconds()
+					}
+					out.number(lost, id(peer))
 				}
 			},
 		},

@@ -19,7 +19,7 @@ var logDirs = []string{"engine", "transport", "wal"}
 
 var (
 	logKeyRow  = regexp.MustCompile("^\\| `([a-z_]+)` \\|")
-	logLineRow = regexp.MustCompile("^\\| (DEBUG|INFO|WARN|ERROR|varies) \\| `([^`]+)` \\| ([^|]+) \\|")
+	logLineRow = regexp.MustCompile("^\\| (DEBUG|INFO|WARN|ERROR|varies) \\| `([^`]+)` \\| ([^|]*)\\|")
 	keySpan    = regexp.MustCompile("`([a-z_]+)`")
 )
 
