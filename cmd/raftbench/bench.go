@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/cmd/raftbench/internal/result"
@@ -28,8 +27,6 @@ const (
 
 // runBench is the command "run": start, load, measure, compare, report, clean up.
 func runBench(ctx context.Context, c *runConfig, log *slog.Logger, stdout, stderr io.Writer) (err error) {
-	p := newProgress(stderr)
-	c.logLevel.Set(slog.LevelWarn)
 	if !c.processes {
 		defer setProcs()()
 	}
@@ -43,9 +40,27 @@ func runBench(ctx context.Context, c *runConfig, log *slog.Logger, stdout, stder
 		return err
 	}
 	defer func() { err = errors.Join(err, c.work.history.close()) }()
-	dirs, err := newDataDirs(c)
+	r, err := runOnce(ctx, c, log, newProgress(stderr), profile)
+	if r == nil {
+		return err
+	}
+	if c.json {
+		err = errors.Join(r.printJSON(stdout), err)
+	} else {
+		err = errors.Join(r.printTable(stdout), err)
+	}
 	if err != nil {
 		return err
+	}
+	return r.fault()
+}
+
+// runOnce runs a cluster of its own under load. It returns no report when the cluster failed.
+func runOnce(ctx context.Context, c *runConfig, log *slog.Logger, p *progress, profile *cpuProfile) (*report, error) {
+	c.logLevel.Set(slog.LevelWarn)
+	dirs, err := newDataDirs(c)
+	if err != nil {
+		return nil, err
 	}
 	c.machine = result.ThisMachine(dirs.root)
 	p.line(fmt.Sprintf("starting %s, GOMAXPROCS %d", plural(c.nodes, "node"), runtime.GOMAXPROCS(0)))
@@ -54,7 +69,7 @@ func runBench(ctx context.Context, c *runConfig, log *slog.Logger, stdout, stder
 		if ctx.Err() != nil {
 			err = errInterrupted
 		}
-		return errors.Join(err, dirs.abandon())
+		return nil, errors.Join(err, dirs.abandon())
 	}
 	r, err := measureCluster(ctx, c, cl, p, profile)
 	p.done()
@@ -65,23 +80,7 @@ func runBench(ctx context.Context, c *runConfig, log *slog.Logger, stdout, stder
 	if removing := dirs.finish(); err == nil {
 		err = removing
 	}
-	if r == nil {
-		return err
-	}
-	if c.json {
-		err = errors.Join(r.printJSON(stdout), err)
-	} else {
-		err = errors.Join(r.printTable(stdout), err)
-	}
-	switch {
-	case err != nil:
-		return err
-	case len(r.faults) > 0:
-		return fmt.Errorf("%w: %s", errNotVerified, strings.Join(r.faults, "; "))
-	case r.interrupted:
-		return errInterrupted
-	}
-	return nil
+	return r, err
 }
 
 // measureCluster puts the load on a running cluster and compares the nodes after it.

@@ -5,6 +5,9 @@
 //	raftbench --json              the same, one JSON object on standard output
 //	raftbench --processes         each node a child process, the load over TCP
 //	raftbench --rate 20000        open loop: latency counts from when an operation is due
+//	raftbench sweep               one run after the other with 1 to 1,024 clients, or what else shall vary
+//	raftbench compare A B         two results: ratios with their confidence; status 3 for a regression
+//	raftbench report A ...        one HTML file with charts of one or more results
 //	raftbench node --id 1 ...     one member that also serves RaftClient to anyone
 //
 // After the load it compares all nodes: what was acknowledged must have been applied
@@ -32,6 +35,7 @@ import (
 const (
 	exitFailed      = 1
 	exitUsage       = 2
+	exitRegression  = 3
 	exitInterrupted = 130 // what a shell reports of a program ended by Ctrl-C
 )
 
@@ -53,7 +57,8 @@ func main() {
 // run is the program, but for signals and the end of the process. It returns the exit
 // status. stderr is used by several goroutines.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	err := newApp(stdin, stdout, stderr).RunContext(ctx, args)
+	app := newApp(stdin, stdout, stderr)
+	err := app.RunContext(ctx, flagsAnywhere(app, args))
 	var usage *usageError
 	switch {
 	case err == nil:
@@ -61,6 +66,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case errors.Is(err, errInterrupted):
 		fmt.Fprintln(stderr, "raftbench: interrupted")
 		return exitInterrupted
+	case errors.Is(err, errRegression):
+		fmt.Fprintf(stderr, "raftbench: %s\n", oneLine(err))
+		return exitRegression
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "raftbench: %s\n%s\n", oneLine(err), usage.hint)
 		return exitUsage
@@ -91,6 +99,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 	level := new(slog.LevelVar)
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	bench.logLevel = level
+	sweep := newSweep(&runConfig{stderr: stderr, logLevel: level})
 	runAction := func(c *cli.Context) error {
 		bench.switches(func(name string) bool { return anywhere(c, name) })
 		if err := checkUsage(c, append(benchFlags.faults(), bench.validate(benchFlags)...)); err != nil {
@@ -111,7 +120,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Usage: "run a Raft cluster under load and measure it",
 		Description: "Without a command, raftbench does what \"run\" does. GOMAXPROCS is 3 x the CPUs while the nodes share\n" +
 			"this process, as three processes would have together, unless the environment sets it.\n\n" +
-			"Exit status: 0 measured and verified, 1 failed, 2 wrong command line, 130 interrupted (the result is partial).",
+			"Exit status: 0 measured and verified, 1 failed, 2 wrong command line, 3 a regression was found, 130 interrupted (the result is partial).",
 		Version: buildVersion(), HideHelpCommand: true, Writer: stdout, ErrWriter: stderr,
 		Flags: benchFlags.flags, Action: runAction, OnUsageError: usageFault,
 		ExitErrHandler: func(*cli.Context, error) {}, // run decides about the exit status
@@ -120,6 +129,20 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 				Name: "run", Usage: "run a cluster under load and print what it did", HideHelpCommand: true,
 				Flags: benchFlags.flags, Action: runAction, OnUsageError: usageFault,
 			},
+			{
+				Name: "sweep", Usage: "run one cluster after the other while settings vary, and print a table", HideHelpCommand: true,
+				Description: "Settings that take several values, divided by \"/\", are tried in every combination: --nodes 3/5/7 --clients 1/256.",
+				Flags:       sweep.settings.flags, OnUsageError: usageFault,
+				Action: func(c *cli.Context) error {
+					sweep.run.switches(c.Bool)
+					if err := checkUsage(c, append(sweep.settings.faults(), sweep.run.validate(sweep.settings)...)); err != nil {
+						return err
+					}
+					return runSweep(c.Context, sweep, log, stdout, stderr)
+				},
+			},
+			compareCommand(stdout),
+			reportCommand(stdout),
 			{
 				Name: "node", Usage: "be one member of a cluster, serving RaftClient to anyone, until SIGINT or SIGTERM", HideHelpCommand: true,
 				Flags: nodeFlags.flags, Action: nodeAction, OnUsageError: usageFault,

@@ -12,6 +12,7 @@ import (
 type progress struct {
 	w        io.Writer
 	terminal bool
+	prefix   string // of every line
 	lastOps  uint64
 	lastAt   time.Duration
 }
@@ -48,6 +49,7 @@ func eta(d time.Duration) string { return max(d, 0).Round(time.Second).String() 
 
 // line shows one line of progress.
 func (p *progress) line(text string) {
+	text = p.prefix + text
 	if p.terminal {
 		fmt.Fprintf(p.w, "\r\x1b[K%s", text)
 		return

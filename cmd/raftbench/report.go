@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-814fcd60/raftwire/cmd/raftbench/internal/result"
@@ -92,6 +93,17 @@ func (r *report) judge(v verdict) {
 	if r.Verified && r.Durability == result.Durable && !r.interrupted {
 		r.HeadlineOpsPerSecond = &r.OpsPerSecond
 	}
+}
+
+// fault says why the run is none that counts, or nil.
+func (r *report) fault() error {
+	switch {
+	case len(r.faults) > 0:
+		return fmt.Errorf("%w: %s", errNotVerified, strings.Join(r.faults, "; "))
+	case r.interrupted:
+		return errInterrupted
+	}
+	return nil
 }
 
 // printJSON prints the result as one object on one line.

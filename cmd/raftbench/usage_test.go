@@ -108,7 +108,7 @@ func TestBadDirectories(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for name, want := range map[string][]string{
-		"":     {"--clients", "(default: 256)", "(default: 10s)", "--processes", "GOMAXPROCS", "node  be one member"},
+		"":     {"--clients", "(default: 256)", "(default: 10s)", "--processes", "GOMAXPROCS", "be one member", "compare two files"},
 		"run":  {"--payload", "12 to 16318464", "fsync (power loss)"},
 		"node": {"--peer", "--dial", "--election-timeout", "(default: 1s)", "required"},
 	} {

@@ -46,6 +46,7 @@ var testOnly = []string{
 var layers = []Layer{
 	{Dir: "."}, // generate.go: a go:generate line, no code
 	{Dir: "cmd", May: []string{"engine", "engine/enginetest", "wal", "transport", "gen", "codec", "histogram", cli, hdrHistogram}, Test: []string{apacheThrift}},
+	{Dir: "cmd/raftbench", May: []string{"cmd/internal", "engine", "engine/enginetest", "wal", "transport", "gen", "codec", "histogram", cli, hdrHistogram}, Test: []string{apacheThrift}},
 	{Dir: "cmd/raftkv", May: []string{"cmd/internal", "engine", "engine/enginetest", "wal", "transport", "gen", "codec", "histogram", cli, toml, pebble, prometheus}, Test: []string{apacheThrift}},
 	{Dir: "examples", May: []string{"engine", "engine/enginetest", "wal", "transport", "gen", "codec", "histogram"}},
 	{Dir: "examples/kvdisk", May: []string{"engine", "engine/enginetest", "examples/internal", pebble}},

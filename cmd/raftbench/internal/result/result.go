@@ -41,7 +41,8 @@ type Result struct {
 	Elections        uint64    `json:"elections"`             // campaigns in the time measured
 	StateHashEqual   bool      `json:"state_hash_equal"`      // false too when it could not be compared
 
-	Verified bool `json:"verified"` // all nodes have applied what was acknowledged, once, and reads saw it
+	Label    string `json:"label,omitempty"` // of a run in a sweep: what sets it apart
+	Verified bool   `json:"verified"`        // all nodes have applied what was acknowledged, once, and reads saw it
 	// HeadlineOpsPerSecond is the throughput that may be quoted: null unless the run was
 	// durable, verified and not interrupted.
 	HeadlineOpsPerSecond *float64 `json:"headline_ops_per_s"`
@@ -69,6 +70,7 @@ type Result struct {
 	Intervals        []Interval   `json:"intervals"` // of that length, whole ones
 	FsyncUs          Histogram    `json:"fsync_us"`  // syncs that made log durable, of all nodes
 	BatchSizes       Histogram    `json:"batch_sizes"`
+	Scenario         *Scenario    `json:"scenario,omitempty"`
 }
 
 // Latencies are in microseconds.
@@ -99,6 +101,35 @@ type Interval struct {
 type Histogram struct {
 	UpTo   []float64 `json:"up_to"`
 	Counts []uint64  `json:"counts"`
+}
+
+// Scenario is what happened in a run in which something went wrong on purpose.
+type Scenario struct {
+	Name   string  `json:"name"`
+	Events []Event `json:"events"`
+	// Outages are the times in ms in which nothing was acknowledged, one per event that
+	// stops the cluster: from the event to the first write acknowledged after it.
+	Outages           []float64 `json:"outages_ms"`
+	OutageP50         float64   `json:"outage_p50_ms"`
+	OutageP99         float64   `json:"outage_p99_ms"`
+	ElectionTimeoutMs float64   `json:"election_timeout_ms"`
+	Phases            []Phase   `json:"phases"`
+}
+
+// Event is something done to the cluster, at a moment of the time measured.
+type Event struct {
+	At   float64 `json:"at_s"`
+	What string  `json:"what"`
+}
+
+// Phase is a part of the time measured: before, during or after what was done.
+type Phase struct {
+	Name         string  `json:"name"`
+	From         float64 `json:"from_s"`
+	To           float64 `json:"to_s"`
+	OpsPerSecond float64 `json:"ops_per_s"`
+	P50          float64 `json:"p50"` // in microseconds, the median of its intervals
+	P99          float64 `json:"p99"` // likewise
 }
 
 // Machine is where a run took place.
