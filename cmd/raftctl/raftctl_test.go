@@ -196,6 +196,16 @@ func TestLookingAtACluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, h.raftctl(0, "status"), "does not answer")
+
+	if err := h.open[(leader+2)%3].Close(); err != nil {
+		t.Fatal(err)
+	}
+	for !strings.Contains(h.raftctl(0, "status"), "no leader among the endpoints") {
+		if t.Context().Err() != nil {
+			t.Fatal("it leads alone")
+		}
+	}
+	expect(t, h.raftctl(0, "why"), fmt.Sprintf("node %d: There is no leader", leader+1), "no answer from ", h.addrs[(leader+1)%3], h.addrs[(leader+2)%3])
 }
 
 // Nodes are compared while they are written to without a pause: the index is one that is still to come.

@@ -181,7 +181,7 @@ func orDash(id raftpb.NodeID) string {
 	return fmt.Sprint(id)
 }
 
-// why asks the leader, which knows most; without one, everybody who answers.
+// why asks the leader, which knows most; without one, everybody who answers, and says who does not.
 func (o *operation) why([]string) error {
 	all := o.statuses()
 	slices.SortStableFunc(all, func(a, b nodeStatus) int {
@@ -189,6 +189,12 @@ func (o *operation) why([]string) error {
 	})
 	if rank(&all[0]) == 0 {
 		return nobody(all[0].err)
+	}
+	silent := []string{}
+	for i := range all {
+		if all[i].err != nil {
+			silent = append(silent, all[i].addr)
+		}
 	}
 	for i := range all {
 		s := &all[i]
@@ -199,13 +205,17 @@ func (o *operation) why([]string) error {
 		if err := o.cluster.At(o.ctx, s.addr, raftpb.RaftAdminWhy, &raftpb.WhyRequest{Group: o.group}, &resp); err != nil {
 			return err
 		}
-		v := object{"node": s.Node, "sentence": resp.Sentence, "culprit": nil}
+		v := object{"node": s.Node, "sentence": resp.Sentence, "culprit": nil, "silent": silent}
 		if resp.Culprit.Set {
 			v["culprit"] = resp.Culprit.Value
 		}
 		if err := o.print(v, "node %d: %s", s.Node, resp.Sentence); err != nil || o.json() {
 			return err
 		}
+	}
+	if rank(&all[0]) == 1 && len(silent) > 0 {
+		_, err := fmt.Fprintln(o.out, "no answer from "+strings.Join(silent, ", "))
+		return err
 	}
 	return nil
 }
