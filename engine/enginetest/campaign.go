@@ -58,12 +58,13 @@ func (c Campaign) Run(each func(Report)) Summary {
 	reports := make([]Report, c.Seeds)
 	for range workers {
 		running.Go(func() {
+			run := c.Profile.runner()
 			for int(failed.Load()) < most {
 				i := next.Add(1) - 1
 				if i >= c.Seeds {
 					return
 				}
-				r := c.Profile.Run(Options{Seed: c.First + i, Events: c.Events, Mutant: c.Mutant})
+				r := run(Options{Seed: c.First + i, Events: c.Events, Mutant: c.Mutant})
 				if r.Failure != nil {
 					failed.Add(1)
 				}

@@ -20,6 +20,9 @@ type Profile struct {
 	Summary string
 	// Run lives through the world of a seed. It is safe for concurrent use.
 	Run func(Options) Report
+	// Runner, if not nil, returns a Run for many seeds in a row, which takes the same
+	// memory for all of them. Each is for one goroutine.
+	Runner func() func(Options) Report
 	// EventsPerSeed is how many events a seed must have on average, or the run has not
 	// tried hard enough to be worth anything.
 	EventsPerSeed uint64
@@ -28,14 +31,28 @@ type Profile struct {
 	Marks []string
 }
 
+// runner returns a Run for many seeds in a row.
+func (p *Profile) runner() func(Options) Report {
+	if p.Runner == nil {
+		return p.Run
+	}
+	return p.Runner()
+}
+
 // MarksFrom is how many seeds a campaign has that is asked for the marks of its profile.
 const MarksFrom = 1000
 
 // Profiles returns all there are, the default first.
 func Profiles() []Profile {
 	return []Profile{
-		{"world", "driver and log on simulated disks, network and clocks, with clients", world.Run, 40_000, nil},
-		{"core", "cores alone, on disks that are models: many times faster", runBare, 15_000, marks()},
+		{
+			Name: "world", Summary: "driver and log on simulated disks, network and clocks, with clients",
+			Run: world.Run, Runner: func() func(Options) Report { return world.NewRunner().Run }, EventsPerSeed: 40_000,
+		},
+		{
+			Name: "core", Summary: "cores alone, on disks that are models: many times faster",
+			Run: runBare, EventsPerSeed: 15_000, Marks: marks(),
+		},
 	}
 }
 

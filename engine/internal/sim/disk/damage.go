@@ -4,12 +4,14 @@ package disk
 // operation: Before is not told.
 
 // Clone returns a copy of all that a reader sees now, on a disk on which all of it is
-// durable.
-func (d *Disk) Clone() *Disk { return &Disk{root: d.root.clone(), locked: map[string]bool{}} }
+// durable. The two share their memory.
+func (d *Disk) Clone() *Disk {
+	return &Disk{root: d.root.clone(), memory: d.memory, locked: map[string]bool{}}
+}
 
 func (n *node) clone() *node {
 	if !n.dir {
-		return &node{data: append([]byte(nil), n.data...), synced: len(n.data), dirty: make([]uint64, len(n.dirty))}
+		return &node{content: n.content.clone()}
 	}
 	to := newDir()
 	for name, child := range n.children {
@@ -22,9 +24,9 @@ func (n *node) clone() *node {
 // there or shorter.
 func (d *Disk) Flip(name string, at int64, bit int) bool {
 	n, err := d.lookup(name)
-	if err != nil || n.dir || at < 0 || at >= int64(len(n.data)) {
+	if err != nil || n.dir || at < 0 || at >= int64(n.size) {
 		return false
 	}
-	n.data[at] ^= 1 << bit
+	n.flip(d.memory, int(at), bit)
 	return true
 }

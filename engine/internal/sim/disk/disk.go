@@ -3,11 +3,6 @@
 // power. It is made to be fast: a sync costs what was written since the last one, a
 // power loss what was not synced, and nothing is copied as a whole.
 //
-//	write   content ---- new bytes ---->  file        the first time since the sync:
-//	                 \--- old sector ---> undo        what stood there
-//	sync    undo is forgotten
-//	crash   of each sector in undo, by lot: stays as it is, or is as it was
-//
 // It belongs to one goroutine at a time.
 package disk
 
@@ -36,6 +31,7 @@ type Disk struct {
 	// Full makes the disk report that it has no room left.
 	Full bool
 
+	memory *Memory
 	root   *node
 	locked map[string]bool
 	names  []*node // directories with names that are not synced
@@ -74,24 +70,15 @@ type node struct {
 	was      map[string]*node // names changed since its last sync, as of then; nil in it: nothing had the name
 	dir      bool
 
-	// Of a file.
-	data   []byte
-	synced int      // its length as of the last sync
-	undo   []old    // sectors written since then
-	stood  []byte   // what stood in them
-	dirty  []uint64 // one bit per sector
-}
-
-// old is a sector that was written and not synced. Where it was beyond the synced end
-// of the file there is nothing to go back to.
-type old struct {
-	sector int
-	at     int // in stood; -1: beyond the end
+	content // of a file
 }
 
 // New returns an empty disk.
-func New() *Disk {
-	return &Disk{root: newDir(), locked: map[string]bool{}}
+func New() *Disk { return NewIn(&Memory{}) }
+
+// NewIn returns an empty disk that takes its pages from m.
+func NewIn(m *Memory) *Disk {
+	return &Disk{root: newDir(), memory: m, locked: map[string]bool{}}
 }
 
 func newDir() *node { return &node{dir: true, children: map[string]*node{}} }
@@ -223,70 +210,6 @@ func (d *Disk) crashMoves(how Survival, s *schedule.Stream) {
 	d.moves = d.moves[:0]
 }
 
-// put writes p at off.
-func (n *node) put(p []byte, off int64) {
-	end := int(off) + len(p)
-	first, last := int(off)/SectorBytes, (end-1)/SectorBytes
-	if len(p) == 0 {
-		return
-	}
-	for len(n.dirty)*64 <= last {
-		n.dirty = append(n.dirty, 0)
-	}
-	for s := first; s <= last; s++ {
-		if bit := uint64(1) << (s & 63); n.dirty[s>>6]&bit == 0 {
-			n.dirty[s>>6] |= bit
-			n.remember(s)
-		}
-	}
-	if end > len(n.data) {
-		n.lengthen(end)
-	}
-	copy(n.data[off:], p)
-}
-
-// remember keeps what stands in a sector.
-func (n *node) remember(s int) {
-	at := s * SectorBytes
-	if at >= n.synced {
-		n.undo = append(n.undo, old{s, -1})
-		return
-	}
-	n.undo = append(n.undo, old{s, len(n.stood)})
-	k := copy(n.room(), n.data[at:min(at+SectorBytes, n.synced)])
-	clear(n.stood[len(n.stood)-SectorBytes+k:])
-}
-
-// room appends a sector to stood and returns it.
-func (n *node) room() []byte {
-	k := len(n.stood)
-	n.stood = roomFor(n.stood, k+SectorBytes)[:k+SectorBytes]
-	return n.stood[k:]
-}
-
-// lengthen makes the file so long; what is new reads as zeros.
-func (n *node) lengthen(end int) {
-	k := len(n.data)
-	n.data = roomFor(n.data, end)[:end]
-	clear(n.data[k:])
-}
-
-// roomFor returns b with a capacity of at least n. It doubles: files grow by little, often.
-func roomFor(b []byte, n int) []byte {
-	if n <= cap(b) {
-		return b
-	}
-	return slices.Grow(b, max(n, 2*cap(b), 4*SectorBytes)-len(b))
-}
-
-// sync makes the content durable.
-func (n *node) sync() {
-	for _, u := range n.undo {
-		n.dirty[u.sector>>6] &^= 1 << (u.sector & 63)
-	}
-	n.undo, n.stood, n.synced = n.undo[:0], n.stood[:0], len(n.data)
-}
-
 // Survival says what of the unsynced state a power loss leaves.
 type Survival struct {
 	// Keep is the chance of each unsynced sector and name to be on the disk.
@@ -305,7 +228,7 @@ func (d *Disk) Crash(how Survival, s *schedule.Stream) {
 	}
 	d.names = d.names[:0]
 	for _, n := range d.wrote {
-		n.crashData(how, s)
+		n.crash(d.memory, how, s)
 	}
 	d.wrote = d.wrote[:0]
 }
@@ -325,32 +248,4 @@ func (n *node) crashNames(how Survival, s *schedule.Stream) {
 		}
 	}
 	clear(n.was)
-}
-
-// crashData undoes a part of what was written since the last sync. What stays is
-// durable then.
-func (n *node) crashData(how Survival, s *schedule.Stream) {
-	if len(n.undo) == 0 {
-		return
-	}
-	slices.SortFunc(n.undo, func(a, b old) int { return a.sector - b.sector })
-	end, page, keep := n.synced, -1, false
-	for _, u := range n.undo {
-		if !how.Pages || u.sector/8 != page {
-			page, keep = u.sector/8, s.Chance(how.Keep)
-		}
-		at := u.sector * SectorBytes
-		top := min(at+SectorBytes, len(n.data))
-		switch {
-		case keep:
-			end = max(end, top)
-		case u.at < 0:
-			clear(n.data[at:top])
-		default:
-			copy(n.data[at:top], n.stood[u.at:u.at+SectorBytes])
-			clear(n.data[min(max(at, n.synced), top):top])
-		}
-	}
-	n.data = n.data[:end]
-	n.sync()
 }

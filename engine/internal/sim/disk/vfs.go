@@ -230,7 +230,7 @@ type info struct {
 }
 
 func (i info) Name() string         { return i.name }
-func (i info) Size() int64          { return int64(len(i.n.data)) }
+func (i info) Size() int64          { return int64(i.n.size) }
 func (i info) Mode() os.FileMode    { return 0o600 }
 func (i info) ModTime() time.Time   { return time.Time{} }
 func (i info) IsDir() bool          { return i.n.dir }
@@ -257,10 +257,10 @@ func (f *file) Read(p []byte) (int, error) {
 }
 
 func (f *file) ReadAt(p []byte, off int64) (int, error) {
-	if off >= int64(len(f.n.data)) {
+	if off >= int64(f.n.size) {
 		return 0, io.EOF
 	}
-	n := copy(p, f.n.data[off:])
+	n := f.n.read(p, int(off))
 	if n < len(p) {
 		return n, io.EOF
 	}
@@ -280,7 +280,7 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	if len(f.n.undo) == 0 {
 		f.d.wrote = append(f.d.wrote, f.n)
 	}
-	f.n.put(p, off)
+	f.n.write(f.d.memory, p, int(off))
 	f.d.Writes++
 	f.d.Bytes += len(p)
 	return len(p), nil
@@ -298,7 +298,7 @@ func (f *file) Sync() error {
 		return err
 	}
 	f.d.Syncs++
-	f.n.sync()
+	f.n.sync(f.d.memory)
 	f.d.wrote = slices.DeleteFunc(f.d.wrote, func(n *node) bool { return n == f.n })
 	return nil
 }

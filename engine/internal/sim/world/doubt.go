@@ -44,7 +44,7 @@ func (w *World) hurt(t trouble, n *node) {
 		}
 		w.did.flipped++
 	case wipe:
-		n.disk = disk.New()
+		n.disk = disk.NewIn(&w.memory.pages)
 		w.did.wiped++
 	default:
 		n.disk, n.backup = n.backup, nil

@@ -113,7 +113,7 @@ func (m *member) read(view *wal.Group) (changes []raft.Change, err error) {
 	first, last := view.FirstIndex(), view.LastIndex()
 	m.entries = m.entries[:0]
 	if first <= last {
-		if m.entries, err = view.EntriesInto(&m.g.w.bodies, m.entries, first, last+1, math.MaxInt); err != nil {
+		if m.entries, err = view.EntriesInto(&m.g.w.memory.bodies, m.entries, first, last+1, math.MaxInt); err != nil {
 			return nil, err
 		}
 	}

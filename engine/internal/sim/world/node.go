@@ -72,7 +72,7 @@ type told struct {
 
 func (w *World) newNode(place int) *node {
 	id := raft.NodeID(place + 1)
-	n := &node{w: w, place: place, id: id, disk: disk.New()}
+	n := &node{w: w, place: place, id: id, disk: disk.NewIn(&w.memory.pages)}
 	for _, g := range w.groups {
 		m := &member{n: n, g: g, judge: g.judge.Node(id)}
 		n.members, g.members = append(n.members, m), append(g.members, m)

@@ -32,17 +32,17 @@ import (
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/invariant"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/schedule"
-	"github.com/seed-814fcd60/raftwire/wal"
 )
 
 // World is one simulated cluster. It belongs to one goroutine.
 type World struct {
 	mutation
-	o     sim.Options
-	k     knobs
-	now   int64 // true time
-	queue schedule.Queue[event]
-	calm  bool // no faults any more
+	memory *memory
+	o      sim.Options
+	k      knobs
+	now    int64 // true time
+	queue  schedule.Queue[event]
+	calm   bool // no faults any more
 
 	network, disk, process, clientele schedule.Stream
 
@@ -52,8 +52,6 @@ type World struct {
 	links [][]link
 	calls []*call
 	free  []int32
-	// bodies is memory for the log that a member reads when it starts; nobody keeps them.
-	bodies wal.ReadBuffer
 
 	encoded   []byte // the last message that went through a codec
 	groups    []*group
@@ -108,15 +106,9 @@ type event struct {
 	x    uint32
 }
 
-// Run makes the world of a seed, lives through it and tells.
-func Run(o sim.Options) sim.Report {
-	w := newWorld(o)
-	w.live()
-	return w.report()
-}
-
-func newWorld(o sim.Options) *World {
+func newWorld(o sim.Options, m *memory) *World {
 	w := &World{
+		memory:   m,
 		mutation: newMutation(o.Mutant),
 		o:        o, k: draw(o.Seed, o.Without), skip: o.Skip,
 		network:   schedule.NewStream(o.Seed, 1),
