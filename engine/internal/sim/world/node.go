@@ -160,7 +160,7 @@ func (n *node) logOptions() wal.Options {
 	o := wal.Options{
 		Identity: wal.Identity{Cluster: "world", Node: n.id}, FS: n.disk, Catalog: wal.FileCatalog,
 		Clock: logClock{n}, Random: random{n}, Logger: slog.New(slog.DiscardHandler), Manual: true,
-		SegmentBytes: k.segment, Spares: k.spares, MaxFrameBytes: k.frame, StallAfter: 10 * time.Second, StallFatal: -1,
+		SegmentBytes: k.segment, Spares: k.spares, MaxFrameBytes: k.frame, StallAfter: 10 * time.Second, StallFatal: -1, CacheBytes: logCache,
 		OnFatal: n.logFailed, Salvage: n.hurt, Verify: n.verify,
 		OnDamage: func(e *wal.CorruptError) {
 			if !n.hurt {
@@ -203,6 +203,7 @@ const (
 	smallWindow   = 4096    // sent to one follower and not answered, but for one append
 	smallBacklog  = 1 << 14 // not committed
 	maxEventBytes = 1 << 16 // proposals of one event, but for one
+	logCache      = 1 << 18 // frames that a log keeps in memory: what is older is read from its disk
 )
 
 // core is the configuration of a node's core.
