@@ -38,15 +38,19 @@ func profileUsage() string {
 	return text
 }
 
-// heapBytes is the memory that a campaign may use before the collector works harder.
-const heapBytes = 1 << 30
+// gcPercent: worlds take over the memory of those before them, so that a larger heap
+// would only be colder. heapBytes is what a campaign may use before the collector works harder.
+const (
+	gcPercent = 100
+	heapBytes = 1 << 30
+)
 
 func campaign(c *cli.Context) error {
 	p, err := enginetest.ProfileByName(c.String("profile"))
 	if err != nil {
 		return err
 	}
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(heapBytes)
 	seeds, first := c.Uint64("seeds"), c.Uint64("first")
 	hashes := make([]uint64, seeds)
@@ -90,11 +94,11 @@ func printSummary(w io.Writer, p *enginetest.Profile, s *enginetest.Summary) {
 	}
 	switch {
 	case len(s.Failures) > 0:
-		fmt.Fprintf(w, "\n%d failures\n", len(s.Failures))
+		fmt.Fprintf(w, "\n%d failures: %d violations, %d undecided\n", len(s.Failures), uint64(len(s.Failures))-s.Undecided, s.Undecided)
 	case s.Invalid != "":
 		fmt.Fprintf(w, "\nINVALID: %s\n", s.Invalid)
 	default:
-		fmt.Fprintln(w, "\ngreen: 0 violations, 0 liveness failures")
+		fmt.Fprintln(w, "\ngreen: 0 violations, 0 liveness failures, 0 undecided")
 	}
 }
 

@@ -27,7 +27,7 @@ const (
 
 func main() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400) // a world is small and short: memory for a fifth of the time
+		debug.SetGCPercent(gcPercent)
 	}
 	os.Exit(run(os.Args, os.Stdout, os.Stderr))
 }

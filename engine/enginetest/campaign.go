@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-814fcd60/raftwire/engine/internal/sim"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/schedule"
 	"github.com/seed-814fcd60/raftwire/engine/internal/sim/shrink"
 )
@@ -21,6 +22,10 @@ type Campaign struct {
 	Mutant      int    // a seeded bug to switch on; 0: none
 	MaxFailures int    // the campaign ends after so many; 0: 10
 }
+
+// Undecided is the Check of a failure that says nothing of the cluster: an oracle reached its
+// limit before it could tell. A limit depends on the seed alone.
+const Undecided = sim.Undecided
 
 // Summary is what a campaign tells.
 type Summary struct {
@@ -38,7 +43,8 @@ type Summary struct {
 	Did        Counts        `json:"did"`
 	Marks      Counts        `json:"marks"`
 	Failures   []Report      `json:"failures,omitempty"`
-	Invalid    string        `json:"invalid,omitempty"` // why a run without failures proves nothing
+	Undecided  uint64        `json:"undecided,omitempty"` // of the failures: those of an oracle that reached its limit
+	Invalid    string        `json:"invalid,omitempty"`   // why a run without failures proves nothing
 }
 
 // Green reports whether nothing failed and enough was tried.
@@ -102,6 +108,9 @@ func (c Campaign) sum(reports []Report, elapsed time.Duration, workers int) Summ
 		hash.Add(r.Hash)
 		if r.Failure != nil {
 			s.Failures = append(s.Failures, *r)
+			if r.Failure.Check == Undecided {
+				s.Undecided++
+			}
 		}
 	}
 	s.Hash = uint64(hash)

@@ -261,6 +261,16 @@ func TestCampaign(t *testing.T) {
 	if s = (enginetest.Campaign{Profile: p, First: 100, Seeds: 120}).Run(nil); s.Green() || len(s.Failures) != 1 {
 		t.Errorf("%+v", s)
 	}
+	if s.Undecided != 0 {
+		t.Errorf("a violation counts as undecided")
+	}
+	unable := p
+	unable.Run = func(o enginetest.Options) enginetest.Report {
+		return enginetest.Report{Seed: o.Seed, Events: events, Failure: &enginetest.Failure{Check: enginetest.Undecided}}
+	}
+	if s = (enginetest.Campaign{Profile: unable, First: 1, Seeds: 1}).Run(nil); s.Green() || s.Undecided != 1 {
+		t.Errorf("a world that no oracle could judge is not green: %+v", s)
+	}
 	p.Marks = []string{"taken", "missed"}
 	p.Run = func(o enginetest.Options) enginetest.Report {
 		return enginetest.Report{Seed: o.Seed, Events: events, Deliveries: events / 2, Marks: enginetest.Counts{"taken": 1}}

@@ -192,8 +192,7 @@ func (a *applier) apply(j *job) {
 			j.done = append(j.done, nil)
 		}
 		err := a.applyEntries(j)
-		var retry *RetryError
-		if errors.As(err, &retry) {
+		if retry := retryIn(err); retry != nil {
 			a.park(j, retry.After)
 			return
 		}
@@ -214,11 +213,20 @@ func (a *applier) apply(j *job) {
 	a.put(j)
 }
 
+// retryIn returns the request for another attempt in err, nil if there is none.
+func retryIn(err error) *RetryError {
+	if err == nil {
+		return nil
+	}
+	var retry *RetryError
+	errors.As(err, &retry)
+	return retry
+}
+
 func (a *applier) applyEntries(j *job) error {
 	g := j.group
 	err := g.advance(j)
-	var retry *RetryError
-	if errors.As(err, &retry) {
+	if retryIn(err) != nil {
 		return err
 	}
 	if err != nil {
@@ -244,8 +252,7 @@ func (g *Group) advance(j *job) error {
 		m.Before(g.chain.Load())
 	}
 	if err := g.machine.Apply(j.entries, j.first, j.done); err != nil {
-		var retry *RetryError
-		if !errors.As(err, &retry) {
+		if retryIn(err) == nil {
 			g.failed = err
 		}
 		return err

@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
 	"github.com/seed-814fcd60/raftwire/engine/internal/snapshot"
+	"github.com/seed-814fcd60/raftwire/wal"
 )
 
 // Chain extends the hash of a log prefix, which ends before first, by entries. 0 stands for
@@ -34,9 +35,10 @@ func chainHash(chain uint64, e *raft.Entry) uint64 {
 // still has them: otherwise it is not known.
 func (r *Recovery) chain(chain uint64, from, to raft.Index) uint64 {
 	var buf []raft.Entry
+	var bodies wal.ReadBuffer
 	for lo := from + 1; lo <= to; lo += raft.Index(len(buf)) {
 		var err error
-		if buf, err = readable(r.log, buf[:0], lo, to+1, maxJobBytes); err != nil {
+		if buf, err = readable(r.log, &bodies, buf[:0], lo, to+1, maxJobBytes); err != nil {
 			return 0
 		}
 		chain = Chain(chain, lo, buf)

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"errors"
+	"slices"
 	"sync/atomic"
 
 	"github.com/seed-814fcd60/raftwire/codec"
@@ -154,14 +155,29 @@ func (a readIndexCall) drop(err error) { a.c.Fail(err) }
 // heartbeat gathers the acks of one heartbeat from the workers of its groups and
 // replies when the last has spoken.
 type heartbeat struct {
-	call *transport.Call
-	left atomic.Int32
-	acks []raftpb.BeatAck // acks[i] belongs to beat i, term 0: left out
+	call  *transport.Call
+	left  atomic.Int32
+	acks  []raftpb.BeatAck // acks[i] belongs to beat i, term 0: left out
+	beats []beatCall
+	resp  raftpb.HeartbeatResponse
+
+	// Nearly every heartbeat of a host with few groups has one beat.
+	oneAck  [1]raftpb.BeatAck
+	oneBeat [1]beatCall
 }
 
 type beatCall struct {
 	*heartbeat
 	i int
+}
+
+func newHeartbeat(c *transport.Call, beats int) *heartbeat {
+	hb := &heartbeat{call: c}
+	if hb.acks, hb.beats = hb.oneAck[:], hb.oneBeat[:]; beats != 1 {
+		hb.acks, hb.beats = make([]raftpb.BeatAck, beats), make([]beatCall, beats)
+	}
+	hb.left.Store(int32(beats) + 1)
+	return hb
 }
 
 func (h *Host) serveHeartbeat(c *transport.Call, req *raftpb.HeartbeatRequest) {
@@ -170,8 +186,7 @@ func (h *Host) serveHeartbeat(c *transport.Call, req *raftpb.HeartbeatRequest) {
 		return
 	}
 	h.presence.asks(c.From, req.BootID)
-	hb := &heartbeat{call: c, acks: make([]raftpb.BeatAck, len(req.Beats))}
-	hb.left.Store(int32(len(req.Beats)) + 1)
+	hb := newHeartbeat(c, len(req.Beats))
 	for i := range req.Beats {
 		b := &req.Beats[i]
 		g := h.find(b.Group)
@@ -183,30 +198,26 @@ func (h *Host) serveHeartbeat(c *transport.Call, req *raftpb.HeartbeatRequest) {
 			Kind: raft.MessageBeat, From: c.From, To: h.cfg.Node, Term: b.Term, Commit: b.Commit, Round: b.Round,
 			Quiesce: b.Quiesce,
 		}
-		if g.w.inbox.message(inbound{group: g, message: m, answer: beatCall{hb, i}}) != nil {
+		hb.beats[i] = beatCall{hb, i}
+		if g.w.inbox.message(inbound{group: g, message: m, answer: &hb.beats[i]}) != nil {
 			hb.spoken()
 		}
 	}
 	hb.spoken()
 }
 
-func (b beatCall) answer(_ *worker, m *raft.Message) {
+func (b *beatCall) answer(_ *worker, m *raft.Message) {
 	group := b.call.Request.(*raftpb.HeartbeatRequest).Beats[b.i].Group
 	b.acks[b.i] = raftpb.BeatAck{Group: group, Term: m.Term, Round: m.Round, Wake: m.Wake}
 	b.spoken()
 }
 
-func (b beatCall) drop(error) { b.spoken() }
+func (b *beatCall) drop(error) { b.spoken() }
 
 func (h *heartbeat) spoken() {
 	if h.left.Add(-1) > 0 {
 		return
 	}
-	var resp raftpb.HeartbeatResponse
-	for _, a := range h.acks {
-		if a.Term != 0 {
-			resp.Acks = append(resp.Acks, a)
-		}
-	}
-	h.call.Reply(&resp)
+	h.resp.Acks = slices.DeleteFunc(h.acks, func(a raftpb.BeatAck) bool { return a.Term == 0 })
+	h.call.Reply(&h.resp)
 }

@@ -103,17 +103,22 @@ type coreLog struct{ *wal.Group }
 
 // Entries implements raft.Log.
 func (l coreLog) Entries(dst []raft.Entry, lo, hi raft.Index, maxBytes int) ([]raft.Entry, error) {
-	return readable(l.Group, dst, lo, hi, maxBytes)
+	return readable(l.Group, nil, dst, lo, hi, maxBytes)
 }
 
 // readable reads up to the first damaged entry; if that is the one at lo, the error is a
-// *raft.DamagedError.
-func readable(log *wal.Group, dst []raft.Entry, lo, hi raft.Index, maxBytes int) ([]raft.Entry, error) {
+// *raft.DamagedError. buf, if it is not nil, is where the bodies are until its next use.
+func readable(
+	log *wal.Group, buf *wal.ReadBuffer, dst []raft.Entry, lo, hi raft.Index, maxBytes int,
+) ([]raft.Entry, error) {
 	for {
-		got, err := log.Entries(dst, lo, hi, maxBytes)
+		got, err := log.EntriesInto(buf, dst, lo, hi, maxBytes)
+		if err == nil {
+			return got, nil
+		}
 		var c *wal.CorruptError
 		switch {
-		case err == nil || !errors.As(err, &c) || c.Lo >= c.Hi || c.Hi <= lo || c.Lo >= hi:
+		case !errors.As(err, &c) || c.Lo >= c.Hi || c.Hi <= lo || c.Lo >= hi:
 			return got, err
 		case c.Lo > lo:
 			hi = c.Lo
@@ -125,6 +130,9 @@ func readable(log *wal.Group, dst []raft.Entry, lo, hi raft.Index, maxBytes int)
 
 // damages lists what a read found.
 func damages(err error) (found []Damage) {
+	if err == nil {
+		return nil
+	}
 	var d *raft.DamagedError
 	if !errors.As(err, &d) {
 		return nil
@@ -150,7 +158,7 @@ func Scan(log *wal.Group, lo, hi raft.Index) ([]raft.Change, []Damage, error) {
 	lo = max(lo, log.FirstIndex())
 	for lo < hi {
 		var err error
-		buf, err = readable(log, buf[:0], lo, hi, maxJobBytes)
+		buf, err = readable(log, nil, buf[:0], lo, hi, maxJobBytes)
 		if found := damages(err); len(found) > 0 {
 			damaged = append(damaged, found...)
 			lo += raft.Index(len(found))
@@ -469,7 +477,7 @@ func (h *Host) ServeFetch(c *transport.Call, req *raftpb.FetchRequest, log *wal.
 		case first < log.FirstIndex():
 			resp.First = log.FirstIndex()
 		case first < hi:
-			resp.Entries, err = readable(log, nil, first, hi, maxFetchBytes)
+			resp.Entries, err = readable(log, nil, nil, first, hi, maxFetchBytes)
 		}
 		if found := damages(err); len(found) > 0 {
 			if g := h.find(id); g != nil {

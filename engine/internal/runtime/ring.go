@@ -18,12 +18,17 @@ func (r *ring[T]) push(v T) {
 func (r *ring[T]) front() *T { return &r.buf[r.head] }
 
 func (r *ring[T]) pop() T {
-	var zero T
 	v := r.buf[r.head]
+	r.drop()
+	return v
+}
+
+// drop takes the front out.
+func (r *ring[T]) drop() {
+	var zero T
 	r.buf[r.head] = zero
 	r.head = (r.head + 1) & (len(r.buf) - 1)
 	r.size--
-	return v
 }
 
 func (r *ring[T]) grow() {

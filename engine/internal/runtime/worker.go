@@ -236,8 +236,9 @@ func (w *worker) durable(x *write) {
 			w.tap.Durable(g, p.writeID)
 		}
 		for g.gated.size > 0 && (g.gated.front().WriteID <= p.writeID || w.host.mutated(mutAnyWrite)) {
-			m := g.gated.pop()
+			m := g.gated.front() // what leaves adds nothing to the queue
 			w.leave(g, &m.Message, m.WriteID)
+			g.gated.drop()
 		}
 		w.stepCore(g, raft.Event{Kind: raft.EventPersisted, WriteID: p.writeID, Epoch: p.epoch})
 	}

@@ -69,6 +69,10 @@ func (l Line) String() string {
 	return fmt.Sprintf("%14.6f ms  %s  %-14s %s", float64(l.At)/1e6, who, l.Kind, l.Text)
 }
 
+// Undecided is the Check of a failure that is none of the cluster: an oracle could not tell
+// within its limit whether the clients saw what they may see. Such a run is red, too.
+const Undecided = "undecided"
+
 // Failure is why a run is red.
 type Failure struct {
 	Check    string `json:"check"` // "I6", "model", "liveness", "oracle", "panic", ...

@@ -29,10 +29,11 @@ type Memory struct {
 	free  []*page
 }
 
-// Most that a slab holds, and the first one.
+// A slab holds twice as many pages as the one before it, up to a limit. Reset keeps so many.
 const (
-	slabPages  = 256
 	firstPages = 8
+	doublings  = 5
+	keptSlabs  = 64
 )
 
 // take returns a page with anything in it.
@@ -46,14 +47,20 @@ func (m *Memory) take() *page {
 		m.slab, m.taken = m.slab+1, 0
 	}
 	if m.slab == len(m.slabs) {
-		m.slabs = append(m.slabs, make([]page, min(slabPages, firstPages<<len(m.slabs))))
+		m.slabs = append(m.slabs, make([]page, firstPages<<min(len(m.slabs), doublings)))
 	}
 	m.taken++
 	return &m.slabs[m.slab][m.taken-1]
 }
 
 // Reset takes all pages back. The disks that have them must not be used any more.
-func (m *Memory) Reset() { m.slab, m.taken, m.free = 0, 0, m.free[:0] }
+func (m *Memory) Reset() {
+	if len(m.slabs) > keptSlabs {
+		clear(m.slabs[keptSlabs:])
+		m.slabs = m.slabs[:keptSlabs]
+	}
+	m.slab, m.taken, m.free = 0, 0, m.free[:0]
+}
 
 // content is the bytes of a file, and what a loss of power would make of them.
 //

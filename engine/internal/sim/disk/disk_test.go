@@ -225,6 +225,36 @@ func TestLog(t *testing.T) {
 	}
 }
 
+// TestMemory: a disk on memory that another one had before is as empty as the first, however
+// much that was.
+func TestMemory(t *testing.T) {
+	var m disk.Memory
+	s := schedule.NewStream(6, 0)
+	for round := range 3 {
+		m.Reset()
+		d := disk.NewIn(&m)
+		f, _ := d.Create("f", "test")
+		for i := range int64(20_000) {
+			if _, err := f.WriteAt([]byte{1 + byte(i%250)}, i*4096+1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if round == 1 {
+			_ = f.Sync()
+		}
+		copied := content(t, d.Clone(), "f")
+		if !d.Flip("f", 4096, 3) || copied[4096] != 0 || content(t, d, "f")[4096] != 8 {
+			t.Error("a flip in one of two disks that share pages")
+		}
+		d.Crash(disk.Survival{Keep: 0.5}, &s)
+		for i, b := range content(t, d, "f") {
+			if want := 1 + byte(i/4096%250); i%4096 == 1 && b != want && (round == 1 || b != 0) || i%4096 != 1 && i != 4096 && b != 0 {
+				t.Fatalf("round %d: byte %d is %d", round, i, b)
+			}
+		}
+	}
+}
+
 func BenchmarkFrame(b *testing.B) {
 	d := disk.New()
 	f, _ := d.Create("f", "test")

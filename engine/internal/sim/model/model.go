@@ -36,6 +36,7 @@ type Model struct {
 	maxTerm   raftpb.Term // the highest that a candidate began
 	seq       int
 	rejected  *Rejection
+	checked   Step // a copy in here is none for the garbage collector
 }
 
 // ballot names a voter, or a candidate, in a term.
@@ -47,22 +48,21 @@ type ballot struct {
 // node is one member. log, what memory holds, may be ahead of disk.log, and after
 // a truncation beside it.
 type node struct {
-	id         raftpb.NodeID
-	slot       int
-	role       raftpb.Role
-	term       raftpb.Term
-	vote       raftpb.NodeID
-	log        id
-	commit     raftpb.Index
-	seen       []prefix // per term, up to where its log was that term's leader's
-	transferee raftpb.NodeID
-	disk       image
-	past       []id     // ends of logs that were truncated: writes of them may still complete
-	unsynced   []ballot // votes given, per term for whom, that no completed write covers yet
-	down       bool
-	uncertain  bool
-	lost       image       // what an uncertain node had promised
-	highest    raftpb.Term // it was ever in: a disk that lost something gives an older state, not one that never was
+	id              raftpb.NodeID
+	slot            int
+	role            raftpb.Role
+	down, uncertain bool
+	term            raftpb.Term
+	vote            raftpb.NodeID
+	log             id
+	commit          raftpb.Index
+	seen            []prefix // per term, up to where its log was that term's leader's
+	transferee      raftpb.NodeID
+	disk            image
+	past            []id        // ends of logs that were truncated: writes of them may still complete
+	unsynced        []ballot    // votes given, per term for whom, that no completed write covers yet
+	lost            image       // what an uncertain node had promised
+	highest         raftpb.Term // it was ever in: a disk that lost something gives an older state, not one that never was
 }
 
 type image struct {
@@ -107,11 +107,11 @@ func New(c Config) *Model {
 // model is spent: it returns the same one for ever.
 func (m *Model) Check(s Step) error {
 	if m.rejected == nil {
-		if m.rejected = m.step(&s); m.rejected == nil {
-			m.seq++
+		m.checked, m.seq = s, m.seq+1
+		if m.rejected = m.step(&m.checked); m.rejected == nil {
 			return nil
 		}
-		m.rejected.Seq, m.rejected.Step = m.seq, s
+		m.rejected.Seq, m.rejected.Step = m.seq-1, s
 	}
 	return m.rejected
 }

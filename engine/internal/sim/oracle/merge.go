@@ -5,8 +5,8 @@ import "slices"
 // logical is an operation as its client meant it: all attempts with the same serial
 // of a session are one. at is its first attempt in the history.
 type logical struct {
-	Op
-	at int
+	*Op // of the history, or a copy
+	at  int
 }
 
 // command names an operation of a session.
@@ -20,22 +20,25 @@ func merge(history []Op) []logical {
 	for i := range history {
 		o := &history[i]
 		if o.Session == 0 {
-			out = append(out, logical{*o, i})
+			out = append(out, logical{o, i})
 			continue
 		}
 		c := command{o.Session, o.Serial}
 		k, again := first[c]
 		if !again {
 			first[c] = len(out)
-			out = append(out, logical{*o, i})
+			out = append(out, logical{o, i})
 			continue
 		}
 		was := &out[k]
 		start := min(was.Start, o.Start)
 		if o.Status == OK && (was.Status != OK || o.End < was.End) || o.Status == Info && was.Status == Fail {
-			was.Op = *o
+			was.Op = o
 		}
-		was.Start = start
+		if was.Start != start {
+			both := *was.Op
+			both.Start, was.Op = start, &both
+		}
 	}
 	return out
 }

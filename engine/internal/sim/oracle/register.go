@@ -28,6 +28,12 @@ const MaxOpsPerKey = 1 << 15
 // Options of Linearizable.
 type Options struct {
 	Timeout time.Duration // per key; 0: as long as it takes
+	// Steps is how many operations may be tried on one key, in any order, until the
+	// verdict is Unknown: a limit that, unlike time, depends on the history alone. Memory
+	// grows with it, by about 200 bytes a step. 0: as many as it takes.
+	Steps int
+	// Registers tells by its name whether a key is to be checked. nil: each is.
+	Registers func(key string) bool
 }
 
 // Report is what Linearizable found.
@@ -54,8 +60,11 @@ func Linearizable(history []Op, o Options) Report {
 	keys, byKey := partition(logical)
 	report.Keys = len(keys)
 	for _, key := range keys {
+		if o.Registers != nil && !o.Registers(key) {
+			continue
+		}
 		calls := prepare(logical, byKey[key])
-		if report.Verdict, report.Violation = checkKey(key, calls, o.Timeout); report.Verdict != Legal {
+		if report.Verdict, report.Violation = checkKey(key, calls, &o); report.Verdict != Legal {
 			return report
 		}
 	}
@@ -133,24 +142,36 @@ func operations(calls []call) []porcupine.Operation {
 	return out
 }
 
-func checkKey(key string, calls []call, timeout time.Duration) (Verdict, *Violation) {
+func checkKey(key string, calls []call, o *Options) (Verdict, *Violation) {
 	if len(calls) > MaxOpsPerKey {
 		return Unknown, &Violation{
 			Check: "linearizable", Key: key, Op: -1, Other: -1,
 			Sentence: fmt.Sprintf("key %q has %d operations, at most %d can be checked: use more keys", key, len(calls), MaxOpsPerKey),
 		}
 	}
-	ops := operations(calls)
-	switch porcupine.CheckOperationsTimeout(model(), ops, timeout) {
+	ops, steps, limit := operations(calls), 0, fmt.Sprint(o.Timeout)
+	m := model()
+	if o.Steps > 0 {
+		m.Step = func(state, input, _ any) (bool, any) {
+			if steps++; steps > o.Steps {
+				return false, state // nothing fits any more: the search ends soon
+			}
+			return step(state, input)
+		}
+	}
+	switch porcupine.CheckOperationsTimeout(m, ops, o.Timeout) {
 	case porcupine.Ok:
 		return Legal, nil
 	case porcupine.Illegal:
-		return Illegal, explain(key, calls, ops)
+		if o.Steps == 0 || steps <= o.Steps {
+			return Illegal, explain(key, calls, ops)
+		}
+		limit = fmt.Sprintf("%d steps", o.Steps)
 	case porcupine.Unknown:
 	}
 	return Unknown, &Violation{
 		Check: "linearizable", Key: key, Op: -1, Other: -1,
-		Sentence: fmt.Sprintf("key %q with %d operations could not be decided in %v", key, len(calls), timeout),
+		Sentence: fmt.Sprintf("key %q with %d operations could not be decided in %s", key, len(calls), limit),
 	}
 }
 
@@ -204,11 +225,7 @@ func (t text) with(s string) text {
 func model() porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return text{} },
-		Step: func(state, input, _ any) (bool, any) {
-			was, _ := state.(text)
-			c, _ := input.(*call)
-			return c.step(was)
-		},
+		Step: func(state, input, _ any) (bool, any) { return step(state, input) },
 		Hash: func(state any) uint64 {
 			t, _ := state.(text)
 			return t.a ^ t.b<<1
@@ -225,6 +242,16 @@ func model() porcupine.Model {
 			return fmt.Sprintf("%d bytes, %08x", t.size, uint32(t.a^t.b))
 		},
 	}
+}
+
+func step(state, input any) (bool, any) {
+	was, _ := state.(text)
+	c, _ := input.(*call)
+	possible, is := c.step(was)
+	if is == was {
+		return possible, state // as it is, without a copy
+	}
+	return possible, is
 }
 
 // step reports whether the operation may happen to a register that holds was, and

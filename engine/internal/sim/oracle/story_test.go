@@ -191,6 +191,27 @@ func TestUndecided(t *testing.T) {
 	if report.Verdict != oracle.Unknown || !strings.Contains(report.Violation.Sentence, "could not be decided in 1ms") {
 		t.Errorf("a hard history: %s, %v", report.Verdict, report.Violation)
 	}
+	for range 2 { // the same history needs the same number of steps
+		report = oracle.Linearizable(hard, oracle.Options{Steps: 10_000})
+		if report.Verdict != oracle.Unknown || !strings.Contains(report.Violation.Sentence, "could not be decided in 10000 steps") {
+			t.Errorf("a hard history: %s, %v", report.Verdict, report.Violation)
+		}
+	}
+
+	easy := []oracle.Op{put(1, 1, 2, "x", "a"), put(1, 3, 4, "x", "b"), get(1, 5, 6, "x", "b")}
+	for steps, want := range map[int]oracle.Verdict{2: oracle.Unknown, 3: oracle.Legal} {
+		if report = oracle.Linearizable(easy, oracle.Options{Steps: steps}); report.Verdict != want {
+			t.Errorf("three operations in %d steps: %s, want %s", steps, report.Verdict, want)
+		}
+	}
+	wrong := append(easy, get(1, 7, 8, "x", "a"))
+	if report = oracle.Linearizable(wrong, oracle.Options{Steps: 100}); report.Verdict != oracle.Illegal {
+		t.Errorf("a read of what was overwritten: %s within its limit", report.Verdict)
+	}
+	other := oracle.Options{Registers: func(key string) bool { return key != "x" }}
+	if report = oracle.Linearizable(wrong, other); report.Verdict != oracle.Legal {
+		t.Errorf("a key that is not to be checked is %s", report.Verdict)
+	}
 }
 
 // TestWritesThatNobodyNoticed: any number of writes without an answer may be under

@@ -115,17 +115,15 @@ func (s *sessionClients) act(place int) {
 	if w.quiet() {
 		return
 	}
-	switch r := (&request{by: cl}); {
+	switch {
 	case cl.id == 0 && len(cl.open) == 0:
-		r.kind = opening
-		s.begin(r)
+		s.begin(&request{by: cl, kind: opening})
 	case cl.id == 0 || len(cl.open) >= w.k.session.pipeline || cl.next-cl.lowest(cl.id, cl.next) >= cl.window:
 	case len(cl.open) == 0 && w.clientele.Chance(0.02):
-		r.kind, r.cmd.session = closing, cl.id
-		s.begin(r)
+		s.begin(&request{by: cl, kind: closing, cmd: command{session: cl.id}})
 		cl.id = 0
 	case w.did.writes < maxWrites || w.clientele.Chance(0.02):
-		r.cmd = s.c.drawWrite()
+		r := &request{by: cl, cmd: s.c.drawWrite()}
 		r.cmd.session, r.cmd.serial = cl.id, cl.next
 		cl.next++
 		s.begin(r)
