@@ -140,7 +140,7 @@ type Config struct {
 	// MaxSessionResultBytes bounds a result that is kept for retries: who retries a
 	// command with a longer one gets an AppliedError. At most 16,000,000, default 64 KiB.
 	MaxSessionResultBytes int
-	// SegmentBytes is the size of a log segment file. Default 64 MiB.
+	// SegmentBytes is the size of a log segment file: 16 KiB to 1 TiB, in steps of 4 KiB. Default 64 MiB.
 	SegmentBytes int64
 	// Scrub says how often the whole log is read, so that damage is found, and repaired from
 	// other members, before it is needed.
@@ -301,6 +301,8 @@ func (c *Config) validate() error {
 	check(c.MaxCommandBytes > 0 && c.MaxCommandBytes <= c.MaxFrameBytes-64<<10,
 		"MaxCommandBytes: %d, want 1 to MaxFrameBytes - 64 KiB", c.MaxCommandBytes)
 	check(c.Snapshots.ChunkBytes <= c.MaxFrameBytes-64<<10, "Snapshots.ChunkBytes: %d, want at most MaxFrameBytes - 64 KiB", c.Snapshots.ChunkBytes)
+	check(16<<10 <= c.SegmentBytes && c.SegmentBytes <= 1<<40 && c.SegmentBytes%4096 == 0,
+		"SegmentBytes: %d, want 16 KiB to 1 TiB, in steps of 4 KiB", c.SegmentBytes)
 	check(1<<20 <= c.MaxInboxBytes && c.MaxInboxBytes <= 1<<30, "MaxInboxBytes: %d, want 1 MiB to 1 GiB", c.MaxInboxBytes)
 	check(1<<20 <= c.MaxUncommittedBytes && c.MaxUncommittedBytes <= 1<<30,
 		"MaxUncommittedBytes: %d, want 1 MiB to 1 GiB", c.MaxUncommittedBytes)

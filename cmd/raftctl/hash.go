@@ -36,6 +36,9 @@ const (
 // hash compares the endpoints. It fails when they differ, or when one has no hash to compare.
 func (o *operation) hash([]string) error {
 	at := raftpb.Index(o.c.Int64("at"))
+	if o.c.IsSet("at") && at < 1 {
+		return usage("hash: --at: %d is not an index, from 1", at)
+	}
 	var all []nodeHash
 	if o.c.IsSet("at") {
 		all = o.hashes(o.ctx, at, o.statuses())

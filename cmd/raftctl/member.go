@@ -199,7 +199,11 @@ func (o *operation) transfer(args []string) error {
 	if err != nil {
 		return explained(err)
 	}
-	return o.print(object{"term": resp.Term}, "done: another node leads in term %d", resp.Term)
+	who := "another node"
+	if target != 0 {
+		who = fmt.Sprintf("node %d", target)
+	}
+	return o.print(object{"term": resp.Term}, "done: %s leads in term %d", who, resp.Term)
 }
 
 func (o *operation) snapshot([]string) error { return o.snapshots(false) }

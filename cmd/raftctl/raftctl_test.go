@@ -274,7 +274,8 @@ func TestReplacingANode(t *testing.T) {
 	}
 	expect(t, h.raftctl(exitFailed, "member", "remove", "77"), "refused: ", "unknown-member")
 	expect(t, h.raftctl(exitFailed, "member", "remove", "4", "--expect", "1"), "refused: ")
-	expect(t, h.raftctl(0, "transfer", "4"), "done: another node leads in term ")
+	expect(t, h.raftctl(0, "transfer", "4"), "done: node 4 leads in term ")
+	expect(t, h.raftctl(0, "transfer"), "done: another node leads in term ")
 	for _, bad := range [][]string{
 		{"member", "add", "4"},
 		{"member", "add", "x=a:1"},
@@ -286,6 +287,7 @@ func TestReplacingANode(t *testing.T) {
 		{"member", "vanish"},
 		{"transfer", "four"},
 		{"status", "extra"},
+		{"hash", "--at", "0"},
 		{"vanish"},
 	} {
 		if out := h.raftctl(exitUsage, bad...); strings.Count(out, "\n") != 1 {

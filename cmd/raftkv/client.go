@@ -203,6 +203,9 @@ func (k *client) scan(args []string) error {
 		req.Range.Last = []byte(k.c.String("last"))
 	}
 	left := k.c.Int("limit")
+	if left < 0 {
+		return usage("--limit: %d is negative", left)
+	}
 	pairs := []any{}
 	for {
 		req.Range.Limit = int32(min(max(left, 0), kvpb.MaxScanPairs))

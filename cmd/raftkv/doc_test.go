@@ -180,6 +180,7 @@ func (c *console) pattern(text string) *regexp.Regexp {
 		line = regexp.MustCompile(`\b(leader|follower|precandidate)\b`).ReplaceAllString(line, `(leader|follower|precandidate|candidate)`)
 		line = regexp.MustCompile(` voter (replicate|leads).*`).ReplaceAllString(line, ` voter (replicate|probe|snapshot|leads)[^\n]*`)
 		line = regexp.MustCompile(`\b[0-9a-f]{16,}\b`).ReplaceAllString(line, `[0-9a-f]+`)
+		line = regexp.MustCompile(`\d\d:\d\d:\d\d`).ReplaceAllString(line, `[\d:]+`)
 		line = regexp.MustCompile(`(^|[ (])\d+\b`).ReplaceAllString(line, `$1[\d-]+`)
 		if open {
 			line += `[^\n]*`

@@ -79,8 +79,8 @@ func options() []option {
 		{name: "advertise", usage: "`ADDR` under which others reach this node; default: --listen", set: one(func(c *serveConfig) *string { return &c.advertise }, parseAddress)},
 		{name: "dir", usage: "`DIR`ectory of the data, of mode 0700", value: "raftkv-data", set: text(func(c *serveConfig) *string { return &c.dir })},
 		{name: "peer", usage: "`ID=ADDR` of a first member of the cluster; the same list on all of them. It counts on the first start only", list: true, set: addresses(func(c *serveConfig) *map[engine.NodeID]string { return &c.peers })},
-		{name: "join", usage: "wait until the cluster adds this node (raftctl member add)", value: "false", set: one(func(c *serveConfig) *bool { return &c.join }, strconv.ParseBool)},
-		{name: "epoch", usage: "epoch of a cluster that was recovered from the loss of a quorum (raftctl recover), for a node that joins it", value: "0", set: one(func(c *serveConfig) *int64 { return &c.host.Epoch }, func(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) })},
+		{name: "join", usage: "wait until the cluster adds this node (raftctl member add)", value: "false", set: one(func(c *serveConfig) *bool { return &c.join }, parseBool)},
+		{name: "epoch", usage: "epoch of a cluster that was recovered from the loss of a quorum (raftctl recover), for a node that joins it", value: "0", set: one(func(c *serveConfig) *int64 { return &c.host.Epoch }, func(s string) (int64, error) { n, err := parseCount(s); return int64(n), err })},
 		{name: "dial", usage: "`ID=ADDR` that this node dials for a member, in place of the member's address", list: true, set: addresses(func(c *serveConfig) *map[engine.NodeID]string { return &c.host.Dial })},
 		{name: "admin", usage: "`ADDR` of the admin pages over HTTP, or off; default: on this machine, at the port of --listen plus 1000", set: one(func(c *serveConfig) *string { return &c.admin }, parseAdmin)},
 		{name: "codec", usage: "what this node sends requests in: thrift-compact, thrift-binary or msgpack", set: text(func(c *serveConfig) *string { return &c.host.Codec })},
@@ -88,8 +88,8 @@ func options() []option {
 		{name: "max-election-timeout", usage: "how far it may rise by itself where network or disks are slow; default: --election-timeout", set: one(func(c *serveConfig) *time.Duration { return &c.host.MaxElectionTimeout }, time.ParseDuration)},
 		{name: "heartbeat", usage: "how often a leader speaks that has nothing to say; default: a tenth of --election-timeout", set: one(func(c *serveConfig) *time.Duration { return &c.host.HeartbeatInterval }, time.ParseDuration)},
 		{name: "clock-bound", usage: "switches lease reads on: the most by which two clocks drift apart within half an --election-timeout; the same on all nodes", set: one(func(c *serveConfig) *time.Duration { return &c.host.ClockBound }, time.ParseDuration)},
-		{name: "snapshot-entries", usage: "a snapshot is taken every so many entries", value: "500000", set: one(func(c *serveConfig) *int { return &c.host.Snapshots.Entries }, strconv.Atoi)},
-		{name: "keep-entries", usage: "entries that stay in the log behind a snapshot, for nodes that lag", value: "50000", set: one(func(c *serveConfig) *int { return &c.host.Snapshots.KeepEntries }, strconv.Atoi)},
+		{name: "snapshot-entries", usage: "a snapshot is taken every so many entries; -1: only by size, and when asked for", value: "500000", set: one(func(c *serveConfig) *int { return &c.host.Snapshots.Entries }, parseCount)},
+		{name: "keep-entries", usage: "entries that stay in the log behind a snapshot, for nodes that lag; -1: none", value: "50000", set: one(func(c *serveConfig) *int { return &c.host.Snapshots.KeepEntries }, parseCount)},
 		{name: "segment-bytes", usage: "size of a file of the log", value: "64MiB", set: one(func(c *serveConfig) *int64 { return &c.host.SegmentBytes }, parseBytes)},
 		{name: "max-frame", usage: "longest message in bytes; the same on all nodes", value: "16384000", set: one(func(c *serveConfig) *int { return &c.host.MaxFrameBytes }, func(s string) (int, error) { n, err := parseBytes(s); return int(n), err })},
 		{name: "tls-cert", usage: "`FILE` with this node's certificate (PEM); switches mutual TLS on", set: text(func(c *serveConfig) *string { return &c.tlsCert })},
@@ -212,6 +212,22 @@ func parseNode(s string) (engine.NodeID, error) {
 		return 0, fmt.Errorf("%q is not a number from 1", s)
 	}
 	return engine.NodeID(n), nil
+}
+
+func parseCount(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a number", s)
+	}
+	return n, nil
+}
+
+func parseBool(s string) (bool, error) {
+	b, err := strconv.ParseBool(s)
+	if err != nil {
+		return false, fmt.Errorf("%q is neither true nor false", s)
+	}
+	return b, nil
 }
 
 func parseAddress(s string) (string, error) {

@@ -46,6 +46,8 @@ func TestOneNode(t *testing.T) {
 	k(exitUsage, "want KEY", "get")
 	k(exitUsage, `--consistency "eventual"`, "get", "x", "--consistency", "eventual")
 	k(exitUsage, "--session", "put", "a", "b", "--session", "7")
+	k(exitUsage, "--limit: -1", "scan", "--limit", "-1")
+	k(exitUsage, "--timeout: 0s", "get", "x", "--timeout", "0s")
 	k(exitFailed, "session", "put", "a", "b", "--session", "7777:1")
 	k(exitUsage, "flag provided but not defined", "get", "x", "--bogus")
 
@@ -197,6 +199,10 @@ func TestBadConfigurations(t *testing.T) {
 		{"--config " + file, []string{`unknown key "bogus"`, "peer: want an array"}},
 		{"--config nofile", []string{"nofile"}},
 		{"extra", []string{"extra"}},
+		{"--segment-bytes 1", []string{"SegmentBytes"}},
+		{"--snapshot-entries many --segment-bytes big --election-timeout soon", []string{`--snapshot-entries: "many"`, `--segment-bytes: "big"`, "--election-timeout"}},
+		{"--codec morse", []string{`Codec: "morse"`}},
+		{"--tls-cert no --tls-key no --tls-ca no", []string{"no such file"}},
 	} {
 		out := runIn(t, dir, append([]string{"serve"}, strings.Fields(c.args)...)...)
 		if out.status != exitUsage || strings.Count(out.stderr, "\n") != 1 {

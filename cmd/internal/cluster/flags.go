@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"fmt"
+	"net"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -27,6 +29,14 @@ func Flags() []cli.Flag {
 // FromFlags returns a client of the cluster that the flags name. An error is about the flags.
 func FromFlags(c *cli.Context) (*Client, error) {
 	cfg := transport.ClientConfig{Cluster: c.String("cluster")}
+	for _, addr := range c.StringSlice("endpoints") {
+		if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
+			return nil, fmt.Errorf("--endpoints: %q is not host:port", addr)
+		}
+	}
+	if limit := c.Duration("timeout"); limit <= 0 {
+		return nil, fmt.Errorf("--timeout: %v is not positive", limit)
+	}
 	if c.String("tls-cert") != "" {
 		id, err := transport.LoadIdentity(c.String("tls-cert"), c.String("tls-key"), c.String("tls-ca"))
 		if err != nil {
