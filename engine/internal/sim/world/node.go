@@ -218,7 +218,7 @@ func (k *knobs) core(n *node, g *group, conf raft.Configuration) raft.Config {
 	}
 	if k.small {
 		c.MaxAppendBytes, c.MaxInflightAppends, c.MaxInflightBytes = 1+k.bodyBytes*2, 1+k.nodes, smallWindow
-		c.MinInflightAppends, c.MinInflightBytes = 1, smallWindow/4
+		c.MinInflightAppends, c.MinInflightBytes = 1+k.nodes/2, smallWindow/2
 		c.MaxUncommittedBytes, c.MaxPendingReads = smallBacklog, 4
 	}
 	return c
