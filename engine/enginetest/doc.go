@@ -1,7 +1,9 @@
 // Package enginetest runs clusters in virtual time, with everything going wrong that
 // can: for the project's own tests and command raftsim, and for your state machine.
 //
-// A run follows from its seed, bit for bit. It has a phase of faults (lost, late and
+// Network and Cluster are for tests with real hosts, goroutines and clocks.
+//
+// A run of Simulate, Machine and Run follows from its seed, bit for bit. It has a phase of faults (lost, late and
 // repeated messages, partitions, crashes that keep an arbitrary part of what was not
 // synced, full and failing disks, clocks that drift, pauses) in which no invariant may
 // break, and a phase in which the cluster must recover.

@@ -1,10 +1,14 @@
 package enginetest_test
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
+	"strings"
+	"time"
 
 	"github.com/seed-814fcd60/raftwire/engine"
 	"github.com/seed-814fcd60/raftwire/engine/enginetest"
@@ -58,4 +62,78 @@ func ExampleMachine_Run() {
 	}
 	// Output:
 	// found by I16
+}
+
+// words keeps every word that it was told.
+type words struct{ all []string }
+
+func (w *words) Apply(b engine.Batch, _ []engine.Result) error {
+	for _, c := range b.Commands {
+		w.all = append(w.all, string(c.Data))
+	}
+	return nil
+}
+
+func (w *words) Query([]byte) ([]byte, error) { return []byte(strings.Join(w.all, " ")), nil }
+
+func (w *words) Snapshot() (engine.Snapshot, error) {
+	return engine.BytesSnapshot([]byte(strings.Join(w.all, " "))), nil
+}
+
+func (w *words) Restore(r io.Reader) error {
+	b, err := io.ReadAll(r)
+	w.all = strings.Fields(string(b))
+	return err
+}
+
+func ExampleNewCluster() {
+	ctx := context.Background()
+	c, err := enginetest.NewCluster(ctx, enginetest.ClusterConfig{Machine: func(engine.NodeID) engine.StateMachine { return new(words) }})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	say := func(word string) {
+		for {
+			leader, err := c.Leader(ctx)
+			if err != nil {
+				return
+			}
+			if _, err := c.Group(leader).Propose(ctx, []byte(word)); err == nil {
+				return
+			}
+		}
+	}
+	c.Network.SetLinks(enginetest.Link{Latency: time.Millisecond, Duplicate: 0.1, Reorder: 0.1})
+	say("one")
+	old, _ := c.Leader(ctx)
+	c.Network.Partition([]engine.NodeID{old})
+	say("two") // by another leader
+	c.Network.Heal()
+	heard, err := c.Query(ctx, old, engine.Follower, nil)
+	for err != nil { // it has to learn who leads
+		heard, err = c.Query(ctx, old, engine.Follower, nil)
+	}
+	fmt.Println(string(heard))
+	// Output: one two
+}
+
+func ExampleNewNetwork() {
+	net := enginetest.NewNetwork(1)
+	open := func(id engine.NodeID, addr string) *engine.Host {
+		h, err := engine.Open(context.Background(), engine.Config{
+			Cluster: "example", Node: id, Listen: addr, Durability: engine.Memory, Network: net.Listen, Logger: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			panic(err)
+		}
+		return h
+	}
+	for id, addr := range map[engine.NodeID]string{1: "a", 2: "b"} {
+		defer open(id, addr).Close()
+	}
+	net.SetLink(1, 2, enginetest.Link{Latency: 50 * time.Millisecond, Loss: 0.01})
+	fmt.Println(net.Link(1, 2).Latency, net.Link(2, 1).Latency)
+	// Output: 50ms 0s
 }
