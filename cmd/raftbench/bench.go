@@ -90,7 +90,8 @@ func measureCluster(ctx context.Context, c *runConfig, cl *cluster, p *progress,
 	if err != nil {
 		return nil, err
 	}
-	m, err := l.measure(ctx, cl, c.warmup, c.duration, p, profile)
+	stage := newStage(c, cl, l, p)
+	m, err := l.measure(ctx, cl, c.warmup, stage.estimate(), p, profile, stage.body())
 	drain, compare := drainLimit, verifyLimit
 	if m.interrupted {
 		drain, compare = interruptedDrain, interruptedVerify
@@ -106,6 +107,7 @@ func measureCluster(ctx context.Context, c *runConfig, cl *cluster, p *progress,
 		return nil, stuck
 	}
 	r := newReport(c, cl, l, &m)
+	stage.report(r)
 	r.Leaders = ledBy(context.WithoutCancel(ctx), cl)
 	if stuck != nil { // its clients still run: nothing to compare with
 		r.unverified = stuck.Error()

@@ -122,6 +122,12 @@ func (l *load) settle(c *client, op *operation, got outcome, err error, now time
 	} else {
 		c.applied.add(binary.BigEndian.Uint64(op.command[4:]))
 		c.wrote.Store(c.wrote.Load() + 1) // nobody else writes it
+		if w := l.watched.Load(); w != nil && op.sent >= w.from && l.watched.CompareAndSwap(w, nil) {
+			w.first <- now
+		}
+		if g := l.gaps.Load(); g != nil {
+			g.note(now)
+		}
 	}
 	c.done.Store(c.done.Load() + 1)
 	if l.phase.Load() == phaseMeasured {
@@ -149,7 +155,7 @@ func (l *load) run(c *client) {
 				return
 			}
 		}
-		for wait := firstPause; ; wait = min(2*wait, lastPause) {
+		for wait := firstPause; ; wait = min(2*wait, l.work.longestPause) {
 			op.begin(now)
 			var got outcome
 			var err error
@@ -195,7 +201,7 @@ func (l *load) runPipelined(c *client) {
 			return
 		}
 		if now, ok := p.until(e.at + wait); ok {
-			wait = min(2*wait, lastPause)
+			wait = min(2*wait, l.work.longestPause)
 			l.issue(c, e.op, ended, now)
 			return
 		}

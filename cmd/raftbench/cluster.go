@@ -54,6 +54,8 @@ type cluster struct {
 	propose func(client uint32, group engine.GroupID, leader engine.NodeID) proposer
 	// remote says that members are processes of their own.
 	remote bool
+	fleet  *fleet   // its processes, when they are children of this one
+	past   counters // of processes that have ended
 }
 
 // startCluster starts the nodes and waits until every group has a leader.
@@ -153,7 +155,7 @@ func poll(ctx context.Context, failed <-chan error, done func() bool) error {
 // counters returns the sum over all members and, when those are processes of their
 // own, this process, which then is the load generator.
 func (c *cluster) counters(ctx context.Context) (counters, error) {
-	sum := processCounters()
+	sum := processCounters().add(c.past)
 	for i, m := range c.members {
 		one, err := m.counters(ctx)
 		if err != nil {
@@ -190,9 +192,16 @@ func (c *cluster) durability() string {
 
 // close ends all members at the same time.
 func (c *cluster) close() error {
-	errs := make([]error, len(c.members))
+	members := c.members
+	if c.fleet != nil { // one of its processes may be no member, or not yet
+		members = nil
+		for _, m := range c.fleet.members {
+			members = append(members, m)
+		}
+	}
+	errs := make([]error, len(members))
 	var wg sync.WaitGroup
-	for i, m := range c.members {
+	for i, m := range members {
 		wg.Go(func() {
 			if err := m.close(); err != nil {
 				errs[i] = fmt.Errorf("close node %d: %w", i+1, err)

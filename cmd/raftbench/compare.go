@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -131,7 +132,7 @@ func reportCommand(stdout io.Writer) *cli.Command {
 
 // flagsAnywhere lets the flags of commands that take files stand behind them too.
 func flagsAnywhere(app *cli.App, args []string) []string {
-	if len(args) > 1 && (args[1] == "compare" || args[1] == "report") {
+	if len(args) > 1 && slices.Contains([]string{"compare", "report", "scenario"}, args[1]) {
 		return cmdline.FlagsFirst(app, args)
 	}
 	return args

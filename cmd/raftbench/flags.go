@@ -51,9 +51,10 @@ type runConfig struct {
 	json, processes, tls bool
 	spread               bool // leaders over the nodes
 	machine              result.Machine
-	cpuProfile           string    // file; "": none
-	dropApply            int       // node that drops one apply; 0: none
-	stderr               io.Writer // of child processes
+	scenario             *scenarioConfig // nil: none
+	cpuProfile           string          // file; "": none
+	dropApply            int             // node that drops one apply; 0: none
+	stderr               io.Writer       // of child processes
 	logLevel             *slog.LevelVar
 }
 
@@ -74,6 +75,7 @@ type nodeConfig struct {
 	peers, dials   map[engine.NodeID]string
 	groups         int
 	engine         engineConfig
+	join           bool
 	endWithStdin   bool
 	dropApply      bool
 	maxQueuedBytes int
@@ -116,6 +118,15 @@ func (s *settings) add(name, usage, text string, parse func(string) error) {
 	}
 	s.flags = append(s.flags, &cli.GenericFlag{Name: name, Usage: usage, Value: v})
 	s.named = append(s.named, namedSetting{name, v})
+}
+
+// defaults changes what flags are that are not given.
+func (s *settings) defaults(texts map[string]string) {
+	for _, n := range s.named {
+		if text, ok := texts[n.name]; ok {
+			n.text, n.fault = text, n.parse(text)
+		}
+	}
 }
 
 // given says whether a flag has a value, good or bad.
@@ -207,7 +218,8 @@ func nodeSettings(c *nodeConfig) *settings {
 		return nil
 	})
 	s.flags = append(s.flags,
-		&cli.BoolFlag{Name: "end-with-stdin", Usage: "stop when standard input ends: a child does not outlive its parent"},
+		&cli.BoolFlag{Name: "join", Usage: "wait until the cluster adds this node; instead of --peer"},
+		&cli.BoolFlag{Name: "end-with-stdin", Usage: "obey standard input (\"codec NAME\") and stop when it ends: a child does not outlive its parent"},
 		&cli.BoolFlag{Name: "test-drop-apply", Usage: "for tests: forget one command"})
 	return s
 }
@@ -222,6 +234,9 @@ func (c *nodeConfig) validate(s *settings) (list []error) {
 		if !s.given(name) {
 			list = append(list, fmt.Errorf("--%s: missing", name))
 		}
+	}
+	if c.join && len(c.peers) > 0 {
+		list = append(list, errors.New("--join: not with --peer"))
 	}
 	if len(c.peers) > 0 && c.id != 0 && c.peers[c.id] == "" {
 		list = append(list, fmt.Errorf("--peer: node %d (this one) is missing", c.id))

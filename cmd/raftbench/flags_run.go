@@ -61,6 +61,7 @@ func runSettings(c *runConfig) *settings {
 // workload adds the flags that say what clients do.
 func (s *settings) workload(c *runConfig) {
 	w := &c.work
+	w.longestPause = lastPause
 	s.number(&w.clients, "clients", "clients, `N`, at the leader of their group", 256, 1, maxClients)
 	s.number(&w.inFlight, "in-flight", "operations that each client has under way, `N`; above 1 they are asynchronous", 1, 1, maxInFlight)
 	s.add("payload", fmt.Sprintf("`SIZE` of a command in bytes, %d to %d: 128, uniform:16-1024, zipf:16-65536, or a list with weights, 64:90,4096:10",

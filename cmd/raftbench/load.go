@@ -39,7 +39,8 @@ type work struct {
 	rate              float64 // operations per second that are due, of all clients together; 0: closed loop
 	poisson           bool
 	sessions          bool
-	history           *history // nil: none is written
+	history           *history      // nil: none is written
+	longestPause      time.Duration // after errors in a row
 }
 
 // load drives clients. In a closed loop each sends its next operation when it knows the
@@ -57,6 +58,47 @@ type load struct {
 	wg           sync.WaitGroup
 	first        atomic.Pointer[string] // the first error, for the report
 	firstStale   atomic.Pointer[string]
+	watched      atomic.Pointer[watch]
+	gaps         atomic.Pointer[gaps] // nil: nobody wants to know
+}
+
+// watch waits for the first write that was sent after a moment and is acknowledged.
+type watch struct {
+	from  time.Duration
+	first chan time.Duration // room for one
+}
+
+// gaps finds the longest time in which no write was acknowledged.
+type gaps struct{ last, longest atomic.Int64 } // nanoseconds since the load's start; nanoseconds
+
+// note takes note of an acknowledgement at a moment.
+func (g *gaps) note(now time.Duration) {
+	gap := int64(now) - g.last.Swap(int64(now))
+	for {
+		longest := g.longest.Load()
+		if gap <= longest || g.longest.CompareAndSwap(longest, gap) {
+			return
+		}
+	}
+}
+
+// watchGaps begins to look for gaps; what it returns ends that and tells the longest one.
+func (l *load) watchGaps() (end func() time.Duration) {
+	g := new(gaps)
+	g.last.Store(int64(time.Since(l.started)))
+	l.gaps.Store(g)
+	return func() time.Duration {
+		l.gaps.Store(nil)
+		g.note(time.Since(l.started))
+		return time.Duration(g.longest.Load())
+	}
+}
+
+// watch begins to watch from now on. One watch at a time.
+func (l *load) watch() *watch {
+	w := &watch{from: time.Since(l.started), first: make(chan time.Duration, 1)}
+	l.watched.Store(w)
+	return w
 }
 
 // maxHistograms is so many that clients seldom meet at one.
@@ -182,7 +224,10 @@ type measurement struct {
 
 // measure runs the load: warm-up, then the time measured. It returns early, with what
 // there is, when ctx ends. When a member fails it returns that failure.
-func (l *load) measure(ctx context.Context, cl *cluster, warmup warmupConfig, duration time.Duration, p *progress, profile *cpuProfile) (m measurement, err error) {
+// body, when it is not nil, is what happens in the time measured, which then ends with it.
+func (l *load) measure(ctx context.Context, cl *cluster, warmup warmupConfig, duration time.Duration, p *progress, profile *cpuProfile,
+	body func(context.Context) error,
+) (m measurement, err error) {
 	l.start()
 	l.slotWidth = slotWidth(duration)
 	ready := newSteadiness(warmup)
@@ -208,7 +253,11 @@ func (l *load) measure(ctx context.Context, cl *cluster, warmup warmupConfig, du
 	_, failed := l.counts()
 	l.measuredFrom = time.Since(l.started)
 	l.phase.Store(phaseMeasured)
-	done, err = l.wait(ctx, cl, duration, p, nil)
+	if body == nil {
+		done, err = l.wait(ctx, cl, duration, p, nil)
+	} else if err = body(ctx); errors.Is(err, errInterrupted) {
+		done, err = false, nil
+	}
 	m.elapsed = time.Since(m.began)
 	l.stop()
 	profile.stop()

@@ -111,7 +111,7 @@ func (m *localMember) start(ctx context.Context, groups int, members []engine.Me
 		if m.alone {
 			sm.counters = nodeCounters(m.host, m.batches)
 		}
-		group, err := m.host.Start(ctx, engine.GroupConfig{ID: engine.GroupID(g + 1), Members: members, Machine: sm})
+		group, err := m.host.Start(ctx, engine.GroupConfig{ID: engine.GroupID(g + 1), Members: members, Join: len(members) == 0, Machine: sm})
 		if err != nil {
 			return fmt.Errorf("start group %d: %w", g+1, err)
 		}

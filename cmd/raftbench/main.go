@@ -6,6 +6,7 @@
 //	raftbench --processes         each node a child process, the load over TCP
 //	raftbench --rate 20000        open loop: latency counts from when an operation is due
 //	raftbench sweep               one run after the other with 1 to 1,024 clients, or what else shall vary
+//	raftbench scenario failover   processes killed, restarted, added, slowed down: for how long nothing is acknowledged
 //	raftbench compare A B         two results: ratios with their confidence; status 3 for a regression
 //	raftbench report A ...        one HTML file with charts of one or more results
 //	raftbench node --id 1 ...     one member that also serves RaftClient to anyone
@@ -108,7 +109,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		return runBench(c.Context, bench, log, stdout, stderr)
 	}
 	nodeAction := func(c *cli.Context) error {
-		node.endWithStdin, node.dropApply = c.Bool("end-with-stdin"), c.Bool("test-drop-apply")
+		node.endWithStdin, node.dropApply, node.join = c.Bool("end-with-stdin"), c.Bool("test-drop-apply"), c.Bool("join")
 		if err := checkUsage(c, append(nodeFlags.faults(), node.validate(nodeFlags)...)); err != nil {
 			return err
 		}
@@ -141,6 +142,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 					return runSweep(c.Context, sweep, log, stdout, stderr)
 				},
 			},
+			scenarioCommand(&runConfig{stderr: stderr, logLevel: level}, log, stdout, stderr),
 			compareCommand(stdout),
 			reportCommand(stdout),
 			{

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 
 	"github.com/seed-814fcd60/raftwire/engine"
 )
@@ -32,7 +34,7 @@ func runNode(ctx context.Context, c *nodeConfig, stdin io.Reader, stdout io.Writ
 	}
 	var ended <-chan struct{}
 	if c.endWithStdin {
-		ended = endOf(stdin)
+		ended = obey(stdin, host, log)
 	}
 	select {
 	case <-ctx.Done():
@@ -105,20 +107,30 @@ func startGroups(ctx context.Context, c *nodeConfig, host *engine.Host) error {
 	for id, addr := range c.peers {
 		members = append(members, engine.Member{ID: id, Address: addr})
 	}
-	if len(members) == 0 { // a cluster of one
+	if len(members) == 0 && !c.join { // a cluster of one
 		members = []engine.Member{{ID: c.id, Address: host.Addr()}}
 	}
 	m := &localMember{host: host, batches: new(batchRecorder), alone: true}
 	return m.start(ctx, c.groups, members, c.dropApply)
 }
 
-// endOf returns a channel that is closed when r ends. Its goroutine lives as long as r.
-func endOf(r io.Reader) <-chan struct{} {
+// obey carries out what comes on standard input, a command per line, and returns a
+// channel that is closed when it ends. Its goroutine lives as long as r.
+//
+//	codec NAME   send requests in that codec from now on
+func obey(r io.Reader, host *engine.Host, log *slog.Logger) <-chan struct{} {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if _, err := io.Copy(io.Discard, r); err != nil && !errors.Is(err, os.ErrClosed) {
-			return // an input that cannot be read has ended
+		for lines := bufio.NewScanner(r); lines.Scan(); {
+			word, rest, _ := strings.Cut(lines.Text(), " ")
+			err := errors.New("not known")
+			if word == "codec" {
+				err = host.SetCodec(rest)
+			}
+			if err != nil {
+				log.Error("command on standard input", "line", lines.Text(), "error", err)
+			}
 		}
 	}()
 	return ended

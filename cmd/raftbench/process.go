@@ -30,46 +30,83 @@ type child struct {
 	addr       string
 	durability string
 	cmd        *exec.Cmd
-	stdin      io.Closer
+	stdin      io.WriteCloser
 	stopping   atomic.Bool
 	ready      chan error    // one value: it serves (nil), or why not
 	ended      chan struct{} // closed when the process has ended
 	err        error         // how, once ended is closed
 }
 
-// startProcesses runs each node as a child process.
+// fleet is the processes of a cluster, with which a scenario does as it likes. One
+// goroutine owns it.
+type fleet struct {
+	c       *runConfig
+	members []*remoteMember // node id i+1 at i; the spare one behind the cluster's members
+	addrs   []string
+	dirs    *dataDirs
+}
+
+// startProcesses runs each node as a child process. A scenario has one more, not started yet.
 func startProcesses(ctx context.Context, c *runConfig, _ *slog.Logger, dirs *dataDirs) (*cluster, error) {
-	addrs, err := freeAddrs(c.nodes)
+	spare := 0
+	if c.scenario != nil {
+		spare = 1
+	}
+	addrs, err := freeAddrs(c.nodes + spare)
 	if err != nil {
 		return nil, err
 	}
-	cl := &cluster{groups: c.groups, failed: make(chan error, 1), remote: true}
-	var targets []*remoteMember
-	for i := range addrs {
-		id := engine.NodeID(i + 1)
-		ch, err := startChild(childArgs(c, id, addrs, dirs.node(id)), c.stderr)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("start node %d: %w", id, err), cl.close())
-		}
-		m := &remoteMember{child: ch}
-		cl.members, targets = append(cl.members, m), append(targets, m)
+	f := &fleet{c: c, addrs: addrs, dirs: dirs}
+	cl := &cluster{groups: c.groups, failed: make(chan error, 1), remote: true, fleet: f}
+	for _, addr := range addrs {
+		f.members = append(f.members, &remoteMember{conns: newNodeConns(addr)})
 	}
-	for i, m := range targets {
+	for i, m := range f.members[:c.nodes] {
+		if m.child, err = startChild(f.args(i, false), c.stderr); err != nil {
+			return nil, errors.Join(fmt.Errorf("start node %d: %w", i+1, err), cl.close())
+		}
+		cl.members = append(cl.members, m)
+	}
+	for i, m := range f.members[:c.nodes] {
 		if err := m.child.waitReady(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("start node %d: %w", i+1, err), cl.close())
 		}
-		m.conns = newNodeConns(m.child.addr)
 		go m.child.watch(cl.fail)
 	}
-	cl.propose = proposeAt(targets)
+	cl.propose = proposeAt(f.members)
 	return cl, nil
 }
 
+// args is the command line of a node.
+func (f *fleet) args(i int, join bool) []string {
+	id := engine.NodeID(i + 1)
+	members := f.addrs[:f.c.nodes]
+	if join {
+		members = nil
+	}
+	return childArgs(f.c, id, f.addrs[i], members, f.dirs.node(id))
+}
+
+// start starts a node that does not run, and waits until it serves.
+func (f *fleet) start(ctx context.Context, cl *cluster, i int, join bool) error {
+	m := f.members[i]
+	child, err := startChild(f.args(i, join), f.c.stderr)
+	if err != nil {
+		return fmt.Errorf("start node %d: %w", i+1, err)
+	}
+	m.child = child
+	if err := child.waitReady(ctx); err != nil {
+		return errors.Join(fmt.Errorf("start node %d: %w", i+1, err), child.kill())
+	}
+	go child.watch(cl.fail)
+	return nil
+}
+
 // childArgs is the command line of a child.
-func childArgs(c *runConfig, id engine.NodeID, addrs []string, dir string) []string {
+func childArgs(c *runConfig, id engine.NodeID, listen string, members []string, dir string) []string {
 	args := []string{
 		"node", "--end-with-stdin", "--log", "error", "--cluster", clusterName,
-		"--id", fmt.Sprint(id), "--listen", addrs[id-1], "--groups", fmt.Sprint(c.groups),
+		"--id", fmt.Sprint(id), "--listen", listen, "--groups", fmt.Sprint(c.groups),
 		"--codec", c.engine.codec, "--durability", c.engine.durability.String(),
 		"--election-timeout", c.engine.electionTimeout.String(), "--max-queued", fmt.Sprint(queueBytes(c)),
 		"--segment", fmt.Sprint(c.engine.segmentBytes), "--clock-bound", c.engine.clockBound.String(),
@@ -77,7 +114,10 @@ func childArgs(c *runConfig, id engine.NodeID, addrs []string, dir string) []str
 	if dir != "" {
 		args = append(args, "--dir", dir)
 	}
-	for i, addr := range addrs {
+	if len(members) == 0 {
+		args = append(args, "--join")
+	}
+	for i, addr := range members {
 		args = append(args, "--peer", fmt.Sprintf("%d=%s", i+1, addr))
 	}
 	if c.dropApply == int(id) {

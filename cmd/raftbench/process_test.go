@@ -141,7 +141,7 @@ func startKillable(t *testing.T) *killable {
 	dir := t.TempDir()
 	for i, addr := range addrs {
 		id := engine.NodeID(i + 1)
-		k.args = append(k.args, childArgs(c, id, addrs, filepath.Join(dir, fmt.Sprintf("n%d", id))))
+		k.args = append(k.args, childArgs(c, id, addr, addrs, filepath.Join(dir, fmt.Sprintf("n%d", id))))
 		m := &remoteMember{child: start(t, k.args[i]), conns: newNodeConns(addr)}
 		k.processes, k.members = append(k.processes, m), append(k.members, m)
 	}
@@ -195,7 +195,7 @@ func TestRunEndsWhenAProcessDies(t *testing.T) {
 	if err := cl.members[1].(*remoteMember).child.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_, err = l.measure(t.Context(), cl, warmupConfig{}, time.Hour, newProgress(new(lockedBuffer)), nil)
+	_, err = l.measure(t.Context(), cl, warmupConfig{}, time.Hour, newProgress(new(lockedBuffer)), nil, nil)
 	if err == nil || !strings.Contains(err.Error(), "node 2 (process ") || !strings.Contains(err.Error(), "signal: killed") {
 		t.Errorf("measure: %v", err)
 	}

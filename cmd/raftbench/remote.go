@@ -24,8 +24,9 @@ const (
 
 // remoteMember is a node in another process.
 type remoteMember struct {
-	child *child
-	conns *nodeConns // nil until the node was ready
+	child *child // nil: a process of somebody else, or none yet
+	conns *nodeConns
+	label string // durability, of a process of somebody else
 }
 
 func (m *remoteMember) status(ctx context.Context, group engine.GroupID) (engine.NodeID, engine.Index, error) {
@@ -80,14 +81,19 @@ func (m *remoteMember) transfer(ctx context.Context, group engine.GroupID, to en
 	return m.conns.call(ctx, 0, raftpb.RaftAdminTransferLeadership, &raftpb.TransferRequest{Group: group, Target: to}, new(raftpb.TransferResponse))
 }
 
-func (m *remoteMember) durability() string { return m.child.durability }
+func (m *remoteMember) durability() string {
+	if m.child == nil {
+		return m.label
+	}
+	return m.child.durability
+}
 
 func (m *remoteMember) close() error {
-	var err error
-	if m.conns != nil {
-		err = m.conns.close()
+	err := m.conns.close()
+	if m.child != nil {
+		err = errors.Join(err, m.child.stop())
 	}
-	return errors.Join(err, m.child.stop())
+	return err
 }
 
 // remoteProposer sends to the leader's node.

@@ -90,7 +90,7 @@ func perOp(a amount, n float64) *float64 {
 func (r *report) judge(v verdict) {
 	r.StateHashEqual, r.faults = v.hashEqual, v.faults
 	r.Verified = len(v.faults) == 0 && v.settled
-	if r.Verified && r.Durability == result.Durable && !r.interrupted {
+	if r.Verified && r.Durability == result.Durable && !r.interrupted && r.Scenario == nil {
 		r.HeadlineOpsPerSecond = &r.OpsPerSecond
 	}
 }
@@ -149,6 +149,7 @@ func (r *report) printTable(w io.Writer) error {
 	default:
 		t.row("verified", "yes", "all nodes have applied all that was acknowledged, once, and have equal state")
 	}
+	r.printScenario(t)
 	_, err := w.Write(t.b)
 	return err
 }

@@ -31,7 +31,6 @@ type dimension struct {
 // newSweep makes the settings of a sweep: those of a run, of which some take a list.
 func newSweep(c *runConfig) *sweep {
 	s := &sweep{run: c, settings: runSettings(c)}
-	defaults := map[string]string{"clients": "1/16/64/256/1024", "duration": "3s"}
 	varies := []string{"nodes", "groups", "codec", "payload", "clients", "in-flight"}
 	s.vary = make([]dimension, len(varies))
 	for _, n := range s.settings.named {
@@ -48,10 +47,8 @@ func newSweep(c *runConfig) *sweep {
 				return nil
 			}
 		}
-		if text, ok := defaults[n.name]; ok {
-			n.text, n.fault = text, n.parse(text)
-		}
 	}
+	s.settings.defaults(map[string]string{"clients": "1/16/64/256/1024", "duration": "3s"})
 	return s
 }
 

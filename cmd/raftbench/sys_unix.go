@@ -19,3 +19,6 @@ func processCPU() (time.Duration, bool) {
 // ownGroup keeps a Ctrl-C at the terminal from reaching a child: its parent stops it
 // when the result is in.
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// What stops a process for a while, and lets it go on.
+const stopSignal, continueSignal = syscall.SIGSTOP, syscall.SIGCONT

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-814fcd60/raftwire/cmd/raftbench/internal/result"
+)
+
+// Every scenario plays to its end, does what its name says, and loses nothing: the run is
+// verified like any other.
+func TestScenarios(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		events  []string // in this order
+		outages int
+	}{
+		"failover":        {[]string{`kill -9 of node \d, the leader \(1 of 2\)`, `the leader \(2 of 2\)`}, 2},
+		"rolling-restart": {[]string{`node \d stops`, `node \d is back`, `node \d stops`, `node \d stops`}, 6},
+		"membership":      {[]string{`node 4 starts and is added`, `node 4 is a voter`, `node 4, the leader, is removed`, `node 4 has stopped`, `node 4 starts and is added`}, 4},
+		"snapshot":        {[]string{`kill -9 of node \d, a follower`, `take snapshots`, `node \d has caught up`, `kill -9`}, 0},
+		"slow-follower":   {[]string{`node \d, a follower, is slow`, `as fast as before`}, 0},
+		"codec-switch":    {[]string{`node 1 sends in msgpack`, `node 3 sends in msgpack`, `node 1 sends in thrift-binary`, `node 3 sends in thrift-compact`}, 0},
+	}
+	for _, s := range scenarios {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			want := tests[s.name]
+			out := runProgram(t, "scenario", s.name, "--json", "--rounds", "2", "--duration", "200ms", "--warmup", "100ms", "--clients", "4",
+				"--election-timeout", "500ms", "--segment", "1048576")
+			if out.status != 0 {
+				t.Fatalf("exit status %d:\n%s", out.status, out.stderr)
+			}
+			var r result.Result
+			if err := json.Unmarshal([]byte(out.stdout), &r); err != nil {
+				t.Fatal(err)
+			}
+			sc := r.Scenario
+			if sc == nil || sc.Name != s.name || !r.Verified || !r.Processes || r.HeadlineOpsPerSecond != nil || len(sc.Outages) != want.outages {
+				t.Fatalf("%s", out.stdout)
+			}
+			checkScenario(t, sc, want.events)
+		})
+	}
+	if len(tests) != len(scenarios) {
+		t.Errorf("%d scenarios, %d tests", len(scenarios), len(tests))
+	}
+}
+
+func checkScenario(t *testing.T, sc *result.Scenario, events []string) {
+	t.Helper()
+	at := 0.0
+	for _, e := range sc.Events {
+		if e.At < at {
+			t.Errorf("events are not in order: %v", sc.Events)
+		}
+		at = e.At
+		if len(events) > 0 && regexp.MustCompile(events[0]).MatchString(e.What) {
+			events = events[1:]
+		}
+	}
+	if len(events) > 0 {
+		t.Errorf("no event %q in %v", events[0], sc.Events)
+	}
+	names := []string{}
+	for i, p := range sc.Phases {
+		names = append(names, p.Name)
+		if p.To <= p.From || i > 0 && p.From < sc.Phases[i-1].To {
+			t.Errorf("phases %v", sc.Phases)
+		}
+	}
+	if !slices.Equal(names, []string{"before", "during", "after"}) {
+		t.Errorf("phases %q", names)
+	}
+	for _, ms := range sc.Outages {
+		if ms <= 0 || ms < sc.OutageP50 && ms > sc.OutageP99 {
+			t.Errorf("outages %v, p50 %v, p99 %v", sc.Outages, sc.OutageP50, sc.OutageP99)
+		}
+	}
+}
+
+// A leader that is killed cannot acknowledge anything for as long as nobody campaigns: at
+// least half an election time-out. An outage shorter than that would be a wrong measurement.
+func TestAFailoverTakesAtLeastAWait(t *testing.T) {
+	t.Parallel()
+	out := runProgram(t, "scenario", "failover", "--json", "--rounds", "1", "--duration", "100ms", "--warmup", "0s", "--clients", "2", "--election-timeout", "1s", "--durability", "nosync")
+	var r result.Result
+	if err := json.Unmarshal([]byte(out.stdout), &r); err != nil {
+		t.Fatalf("%v:\n%s", err, out.stderr)
+	}
+	heartbeat := 0.1 // of the time-out: when the leader had last been heard
+	if got := r.Scenario.OutageP50 / r.Scenario.ElectionTimeoutMs; got < 0.5-heartbeat {
+		t.Errorf("nothing was acknowledged for only %.2f election time-outs", got)
+	}
+}
+
+func TestBadScenarios(t *testing.T) {
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"no name":   {[]string{"scenario"}, `"" is no scenario: failover, `},
+		"unknown":   {[]string{"scenario", "quake"}, `"quake" is no scenario`},
+		"two":       {[]string{"scenario", "failover", "snapshot"}, "is no scenario"},
+		"two nodes": {[]string{"scenario", "failover", "--nodes", "2"}, "--nodes: a scenario has 3 to 8"},
+		"rounds":    {[]string{"scenario", "failover", "--rounds", "0"}, "--rounds: 0"},
+	} {
+		if out := runArgs(t, test.args...); out.status != exitUsage || !strings.Contains(out.stderr, test.want) {
+			t.Errorf("%s: exit status %d:\n%s", name, out.status, out.stderr)
+		}
+	}
+}
+
+func TestRank(t *testing.T) {
+	list := []float64{5, 1, 4, 2, 3}
+	for q, want := range map[float64]float64{0: 1, 0.5: 3, 0.2: 1, 0.21: 2, 0.99: 5, 1: 5} {
+		if got := rank(list, q); got != want {
+			t.Errorf("%v: %v, want %v", q, got, want)
+		}
+	}
+	if rank(nil, 0.5) != 0 {
+		t.Error("of nothing")
+	}
+}
+
+func TestGaps(t *testing.T) {
+	l := &load{started: time.Now()}
+	end := l.watchGaps()
+	g := l.gaps.Load()
+	for _, at := range []time.Duration{time.Minute, 3 * time.Minute, 4 * time.Minute} {
+		g.note(at)
+	}
+	if got := end(); got != 2*time.Minute || l.gaps.Load() != nil {
+		t.Errorf("%v", got)
+	}
+}
