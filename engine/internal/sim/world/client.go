@@ -3,7 +3,6 @@ package world
 import (
 	"math/rand/v2"
 	"slices"
-	"strconv"
 
 	"github.com/seed-814fcd60/raftwire/engine/internal/raft"
 	"github.com/seed-814fcd60/raftwire/engine/internal/runtime"
@@ -26,6 +25,7 @@ type clients struct {
 	hunt      oracle.Hunt
 	random    *rand.Rand // for commands of another's machine
 	sessions  sessionClients
+	texts     texts
 }
 
 // client is one process. After an operation whose outcome is open it goes on as
@@ -60,6 +60,7 @@ const opsPerKey = 150
 func (c *clients) init(g *group) {
 	w := g.w
 	c.w, c.g = w, g
+	c.history = w.memory.history(g.place)
 	c.random = rand.New(rand.NewPCG(w.o.Seed, 5+uint64(g.place)<<8))
 	for i := range w.k.clients {
 		c.processes++
@@ -280,13 +281,10 @@ func (op *operation) Run(applied raft.Index) {
 	m := op.at.machine
 	var o oracle.Op
 	if op.cmd.expected == 1 {
-		var b []byte
-		for _, v := range m.list(op.cmd.key) {
-			b = append(strconv.AppendUint(b, v, 36), oracle.Mark...)
-		}
-		o.Result, o.Found = string(b), len(b) > 0
+		l := m.list(op.cmd.key)
+		o.Result, o.Found = c.texts.list(op.cmd.key, l), len(l) > 0
 	} else if v := m.register(op.cmd.key); v != 0 {
-		o.Result, o.Found = strconv.FormatUint(v, 36), true
+		o.Result, o.Found = value(v), true
 	}
 	o.Status = oracle.OK
 	c.write(op, o)
@@ -374,7 +372,7 @@ func (c *clients) write(op *operation, o oracle.Op) {
 // record adds what a client knows of a command to the history.
 func (c *clients) record(cmd *command, process, start int64, n *node, o oracle.Op) {
 	o.Process, o.Start, o.End = process, start, c.w.now
-	prefix := "r"
+	isList := false
 	switch cmd.kind {
 	case put:
 		o.Kind = oracle.Put
@@ -382,23 +380,22 @@ func (c *clients) record(cmd *command, process, start int64, n *node, o oracle.O
 		o.Kind = oracle.CAS
 		o.ExpectAbsent = cmd.expected == 0
 		if cmd.expected != 0 {
-			o.Expect = strconv.FormatUint(cmd.expected, 36)
+			o.Expect = value(cmd.expected)
 		}
 	case extend:
-		o.Kind, prefix = oracle.Append, "l"
+		o.Kind, isList = oracle.Append, true
 	case get:
 		o.Kind = oracle.Get
-		if cmd.expected == 1 {
-			prefix = "l"
-		}
+		isList = cmd.expected == 1
 	}
-	if cmd.kind != get {
-		o.Value = strconv.FormatUint(cmd.value, 36)
+	switch cmd.kind {
+	case get:
+	case extend:
+		o.Value = string(appendMarked(nil, cmd.value))
+	default:
+		o.Value = value(cmd.value)
 	}
-	if cmd.kind == extend {
-		o.Value += oracle.Mark
-	}
-	o.Key = prefix + strconv.FormatUint(uint64(cmd.key), 10)
+	o.Key = c.texts.key(cmd.key, isList)
 	if c.w.o.Trace != nil {
 		c.w.trace(n, "client", "%v", &o)
 	}
