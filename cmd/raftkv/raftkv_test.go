@@ -179,6 +179,20 @@ func TestConfigurationFile(t *testing.T) {
 	}
 }
 
+// The guide explains every setting.
+func TestTheGuideHasEverySetting(t *testing.T) {
+	guide, err := os.ReadFile(filepath.Join("..", "..", "docs", "guides", "tuning.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(guide), "\n## The settings of raftkv\n")
+	for _, o := range options() {
+		if !strings.Contains(table, "`"+o.name+"`") {
+			t.Errorf("docs/guides/tuning.md does not say what %q is", o.name)
+		}
+	}
+}
+
 // All that is wrong with a configuration is said at once, in one line, by name.
 func TestBadConfigurations(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,6 +39,15 @@ func TestPythonVoter(t *testing.T) {
 	cl.caughtUp(voter)
 	follower.kill()
 	h.goesOn("with the voter, started anew")
+	follower.start()
+	cl.caughtUp(follower)
+
+	cl.change(raftpb.Change{Kind: raftpb.ChangeKindRemove, Member: raftpb.Member{ID: 3}})
+	h.goesOn("without the voter, which was removed")
+	cl.change(raftpb.Change{Kind: raftpb.ChangeKindAddVoter, Member: raftpb.Member{ID: 3, Address: voter.address}})
+	cl.caughtUp(voter)
+	follower.kill()
+	h.goesOn("with the voter, which was added again")
 	follower.start()
 	cl.caughtUp(follower)
 
@@ -76,6 +86,20 @@ func TestPythonVoter(t *testing.T) {
 	h.stop()
 	cl.compare()
 	h.check()
+}
+
+// change has whoever leads change the members, until the configuration in force says so.
+func (cl *cluster) change(c raftpb.Change) {
+	cl.t.Helper()
+	request := &raftpb.ChangeRequest{Group: group, TimeoutMs: 10_000, Changes: []raftpb.Change{c}}
+	eventually(cl.t, "a change of membership", func() bool {
+		return slices.ContainsFunc(cl.nodes[:2], func(n *node) bool {
+			_ = n.call(raftpb.RaftAdminChangeMembership, request, &raftpb.ChangeResponse{}) // what became of it is seen below
+			s, ok := cl.statusOf(n)
+			votes := slices.ContainsFunc(s.Config.Incoming, func(m raftpb.Member) bool { return m.ID == c.Member.ID && m.Suffrage == raftpb.SuffrageVoter })
+			return ok && s.Role == raftpb.RoleLeader && len(s.Config.Outgoing) == 0 && votes == (c.Kind == raftpb.ChangeKindAddVoter)
+		})
+	})
 }
 
 // compare waits until all members have the same log, by its hash.
