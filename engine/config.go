@@ -181,7 +181,10 @@ type Config struct {
 	// Network makes the network of this host. Default: TCP. For tests: transport.NewMemory's Listen.
 	Network func(transport.Config) (transport.Network, error)
 
-	fs wal.FS // tests: instead of the machine's
+	// FS holds the files of the log. Default: the operating system's. For tests and benchmarks: a
+	// file system that is slow (wal.NewSlowFS) or fails. Not used with Memory.
+	FS wal.FS
+
 	mutation
 }
 

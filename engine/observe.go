@@ -221,7 +221,7 @@ func walOptions(c Config, onFatal func(error)) wal.Options {
 	// A worker must never wait for room in the log's queue: it holds all that the
 	// engine's own limits let in.
 	o.MaxQueuedBytes = int(min(1<<30, 4*int64(c.MaxInboxBytes)+4*int64(c.MaxUncommittedBytes)))
-	if o.FS = c.fs; o.FS == nil {
+	if o.FS = c.FS; o.FS == nil {
 		o.FS = wal.DefaultFS()
 	}
 	switch c.Durability {

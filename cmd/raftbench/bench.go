@@ -63,7 +63,11 @@ func runOnce(ctx context.Context, c *runConfig, log *slog.Logger, p *progress, p
 		return nil, err
 	}
 	c.machine = result.ThisMachine(dirs.root)
-	p.line(fmt.Sprintf("starting %s, GOMAXPROCS %d", plural(c.nodes, "node"), runtime.GOMAXPROCS(0)))
+	doing := "starting"
+	if c.peers != nil {
+		doing = "connecting to"
+	}
+	p.line(fmt.Sprintf("%s %s, GOMAXPROCS %d", doing, plural(c.nodes, "node"), runtime.GOMAXPROCS(0)))
 	cl, err := startCluster(ctx, c, log, dirs)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -64,6 +64,9 @@ func startCluster(ctx context.Context, c *runConfig, log *slog.Logger, dirs *dat
 	if c.processes {
 		start = startProcesses
 	}
+	if c.peers != nil {
+		start = connectProcesses
+	}
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	cl, err := start(ctx, c, log, dirs)
@@ -231,7 +234,7 @@ type dataDirs struct {
 // be new: a run counts from nothing, and no file of anybody else is touched.
 func newDataDirs(c *runConfig) (*dataDirs, error) {
 	d := new(dataDirs)
-	if c.engine.durability == engine.Memory {
+	if c.engine.durability == engine.Memory || c.peers != nil {
 		return d, nil
 	}
 	if c.dir == "" {

@@ -86,6 +86,9 @@ func printComparison(w io.Writer, c *result.Comparison) error {
 		t.line("%-20s  %12s  %12s  %6.3f  %16s  %s", r.Name, grouped(r.A, 1), grouped(r.B, 1), r.Ratio, interval, r.Verdict)
 	}
 	t.line("\nSamples are %ss; a change counts from %.3g %% on. Not judged: a run has one such value, give several rounds.", c.Unit, 100*c.Threshold)
+	if c.Unit == "interval" {
+		t.line("What changed on the machine between two runs looks like a difference of the runs: take turns, and give rounds.")
+	}
 	_, err := w.Write(t.b)
 	return err
 }

@@ -51,10 +51,11 @@ type runConfig struct {
 	json, processes, tls bool
 	spread               bool // leaders over the nodes
 	machine              result.Machine
-	scenario             *scenarioConfig // nil: none
-	cpuProfile           string          // file; "": none
-	dropApply            int             // node that drops one apply; 0: none
-	stderr               io.Writer       // of child processes
+	peers                map[engine.NodeID]string // nodes that run already, nil: none
+	scenario             *scenarioConfig          // nil: none
+	cpuProfile           string                   // file; "": none
+	dropApply            int                      // node that drops one apply; 0: none
+	stderr               io.Writer                // of child processes
 	logLevel             *slog.LevelVar
 }
 
@@ -219,7 +220,7 @@ func nodeSettings(c *nodeConfig) *settings {
 	})
 	s.flags = append(s.flags,
 		&cli.BoolFlag{Name: "join", Usage: "wait until the cluster adds this node; instead of --peer"},
-		&cli.BoolFlag{Name: "end-with-stdin", Usage: "obey standard input (\"codec NAME\") and stop when it ends: a child does not outlive its parent"},
+		&cli.BoolFlag{Name: "end-with-stdin", Usage: "obey standard input (\"codec NAME\", \"sync TIME\") and stop when it ends: a child does not outlive its parent"},
 		&cli.BoolFlag{Name: "test-drop-apply", Usage: "for tests: forget one command"})
 	return s
 }

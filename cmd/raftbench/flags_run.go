@@ -33,15 +33,7 @@ func runSettings(c *runConfig) *settings {
 	s.number(&c.nodes, "nodes", "members of the cluster, `N`", 3, 1, maxNodes)
 	s.number(&c.groups, "groups", "Raft groups that share each node's log, `N`; nodes lead them in turn", 1, 1, maxGroups)
 	s.workload(c)
-	s.duration(&c.duration, "duration", "`TIME` measured, after the warm-up, 1ms to 24h", 10*time.Second, time.Millisecond, maxDuration)
-	s.add("warmup", "`TIME` under load before measuring, 0s to 24h; auto: until throughput is steady, 1 s to 5 s", "auto", func(text string) (err error) {
-		c.warmup = warmupConfig{minWarmup, maxWarmup}
-		if text != "auto" {
-			c.warmup.atMost, err = parseDuration(text, 0, maxDuration)
-			c.warmup.atLeast = c.warmup.atMost
-		}
-		return err
-	})
+	s.measuring(c)
 	s.engine(&c.engine)
 	s.text(&c.dir, "dir", "keep the nodes' data in `DIR`/n1, n2, ..., which must not exist yet; otherwise in a temporary directory removed at the end", notEmpty)
 	s.text(&c.historyFile, "history", "write every operation to a new `FILE`, a JSON object per line, for checkers", notEmpty)
@@ -58,10 +50,23 @@ func runSettings(c *runConfig) *settings {
 	return s
 }
 
+// measuring adds the flags that say for how long is measured.
+func (s *settings) measuring(c *runConfig) {
+	s.duration(&c.duration, "duration", "`TIME` measured, after the warm-up, 1ms to 24h", 10*time.Second, time.Millisecond, maxDuration)
+	s.add("warmup", "`TIME` under load before measuring, 0s to 24h; auto: until throughput is steady, 1 s to 5 s", "auto", func(text string) (err error) {
+		c.warmup = warmupConfig{minWarmup, maxWarmup}
+		if text != "auto" {
+			c.warmup.atMost, err = parseDuration(text, 0, maxDuration)
+			c.warmup.atLeast = c.warmup.atMost
+		}
+		return err
+	})
+}
+
 // workload adds the flags that say what clients do.
 func (s *settings) workload(c *runConfig) {
 	w := &c.work
-	w.longestPause = lastPause
+	w.longestPause, w.firstSequence = lastPause, 1
 	s.number(&w.clients, "clients", "clients, `N`, at the leader of their group", 256, 1, maxClients)
 	s.number(&w.inFlight, "in-flight", "operations that each client has under way, `N`; above 1 they are asynchronous", 1, 1, maxInFlight)
 	s.add("payload", fmt.Sprintf("`SIZE` of a command in bytes, %d to %d: 128, uniform:16-1024, zipf:16-65536, or a list with weights, 64:90,4096:10",

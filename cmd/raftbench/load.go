@@ -41,6 +41,7 @@ type work struct {
 	sessions          bool
 	history           *history      // nil: none is written
 	longestPause      time.Duration // after errors in a row
+	firstSequence     uint64        // of every client, at least 1
 }
 
 // load drives clients. In a closed loop each sends its next operation when it knows the
@@ -114,7 +115,7 @@ func newLoad(ctx context.Context, cl *cluster, w work) (*load, error) {
 	byGroup := make([][]*client, cl.groups)
 	for i := range w.clients {
 		g := i % cl.groups
-		c := &client{id: uint32(i), group: engine.GroupID(g + 1), seq: 1, lat: newRecorder(l.hists[i%len(l.hists)])}
+		c := &client{id: uint32(i), group: engine.GroupID(g + 1), seq: w.firstSequence, lat: newRecorder(l.hists[i%len(l.hists)])}
 		c.random = rand.New(rand.NewPCG(rand.Uint64(), uint64(i)))
 		c.target = cl.propose(c.id, c.group, max(leaders[g], 1)) // no leader just now: the first one redirects
 		if w.rate > 0 {

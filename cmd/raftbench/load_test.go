@@ -25,7 +25,7 @@ func testWork(t *testing.T, clients int) work {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return work{clients: clients, inFlight: 1, sizes: sizes, longestPause: lastPause}
+	return work{clients: clients, inFlight: 1, sizes: sizes, longestPause: lastPause, firstSequence: 1}
 }
 
 // scripted is a group without a cluster: each operation takes as long, and ends as, the test says.

@@ -9,6 +9,7 @@
 //	raftbench scenario failover   processes killed, restarted, added, slowed down: for how long nothing is acknowledged
 //	raftbench compare A B         two results: ratios with their confidence; status 3 for a regression
 //	raftbench report A ...        one HTML file with charts of one or more results
+//	raftbench load --peer ...     the load alone, on nodes that run already, here or elsewhere
 //	raftbench node --id 1 ...     one member that also serves RaftClient to anyone
 //
 // After the load it compares all nodes: what was acknowledged must have been applied
@@ -143,6 +144,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 				},
 			},
 			scenarioCommand(&runConfig{stderr: stderr, logLevel: level}, log, stdout, stderr),
+			loadCommand(&runConfig{stderr: stderr, logLevel: level}, log, stdout, stderr),
 			compareCommand(stdout),
 			reportCommand(stdout),
 			{

@@ -11,8 +11,10 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/seed-814fcd60/raftwire/engine"
+	"github.com/seed-814fcd60/raftwire/wal"
 )
 
 // readyFormat is the line that "node" prints once it serves: id, address, durability.
@@ -22,7 +24,8 @@ const readyFormat = "raftbench node %d: ready on %s, durability %s\n"
 // asked for). It returns nil after a clean stop.
 func runNode(ctx context.Context, c *nodeConfig, stdin io.Reader, stdout io.Writer, log *slog.Logger) error {
 	fatal := make(chan error, 1)
-	host, err := openNode(ctx, c, log, fatal)
+	disk := wal.NewSlowFS(wal.DefaultFS())
+	host, err := openNode(ctx, c, disk, log, fatal)
 	if err != nil {
 		return err
 	}
@@ -34,7 +37,7 @@ func runNode(ctx context.Context, c *nodeConfig, stdin io.Reader, stdout io.Writ
 	}
 	var ended <-chan struct{}
 	if c.endWithStdin {
-		ended = obey(stdin, host, log)
+		ended = obey(stdin, host, disk, log)
 	}
 	select {
 	case <-ctx.Done():
@@ -47,7 +50,7 @@ func runNode(ctx context.Context, c *nodeConfig, stdin io.Reader, stdout io.Writ
 
 // openNode opens the host. When that fails it leaves nothing behind that was not
 // there before.
-func openNode(ctx context.Context, c *nodeConfig, log *slog.Logger, fatal chan<- error) (*engine.Host, error) {
+func openNode(ctx context.Context, c *nodeConfig, disk *wal.SlowFS, log *slog.Logger, fatal chan<- error) (*engine.Host, error) {
 	// A port in use is found before the data directory is touched.
 	l, err := net.Listen("tcp", c.listen)
 	if err != nil {
@@ -66,7 +69,7 @@ func openNode(ctx context.Context, c *nodeConfig, log *slog.Logger, fatal chan<-
 		}
 	}
 	cfg := hostConfig(&c.engine, c.id, c.cluster, c.dir, c.listen, c.maxQueuedBytes, log)
-	cfg.Dial = c.dials
+	cfg.Dial, cfg.FS = c.dials, disk
 	cfg.OnFatal = func(err error) { fatal <- err } // once, into a channel with room
 	host, err := engine.Open(ctx, cfg)
 	if err != nil {
@@ -118,15 +121,21 @@ func startGroups(ctx context.Context, c *nodeConfig, host *engine.Host) error {
 // channel that is closed when it ends. Its goroutine lives as long as r.
 //
 //	codec NAME   send requests in that codec from now on
-func obey(r io.Reader, host *engine.Host, log *slog.Logger) <-chan struct{} {
+//	sync TIME    every sync of the log takes so much longer from now on
+func obey(r io.Reader, host *engine.Host, disk *wal.SlowFS, log *slog.Logger) <-chan struct{} {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		for lines := bufio.NewScanner(r); lines.Scan(); {
 			word, rest, _ := strings.Cut(lines.Text(), " ")
 			err := errors.New("not known")
-			if word == "codec" {
+			switch word {
+			case "codec":
 				err = host.SetCodec(rest)
+			case "sync":
+				var longer time.Duration
+				longer, err = time.ParseDuration(rest)
+				disk.Slow(longer)
 			}
 			if err != nil {
 				log.Error("command on standard input", "line", lines.Text(), "error", err)

@@ -26,6 +26,7 @@ var scenarios = []scenario{
 	{"membership", "a node is added, made the leader, and removed, --rounds times", playMembership},
 	{"snapshot", "a follower is away until its log is gone and gets a snapshot, --rounds times", playSnapshot},
 	{"slow-follower", "a follower is stopped for 90 of every 100 ms", playSlowFollower},
+	{"slow-disk", "every sync takes 20 ms longer, on a follower, then on the leader", playSlowDisk},
 	{"codec-switch", "the nodes change what they send in, one after the other", playCodecSwitch},
 }
 
@@ -231,12 +232,50 @@ func playSlowFollower(ctx context.Context, s *stage) error {
 	return nil
 }
 
+// slowSync is how much longer a sync of a slow disk takes.
+const slowSync = 20 * time.Millisecond
+
+func playSlowDisk(ctx context.Context, s *stage) error {
+	follower, err := s.follower(ctx)
+	if err != nil {
+		return err
+	}
+	slow := func(id engine.NodeID, who string) error {
+		s.event("a sync takes %v longer on node %d, %s", slowSync, id, who)
+		err := s.tell(id, "sync "+slowSync.String())
+		if err == nil {
+			err = s.rest(ctx, s.c.duration)
+		}
+		if err == nil {
+			s.event("the disk of node %d is as fast as before", id)
+			err = s.tell(id, "sync 0s")
+		}
+		return err
+	}
+	if err := slow(follower, "a follower"); err != nil {
+		return err
+	}
+	leader, err := s.leader(ctx)
+	if err != nil {
+		return err
+	}
+	return slow(leader, "the leader")
+}
+
+// tell gives a node a command.
+func (s *stage) tell(id engine.NodeID, command string) error {
+	if _, err := io.WriteString(s.member(id).child.stdin, command+"\n"); err != nil {
+		return fmt.Errorf("tell node %d %q: %w", id, command, err)
+	}
+	return nil
+}
+
 func playCodecSwitch(ctx context.Context, s *stage) error {
 	for _, name := range []string{"msgpack", "thrift-binary", "thrift-compact", s.c.engine.codec} {
 		for i := range s.cl.members {
 			s.event("node %d sends in %s", i+1, name)
-			if _, err := io.WriteString(s.member(engine.NodeID(i+1)).child.stdin, "codec "+name+"\n"); err != nil {
-				return fmt.Errorf("tell node %d: %w", i+1, err)
+			if err := s.tell(engine.NodeID(i+1), "codec "+name); err != nil {
+				return err
 			}
 			if err := s.rest(ctx, s.c.duration/time.Duration(3*len(s.cl.members))); err != nil {
 				return err
