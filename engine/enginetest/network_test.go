@@ -196,6 +196,11 @@ func TestLatencyIsWhatTheLinkSays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer func() { // also after t.Fatal: nothing may be left in the bubble
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
 		leader := leaderOf(t, c)
 		c.Network.SetLinks(enginetest.Link{Latency: time.Second, Jitter: time.Second / 10})
 		begin := time.Now()
@@ -204,9 +209,6 @@ func TestLatencyIsWhatTheLinkSays(t *testing.T) {
 		}
 		if took := time.Since(begin); took < 2*time.Second || took > 2400*time.Millisecond {
 			t.Errorf("it took %v", took)
-		}
-		if err := c.Close(); err != nil {
-			t.Error(err)
 		}
 	})
 }
