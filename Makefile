@@ -1,6 +1,6 @@
 # The work itself is in .ci/run and in Go; this file gives it short names.
 .DEFAULT_GOAL := help
-.PHONY: chaos help verify fix test cover-core mutants check-requirements clients race fuzz wal-torture sim sim-determinism bench bench-codec bench-wal-peers bench-peers bench-snapshot bench-slow-follower bench-fleet fleet sessions-proof reads-proof generate ci
+.PHONY: chaos help verify fix test cover-core mutants check-requirements clients race fuzz wal-torture sim sim-determinism bench bench-guard bench-codec bench-wal-peers bench-peers bench-snapshot bench-slow-follower bench-fleet fleet sessions-proof reads-proof generate ci
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -46,6 +46,9 @@ sim-determinism: ## 1,000 seeds give the same traces in any process, with and wi
 
 wal-torture: ## the log at full size: every byte, every operation, some 400,000 crash images; half an hour
 	go test ./wal -run 'Crash|Fault|FullDisk|Flips|Short|Sectors|EveryFile' -v -torture 8 -timeout 90m
+
+bench-guard: ## fsyncs, system calls, bytes and allocations per operation beside their baseline; make bench-guard UPDATE=1 writes a new one
+	go run ./cmd/raftbench guard $(if $(UPDATE),--update) benchmarks/guard.json
 
 bench: ## three durable nodes in one process under load, 10 s
 	go run ./cmd/raftbench

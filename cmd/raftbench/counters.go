@@ -14,6 +14,7 @@ import (
 // counters is what a report says about cost, at one moment. A node tells its own as JSON.
 type counters struct {
 	Syncs         uint64              `json:"syncs"`          // fdatasync and the like, and O_DSYNC writes
+	Writes        uint64              `json:"writes"`         // system calls that wrote: to sockets, and frames to the log
 	WireBytes     uint64              `json:"wire_bytes_out"` // sent by nodes
 	Elections     uint64              `json:"elections"`      // campaigns
 	CPU           amount              `json:"cpu_ns"`         // processor time, user and system
@@ -38,6 +39,7 @@ type batchCounts [18]uint64
 
 func (c counters) add(o counters) counters {
 	c.Syncs += o.Syncs
+	c.Writes += o.Writes
 	c.WireBytes += o.WireBytes
 	c.Elections += o.Elections
 	c.CPU, c.Mallocs = c.CPU.add(o.CPU), c.Mallocs.add(o.Mallocs)
@@ -50,6 +52,7 @@ func (c counters) add(o counters) counters {
 
 func (c counters) sub(o counters) counters {
 	c.Syncs -= o.Syncs
+	c.Writes -= o.Writes
 	c.WireBytes -= o.WireBytes
 	c.Elections -= o.Elections
 	c.CPU, c.Mallocs = c.CPU.sub(o.CPU), c.Mallocs.sub(o.Mallocs)
@@ -87,7 +90,7 @@ func processCounters() counters {
 // hostCounters returns what a host of this process has counted.
 func hostCounters(m *engine.Metrics, batches *batchRecorder) counters {
 	return counters{
-		Syncs: uint64(m.Log.Syncs), WireBytes: m.Network.BytesOut, Elections: m.Elections,
+		Syncs: uint64(m.Log.Syncs), Writes: m.Network.Writes + uint64(m.Log.Frames), WireBytes: m.Network.BytesOut, Elections: m.Elections,
 		SyncDurations: m.Log.SyncDurations, Batches: batches.read(),
 	}
 }

@@ -10,6 +10,7 @@
 //	raftbench compare A B         two results: ratios with their confidence; status 3 for a regression
 //	raftbench report A ...        one HTML file with charts of one or more results
 //	raftbench load --peer ...     the load alone, on nodes that run already, here or elsewhere
+//	raftbench guard BASELINE      counts that depend little on the machine beside a baseline; status 3 for a regression
 //	raftbench node --id 1 ...     one member that also serves RaftClient to anyone
 //
 // After the load it compares all nodes: what was acknowledged must have been applied
@@ -145,6 +146,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			},
 			scenarioCommand(&runConfig{stderr: stderr, logLevel: level}, log, stdout, stderr),
 			loadCommand(&runConfig{stderr: stderr, logLevel: level}, log, stdout, stderr),
+			guardCommand(stdout, stderr),
 			compareCommand(stdout),
 			reportCommand(stdout),
 			{

@@ -36,6 +36,7 @@ func newReport(c *runConfig, cl *cluster, l *load, m *measurement) *report {
 			PayloadBytes: w.sizes.Mean(), Codec: c.engine.codec, TLS: c.tls, Durability: cl.durability(), Loop: "closed",
 			Seconds: seconds, Ops: ops, Errors: m.failed, LatencyUs: latenciesOf(sum.all),
 			FsyncsPer1000Ops: float64(m.used.Syncs) / writes * 1000,
+			WritesPer1000Ops: float64(m.used.Writes) / writes * 1000,
 			CPUSecondsPerMop: perOp(m.used.CPU, n*float64(time.Second)/1e6),
 			AllocsPerOp:      perOp(m.used.Mallocs, n),
 			WireBytesPerOp:   float64(m.used.WireBytes) / n,

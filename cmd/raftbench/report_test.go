@@ -17,7 +17,7 @@ var resultKeys = []string{
 	"errors", "ops_per_s", "latency_us", "fsyncs_per_1000_ops", "cpu_s_per_million_ops", "allocs_per_op", "wire_bytes_per_op",
 	"elections", "state_hash_equal",
 	"verified", "headline_ops_per_s", "started", "machine", "processes", "gomaxprocs", "payload", "rate", "arrivals", "in_flight",
-	"sessions", "read_percent", "read_consistency", "leaders", "warmup_s", "steady", "reads", "read_latency_us",
+	"sessions", "read_percent", "read_consistency", "leaders", "warmup_s", "steady", "writes_per_1000_ops", "reads", "read_latency_us",
 	"service_latency_us", "percentiles", "interval_s", "intervals", "fsync_us", "batch_sizes",
 }
 

@@ -62,7 +62,8 @@ type Result struct {
 	WarmupSeconds   float64   `json:"warmup_s"`
 	Steady          bool      `json:"steady"` // throughput had settled when measuring began
 
-	Reads            uint64       `json:"reads"` // of Ops
+	WritesPer1000Ops float64      `json:"writes_per_1000_ops"` // system calls that wrote, of all nodes, per 1,000 writes
+	Reads            uint64       `json:"reads"`               // of Ops
 	ReadLatencyUs    Latencies    `json:"read_latency_us"`
 	ServiceLatencyUs Latencies    `json:"service_latency_us"` // open loop: from when it was sent, which hides waiting
 	Percentiles      []Percentile `json:"percentiles"`
