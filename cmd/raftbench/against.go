@@ -30,6 +30,7 @@ func loadCommand(c *runConfig, log *slog.Logger, stdout, stderr io.Writer) *cli.
 		Flags: s.flags, OnUsageError: usageFault,
 		Action: func(ctx *cli.Context) error {
 			c.json, c.work.sessions, c.processes = ctx.Bool("json"), ctx.Bool("sessions"), true
+			c.engine.codec = "as the nodes are set"
 			faults := append(s.faults(), c.validate(s)...)
 			c.nodes = len(c.peers)
 			for i := range c.nodes {

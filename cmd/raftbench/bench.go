@@ -95,7 +95,7 @@ func measureCluster(ctx context.Context, c *runConfig, cl *cluster, p *progress,
 		return nil, err
 	}
 	stage := newStage(c, cl, l, p)
-	m, err := l.measure(ctx, cl, c.warmup, stage.estimate(), p, profile, stage.body())
+	m, err := l.measure(ctx, cl, c.warmup, stage.grain(), p, profile, stage.body())
 	drain, compare := drainLimit, verifyLimit
 	if m.interrupted {
 		drain, compare = interruptedDrain, interruptedVerify

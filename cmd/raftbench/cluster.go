@@ -161,6 +161,10 @@ func (c *cluster) counters(ctx context.Context) (counters, error) {
 	sum := processCounters().add(c.past)
 	for i, m := range c.members {
 		one, err := m.counters(ctx)
+		if err != nil && c.fleet != nil && c.fleet.c.scenario != nil { // it was killed a moment ago
+			sum.CPU.Unknown, sum.Mallocs.Unknown = true, true
+			continue
+		}
 		if err != nil {
 			return counters{}, c.cause(fmt.Errorf("counters of node %d: %w", i+1, err))
 		}

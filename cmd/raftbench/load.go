@@ -225,7 +225,8 @@ type measurement struct {
 
 // measure runs the load: warm-up, then the time measured. It returns early, with what
 // there is, when ctx ends. When a member fails it returns that failure.
-// body, when it is not nil, is what happens in the time measured, which then ends with it.
+// body, when it is not nil, is what happens in the time measured, which then ends with it:
+// duration says no more than how fine the timeline shall be.
 func (l *load) measure(ctx context.Context, cl *cluster, warmup warmupConfig, duration time.Duration, p *progress, profile *cpuProfile,
 	body func(context.Context) error,
 ) (m measurement, err error) {

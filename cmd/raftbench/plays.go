@@ -44,7 +44,7 @@ func playFailover(ctx context.Context, s *stage) error {
 		s.end(ctx, leader)
 		err = s.outage(ctx, func() error {
 			s.event("kill -9 of node %d, the leader (%d of %d)", leader, n+1, s.c.scenario.rounds)
-			return s.member(leader).child.kill()
+			return s.member(leader).kill()
 		})
 		if err != nil {
 			return err
@@ -179,7 +179,7 @@ func playSnapshot(ctx context.Context, s *stage) error {
 		}
 		s.end(ctx, id)
 		s.event("kill -9 of node %d, a follower", id)
-		if err := s.member(id).child.kill(); err != nil {
+		if err := s.member(id).kill(); err != nil {
 			return err
 		}
 		if err := s.rest(ctx, s.c.duration); err != nil {

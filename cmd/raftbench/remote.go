@@ -81,6 +81,13 @@ func (m *remoteMember) transfer(ctx context.Context, group engine.GroupID, to en
 	return m.conns.call(ctx, 0, raftpb.RaftAdminTransferLeadership, &raftpb.TransferRequest{Group: group, Target: to}, new(raftpb.TransferResponse))
 }
 
+// kill ends the process at once. Another one may take its place.
+func (m *remoteMember) kill() error {
+	child := m.child
+	m.child, m.label = nil, child.durability
+	return child.kill()
+}
+
 func (m *remoteMember) durability() string {
 	if m.child == nil {
 		return m.label

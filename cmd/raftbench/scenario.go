@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,6 +25,7 @@ type scenarioConfig struct {
 }
 
 const (
+	maxRounds = 1000
 	// outageLimit bounds the wait for a write to be acknowledged after something was done to the cluster.
 	outageLimit = 60 * time.Second
 	// calmShare of the election time-out is left between two rounds, beside what a random share adds.
@@ -48,12 +50,13 @@ func newStage(c *runConfig, cl *cluster, l *load, p *progress) *stage {
 	return &stage{c: c, cl: cl, l: l, p: p}
 }
 
-// estimate returns about how long the time measured is.
-func (s *stage) estimate() time.Duration {
+// grain returns the time that the timeline should divide as it does a run's: of a scenario it
+// has several intervals in each phase, however long the scenario takes.
+func (s *stage) grain() time.Duration {
 	if s.c.scenario == nil {
 		return s.c.duration
 	}
-	return 3*s.c.duration + time.Duration(s.c.scenario.rounds)*2*s.c.engine.electionTimeout
+	return 6 * s.c.duration
 }
 
 // body is what happens in the time measured: for a while nothing, then the scenario,
@@ -282,7 +285,7 @@ func scenarioCommand(c *runConfig, log *slog.Logger, stdout, stderr io.Writer) *
 	s := runSettings(c)
 	s.defaults(map[string]string{"clients": "16", "duration": "3s"})
 	c.scenario = new(scenarioConfig)
-	s.number(&c.scenario.rounds, "rounds", "how often it is done, `N`; of kills, restarts, changes and snapshots", 5, 1, 10_000)
+	s.number(&c.scenario.rounds, "rounds", "how often it is done, `N`; of kills, restarts, changes and snapshots", 5, 1, maxRounds)
 	text := "Each node is a process of its own. --duration is how long the load runs before it, and again after it.\n"
 	for _, one := range scenarios {
 		text += fmt.Sprintf("\n%-16s %s", one.name, one.usage)
@@ -299,6 +302,9 @@ func scenarioCommand(c *runConfig, log *slog.Logger, stdout, stderr io.Writer) *
 			}
 			if c.nodes < 3 || c.nodes == maxNodes {
 				faults = append(faults, fmt.Errorf("--nodes: a scenario has 3 to %d", maxNodes-1))
+			}
+			if c.engine.durability == engine.Memory {
+				faults = append(faults, errors.New("--durability: nodes that are started again have to remember what they acknowledged"))
 			}
 			if len(faults) > 0 {
 				return &usageError{faults, hint(ctx)}

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -70,7 +71,7 @@ func checkScenario(t *testing.T, sc *result.Scenario, events []string) {
 	names := []string{}
 	for i, p := range sc.Phases {
 		names = append(names, p.Name)
-		if p.To <= p.From || i > 0 && p.From < sc.Phases[i-1].To {
+		if p.To <= p.From || p.OpsPerSecond <= 0 || i > 0 && p.From < sc.Phases[i-1].To {
 			t.Errorf("phases %v", sc.Phases)
 		}
 	}
@@ -108,11 +109,36 @@ func TestBadScenarios(t *testing.T) {
 		"unknown":   {[]string{"scenario", "quake"}, `"quake" is no scenario`},
 		"two":       {[]string{"scenario", "failover", "snapshot"}, "is no scenario"},
 		"two nodes": {[]string{"scenario", "failover", "--nodes", "2"}, "--nodes: a scenario has 3 to 8"},
+		"memory":    {[]string{"scenario", "snapshot", "--durability", "memory"}, "--durability: nodes that are started again"},
 		"rounds":    {[]string{"scenario", "failover", "--rounds", "0"}, "--rounds: 0"},
 	} {
 		if out := runArgs(t, test.args...); out.status != exitUsage || !strings.Contains(out.stderr, test.want) {
 			t.Errorf("%s: exit status %d:\n%s", name, out.status, out.stderr)
 		}
+	}
+}
+
+// Ctrl-C in the middle ends all processes, and what there is is printed.
+func TestInterruptedScenario(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := startProgram(t, "scenario", "failover", "--json", "--rounds", "100", "--duration", "100ms", "--warmup", "0s", "--clients", "2",
+		"--election-timeout", "300ms", "--segment", "1048576", "--dir", dir+"/data")
+	eventually(t, "a kill", func() bool { return strings.Contains(p.stderr.String(), "kill -9") })
+	out := p.end(t, syscall.SIGINT)
+	var r result.Result
+	if err := json.Unmarshal([]byte(out.stdout), &r); err != nil || out.status != exitInterrupted || r.Scenario == nil || len(r.Scenario.Events) == 0 || r.HeadlineOpsPerSecond != nil {
+		t.Errorf("exit status %d, %v:\n%s\n%s", out.status, err, out.stdout, out.stderr)
+	}
+}
+
+func TestProgressTellsHowLongItTakes(t *testing.T) {
+	var b strings.Builder
+	p := &progress{w: &b, terminal: true}
+	p.begin("measuring", 10*time.Second, 0)
+	p.show("measuring", 4*time.Second, 10*time.Second, 4000, 1)
+	if want := "measuring: 4 of 10 s, 1,000 ops/s, 1 error, 6s left"; !strings.HasSuffix(b.String(), want) {
+		t.Errorf("%q, want %q at its end", b.String(), want)
 	}
 }
 
