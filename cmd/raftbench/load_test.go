@@ -102,7 +102,7 @@ func TestAStallIsNotOmitted(t *testing.T) {
 		if waited < 200 {
 			t.Errorf("%d in flight: only %d operations waited for half the stall, want about 250", inFlight, waited)
 		}
-		if slow > int64(inFlight) {
+		if slow > waited/10 { // a machine under other load may stall by itself now and then
 			t.Errorf("%d in flight: service times show %d slow operations, sent were only so many", inFlight, slow)
 		}
 	}

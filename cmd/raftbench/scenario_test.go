@@ -71,7 +71,7 @@ func checkScenario(t *testing.T, sc *result.Scenario, events []string) {
 	names := []string{}
 	for i, p := range sc.Phases {
 		names = append(names, p.Name)
-		if p.To <= p.From || p.OpsPerSecond <= 0 || i > 0 && p.From < sc.Phases[i-1].To {
+		if p.To <= p.From || i > 0 && p.From < sc.Phases[i-1].To {
 			t.Errorf("phases %v", sc.Phases)
 		}
 	}
@@ -139,6 +139,32 @@ func TestProgressTellsHowLongItTakes(t *testing.T) {
 	p.show("measuring", 4*time.Second, 10*time.Second, 4000, 1)
 	if want := "measuring: 4 of 10 s, 1,000 ops/s, 1 error, 6s left"; !strings.HasSuffix(b.String(), want) {
 		t.Errorf("%q, want %q at its end", b.String(), want)
+	}
+}
+
+// A phase has the figures of the intervals in it, and no others.
+func TestPhasesOfAScenario(t *testing.T) {
+	c := &runConfig{scenario: &scenarioConfig{name: "x"}, duration: 10 * time.Second, engine: engineConfig{electionTimeout: time.Second}}
+	s := newStage(c, nil, nil, nil)
+	s.phases = []result.Phase{{Name: "before", To: 3}, {Name: "during", From: 3, To: 4.4}, {Name: "after", From: 4.4, To: 8}}
+	s.outages = []time.Duration{700 * time.Millisecond, 500 * time.Millisecond}
+	r := new(report)
+	r.IntervalSeconds = 1
+	for i := range 8 {
+		r.Intervals = append(r.Intervals, result.Interval{OpsPerSecond: float64(100 * (i + 1)), P50: float64(i), P99: float64(10 * i)})
+	}
+	s.report(r)
+	sc := r.Scenario
+	for i, want := range []float64{200, 400, 650} { // intervals 0 to 2, 3, 4 to 7
+		if sc.Phases[i].OpsPerSecond != want {
+			t.Errorf("%s: %v ops/s, want %v", sc.Phases[i].Name, sc.Phases[i].OpsPerSecond, want)
+		}
+	}
+	if p := sc.Phases[2]; p.P50 != 5 || p.P99 != 50 || sc.OutageP50 != 500 || sc.OutageP99 != 700 || sc.ElectionTimeoutMs != 1000 {
+		t.Errorf("%+v", sc)
+	}
+	if newStage(c, nil, nil, nil).grain() != time.Minute {
+		t.Error("a phase of 10 s has not several intervals")
 	}
 }
 
