@@ -192,7 +192,7 @@ func (s *segments) oldest() (*segment, uint64) {
 func (l *Log) dropSegment(seg *segment) error {
 	l.segs.mu.RLock()
 	m := l.meta
-	m.first = l.segs.list[1].seq // void ones in between go with it
+	m.first = l.segs.list[1].seq // void ones in between go with it: see below
 	l.segs.mu.RUnlock()
 	if err := l.putMeta(m, l.footerKeys(seg.seq)); err != nil {
 		return err
@@ -200,6 +200,9 @@ func (l *Log) dropSegment(seg *segment) error {
 	l.segs.mu.Lock()
 	l.segs.list = slices.Delete(l.segs.list, 0, 1)
 	l.segs.dying = append(l.segs.dying, seg)
+	for n := seg.seq + 1; n < l.segs.list[0].seq; n++ { // void ones, in order: the files that are left are numbered without gaps
+		l.segs.dying = append(l.segs.dying, &segment{seq: n})
+	}
 	// Of a segment whose first frame was damaged nothing counts: the next one begins where it did, and has the flag for both.
 	void := l.segs.list[0].base == seg.base
 	l.segs.mu.Unlock()

@@ -359,6 +359,49 @@ func TestSalvagedLogLosesItsOldSegments(t *testing.T) {
 	mustClose(t, l)
 }
 
+// Whole segments that are void go with the last one before them, and not after those behind: the log is found without its
+// catalog, too.
+func TestVoidSegmentsLeaveNoGap(t *testing.T) {
+	fs := crashfs.New()
+	o := manual(fs)
+	l, _ := mustOpen(t, "wal", o)
+	write := func(l *Log, from, to raftpb.Index, term raftpb.Term) {
+		for i := from; i <= to; i++ {
+			mustWrite(t, l, func(b *Batch) { b.Append(1, i, entriesOf(term, i, 1, 9000)) })
+		}
+	}
+	write(l, 1, 60, 1)
+	if len(l.segs.list) < 4 {
+		t.Fatalf("%d segments", len(l.segs.list))
+	}
+	lsn := l.Group(1).view.runs[3].lsn
+	mustClose(t, l)
+	fs.Spoil("wal/seg/"+segName(1), int(lsn&^(alignBytes-1)-firstLSN)+segHeaderBytes+20, 1)
+
+	o.Salvage, o.Verify = true, true
+	l, rec := mustOpen(t, "wal", o)
+	if rec.Damage == nil || len(l.segs.list) != 2 || l.segs.list[1].seq < 4 {
+		t.Fatalf("%+v, %d segments", rec, len(l.segs.list))
+	}
+	write(l, 4, 60, 2)
+	mustWrite(t, l, func(b *Batch) { b.Trust(1); b.Compact(1, 58) })
+	for l.Step() {
+	}
+	mustWrite(t, l, func(b *Batch) { b.HardState(1, HardState{Term: 2}) })
+	if _, err := Inspect(fs, "wal", Inspection{}); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, l)
+	if err := fs.RemoveAll("wal/" + catalogDir); err != nil {
+		t.Fatal(err)
+	}
+	l, rec = mustOpen(t, "wal", o)
+	if g := l.Group(1); !rec.CatalogRebuilt || g.FirstIndex() != 58 || g.LastIndex() != 60 || g.Uncertain() {
+		t.Errorf("[%d, %d], %+v", g.FirstIndex(), g.LastIndex(), rec)
+	}
+	mustClose(t, l)
+}
+
 // A second damage, in the first frame behind the place of the first one: two segments begin there, and the one that goes
 // does not take the doubt with it that the other one says.
 func TestDoubtOutlivesAVoidSegment(t *testing.T) {
