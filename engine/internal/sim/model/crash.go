@@ -81,19 +81,23 @@ func (m *Model) restart(n *node, s *Step) *Rejection {
 	return nil
 }
 
-// repaired: a leader has brought back what the node forgot. Its term is not below
-// the one that was on its disk, and what was committed by its help is there again.
-// It may be right below if the node was a candidate in that term: nobody can make a
-// leader any more of one that ended with its process.
+// repaired: a leader has brought back what the node forgot: its term is not below the
+// one that was on its disk, and what was committed by its help is there again. It may
+// be below if the node was a candidate in every term in between: nobody can make a
+// leader any more of one that ended with its process, and that vote is free again.
 // What it had acknowledged and nobody committed is gone: no leader may count it.
 func (m *Model) repaired(n *node, _ *Step) *Rejection {
 	switch {
 	case !n.uncertain:
 		return reject("3.8", "it is repaired and nothing was wrong")
-	case n.disk.term < n.lost.term && (n.lost.vote != n.id || n.disk.term+1 < n.lost.term):
-		return reject("3.8", "it counts as repaired in term %d and had been in term %d", n.disk.term, n.lost.term)
 	case !m.contains(n.disk.log, n.lost.log):
 		return reject("3.8", "it counts as repaired without the committed entries up to %d that it had on its disk", m.last(n.lost.log))
+	}
+	for t := n.disk.term + 1; t <= n.lost.term; t++ {
+		if m.ballots[ballot{t, n.id}] != n.id {
+			return reject("3.8", "it counts as repaired in term %d and had been in term %d", n.disk.term, n.lost.term)
+		}
+		delete(m.ballots, ballot{t, n.id})
 	}
 	n.uncertain = false
 	return nil

@@ -62,15 +62,13 @@ func (m *Model) grant(n *node, s *Step) *Rejection {
 	case !ok:
 		return reject("3.4", "it votes for node %d, which is no candidate of term %d", s.Peer, s.Term)
 	case m.last(log) != s.Index || m.lastTerm(log) != s.LastTerm:
-		return reject("3.6.1", "node %d asked with last entry %d of term %d, but its log ended at %d of term %d",
-			s.Peer, s.Index, s.LastTerm, m.last(log), m.lastTerm(log))
+		return reject("3.6.1", "node %d asked with last entry %d of term %d, its log ended at %d of term %d", s.Peer, s.Index, s.LastTerm, m.last(log), m.lastTerm(log))
 	case s.Term < n.term:
 		return reject("3.3", "it votes in term %d and is in term %d: requests of older terms are refused", s.Term, n.term)
 	case voted != 0 && voted != s.Peer:
 		return reject("3.4", "it votes for node %d in term %d, in which it voted for node %d", s.Peer, s.Term, voted)
 	case s.LastTerm < lastTerm || s.LastTerm == lastTerm && s.Index < last:
-		return reject("3.6.1", "it votes for a log that ends at %d of term %d; its own ends at %d of term %d and is more up-to-date",
-			s.Index, s.LastTerm, last, lastTerm)
+		return reject("3.6.1", "it votes for a log that ends at %d of term %d; its own ends at %d of term %d and is more up-to-date", s.Index, s.LastTerm, last, lastTerm)
 	}
 	n.raise(s.Term)
 	if n.vote == 0 {
@@ -131,8 +129,7 @@ func (m *Model) transfer(n *node, s *Step) *Rejection {
 	case n.transferee != s.Peer:
 		return reject("3.10", "it tells node %d to campaign while it hands over to node %d (0: to nobody)", s.Peer, n.transferee)
 	case m.reigns[n.term].acked[target.slot] < m.last(n.log):
-		return reject("3.10", "it tells node %d to campaign, which has acknowledged its log up to %d of %d",
-			s.Peer, m.reigns[n.term].acked[target.slot], m.last(n.log))
+		return reject("3.10", "it tells node %d to campaign, which has acknowledged its log up to %d of %d", s.Peer, m.reigns[n.term].acked[target.slot], m.last(n.log))
 	}
 	return nil
 }

@@ -11,8 +11,11 @@ import (
 
 // patience is how long a cluster without faults may take until it serves again and all
 // its nodes are equal: messages and clocks are as slow as they were. Who has a long way to go
-// and goes on, entry by entry, gets the time again, up to four times.
-const patience = 60 * election
+// and goes on, entry by entry, gets the time again, up to twenty times.
+const (
+	patience   = 60 * election
+	patiencies = 20
+)
 
 // settle ends the faults and demands that the cluster recovers; then it asks the
 // oracles.
@@ -21,7 +24,7 @@ func (w *World) settle() {
 		return
 	}
 	w.calmDown()
-	until, last := w.now+patience, w.now+4*patience
+	until, last := w.now+patience, w.now+patiencies*patience
 	behind := w.slowest()
 	for w.failure == nil && w.now < until {
 		if w.queue.Len() == 0 {
@@ -46,7 +49,7 @@ func (w *World) settle() {
 	}
 	for _, g := range w.groups {
 		if !g.recovers() {
-			w.fail("liveness", "%d ms after the last fault: %s", (w.now-last+4*patience)/millisecond, g.situation())
+			w.fail("liveness", "%d ms after the last fault: %s", (w.now-last+patiencies*patience)/millisecond, g.situation())
 		}
 	}
 }
