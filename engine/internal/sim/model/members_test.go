@@ -182,7 +182,9 @@ func TestDamagedDisks(t *testing.T) {
 		replicated(t).ok(campaign(2, 2), durable(2, 2, 2, 1, 1), crash(2), wiped, accept(2, 1, 1, 0, 0, 1, command(1, 11)), durable(2, 1, 0, 1, 1), repaired)
 	})
 	t.Run("nor those of several", func(t *testing.T) {
-		alone := func() *story { return replicated(t).ok(campaign(2, 2), durable(2, 2, 2, 1, 1), campaign(2, 3), durable(2, 3, 2, 1, 1)) }
+		alone := func() *story {
+			return replicated(t).ok(campaign(2, 2), durable(2, 2, 2, 1, 1), campaign(2, 3), durable(2, 3, 2, 1, 1))
+		}
 		again := accept(2, 1, 1, 0, 0, 1, command(1, 11))
 		alone().ok(crash(2), wiped, again, durable(2, 1, 0, 1, 1), repaired, campaign(3, 2), grant(2, 3, 2, 1, 1))
 		alone().ok(campaign(3, 2), durable(3, 2, 3, 1, 1), campaign(3, 3), durable(3, 3, 3, 1, 1), campaign(3, 4), grant(2, 3, 4, 1, 1), durable(2, 4, 3, 1, 1), crash(2), wiped, again, durable(2, 1, 0, 1, 1)).rejected("3.8", "in term 1", repaired)
