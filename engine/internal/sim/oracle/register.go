@@ -149,6 +149,9 @@ func checkKey(key string, calls []call, o *Options) (Verdict, *Violation) {
 			Sentence: fmt.Sprintf("key %q has %d operations, at most %d can be checked: use more keys", key, len(calls), MaxOpsPerKey),
 		}
 	}
+	if explained(calls) {
+		return Legal, nil
+	}
 	ops, steps, limit := operations(calls), 0, fmt.Sprint(o.Timeout)
 	m := model()
 	if o.Steps > 0 {

@@ -198,7 +198,8 @@ func TestUndecided(t *testing.T) {
 		}
 	}
 
-	easy := []oracle.Op{put(1, 1, 2, "x", "a"), put(1, 3, 4, "x", "b"), get(1, 5, 6, "x", "b")}
+	// the same value twice, so that a read does not tell which write it saw
+	easy := []oracle.Op{put(1, 1, 2, "x", "b"), put(1, 3, 4, "x", "b"), get(1, 5, 6, "x", "b")}
 	for steps, want := range map[int]oracle.Verdict{2: oracle.Unknown, 3: oracle.Legal} {
 		if report = oracle.Linearizable(easy, oracle.Options{Steps: steps}); report.Verdict != want {
 			t.Errorf("three operations in %d steps: %s, want %s", steps, report.Verdict, want)
@@ -211,6 +212,27 @@ func TestUndecided(t *testing.T) {
 	other := oracle.Options{Registers: func(key string) bool { return key != "x" }}
 	if report = oracle.Linearizable(wrong, other); report.Verdict != oracle.Legal {
 		t.Errorf("a key that is not to be checked is %s", report.Verdict)
+	}
+}
+
+// TestWritesThatNobodySaw: writes that overlap and that no read shows may be in any
+// order, and a CAS that failed may be between any two: one order is found at once.
+func TestWritesThatNobodySaw(t *testing.T) {
+	history := []oracle.Op{put(1, 1, 2, "x", "a"), get(1, 3, 4, "x", "a")}
+	for p := range int64(40) {
+		history = append(history,
+			put(100+p, 5+p, 900+p, "x", fmt.Sprint("unseen ", p)),
+			lost(put(200+p, 5+p, 0, "x", fmt.Sprint("lost ", p))),
+			cas(300+p, 20*p+6, 20*p+9, "x", fmt.Sprint("unseen ", p%3), "never", false))
+	}
+	history = append(history, put(1, 400, 420, "x", "seen"), get(2, 410, 430, "x", "seen"), cas(3, 426, 435, "x", "seen", "too late", false),
+		cas(4, 440, 450, "x", "seen", "next", false), get(2, 1000, 1001, "x", "lost 7"), get(2, 1002, 1003, "x", "lost 9"))
+	if report := oracle.Linearizable(history, oracle.Options{Steps: 1}); report.Verdict != oracle.Legal {
+		t.Errorf("%s, %v", report.Verdict, report.Violation)
+	}
+	history = append(history, get(2, 1004, 1005, "x", "a"))
+	if report := oracle.Linearizable(history, oracle.Options{Steps: 10_000}); report.Verdict == oracle.Legal {
+		t.Error("a value came back")
 	}
 }
 
