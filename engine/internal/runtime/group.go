@@ -36,7 +36,7 @@ type Group struct {
 	requests  requests
 	onMembers func(raft.Configuration, bool)
 
-	queued share // the inbox's
+	queued struct{ clients, messages share } // the inbox's
 
 	open  int          // bytes of proposals that are accepted and not applied
 	reads atomic.Int32 // reads that wait for a round or to be run

@@ -23,8 +23,11 @@ type Config struct {
 	// MaxEventBytes bounds the proposals given to a core at once, which takes or
 	// refuses them together.
 	MaxEventBytes int
-	Logger        *slog.Logger
-	Clock         Clock // nil: the machine's
+	// HoldFrom is how many proposals make one batch large: those that come while it is being written
+	// wait for that. 0: none waits.
+	HoldFrom int
+	Logger   *slog.Logger
+	Clock    Clock // nil: the machine's
 	// OnFatal is told once, on a goroutine of its own, when the log has failed.
 	OnFatal   func(error)
 	Snapshots SnapshotLimits

@@ -22,7 +22,7 @@ func TestRequestsOfOperatorsAreBounded(t *testing.T) {
 	if err := g.Transfer(0, func(a raft.TransferAnswer) { transfer = a.Refused }); err != nil {
 		t.Fatal(err)
 	}
-	w.inbox.take(&w.work)
+	w.inbox.take(&w.work, false)
 	for _, f := range w.work.control {
 		f()
 	}

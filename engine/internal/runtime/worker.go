@@ -38,6 +38,8 @@ type worker struct {
 
 	tempo      tempo
 	flights    flights
+	loaded     bool         // the last batch was large
+	holdUntil  raft.Time    // proposals wait for the end of a write; Never: they do not
 	holding    []*Group     // their writes were refused for want of space
 	full       bool         // and all are told so
 	retryAt    raft.Time    // when to try again; Never: nothing is held
@@ -66,7 +68,7 @@ func (x *write) completed(err error) {
 }
 
 func newWorker(h *Host) *worker {
-	w := &worker{flights: flights{at: raft.Never}, retryAt: raft.Never, host: h, inbox: newInbox(h.cfg.MaxInboxBytes), stopped: make(chan struct{}), tap: h.cfg.Tap}
+	w := &worker{flights: flights{at: raft.Never}, retryAt: raft.Never, holdUntil: raft.Never, host: h, inbox: newInbox(h.cfg.MaxInboxBytes), stopped: make(chan struct{}), tap: h.cfg.Tap}
 	w.applier = newApplier(w)
 	w.send.init(w)
 	return w
@@ -97,7 +99,7 @@ func (w *worker) run() {
 
 // next is the earliest time at which the worker has something to do by itself.
 func (w *worker) next() raft.Time {
-	at := min(w.timers.next(), w.flights.at, w.applier.lookAt, w.retryAt)
+	at := min(w.timers.next(), w.flights.at, w.applier.lookAt, w.retryAt, w.holdUntil)
 	if w == w.host.workers[0] {
 		at = min(at, w.host.presence.at)
 	}
@@ -112,7 +114,11 @@ func (w *worker) step(now raft.Time) {
 	if due := w.timers.next(); due <= now {
 		w.tempo.late.add(now - due)
 	}
-	w.inbox.take(&w.work)
+	hold := w.holdUntil != raft.Never && now < w.holdUntil
+	if w.inbox.take(&w.work, hold); len(w.work.writes) > 0 || !hold {
+		w.holdUntil = raft.Never
+	}
+	many := w.many(len(w.work.proposals))
 	for _, x := range w.work.writes {
 		w.durable(x)
 	}
@@ -138,7 +144,25 @@ func (w *worker) step(now raft.Time) {
 	w.watch(now)
 	w.work.reset()
 	w.submit()
+	if many && w.flights.began.size > 0 {
+		w.holdUntil = now + holdFor
+		w.inbox.hold()
+	}
 	w.send.flush()
+}
+
+// many reports whether n proposals at once mean load. While they do, half as many are
+// enough: else one smaller batch would end it.
+func (w *worker) many(n int) bool {
+	if n == 0 {
+		return false
+	}
+	least := w.host.cfg.HoldFrom
+	if w.loaded {
+		least = (least + 1) / 2
+	}
+	w.loaded = least > 0 && n >= least
+	return w.loaded
 }
 
 // watch looks after what is not a group's own: the disk, the other hosts.

@@ -15,6 +15,7 @@ type hardships struct {
 	stallAfter   int64       // a disk that hangs for so long is reported; 0: never
 	doubt        bool        // stores are damaged, and say so
 	slowest      int64       // as far as election time-outs adapt
+	holdFrom     int         // proposals, from which on others wait for a write; 0: they do not
 }
 
 // drawHardships has numbers of its own for each, as all knobs that came later.
@@ -36,6 +37,9 @@ func (k *knobs) drawHardships(seed uint64, without []string) {
 		h.slowest = election * own.Between(2, 6) / 2
 	} else {
 		k.rate[retune] = 0
+	}
+	if own := schedule.NewStream(seed, 315); own.Chance(0.25) {
+		h.holdFrom = 1 + own.Intn(3)
 	}
 	own := schedule.NewStream(seed, 313)
 	h.doubt = own.Chance(0.3) && k.nodes >= 3

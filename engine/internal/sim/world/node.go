@@ -183,7 +183,7 @@ func (n *node) logFailed(err error) {
 func (n *node) start() error {
 	w := n.w
 	n.host = runtime.New(runtime.Config{
-		Node: n.id, Workers: 1, MaxInboxBytes: 1 << 20, MaxEventBytes: maxEventBytes, Logger: slog.New(slog.DiscardHandler),
+		Node: n.id, Workers: 1, MaxInboxBytes: 1 << 20, MaxEventBytes: maxEventBytes, HoldFrom: w.k.holdFrom, Logger: slog.New(slog.DiscardHandler),
 		Clock: n, Tap: tap{n}, Presence: w.k.presence(), StallAfter: raft.Time(w.k.stallAfter),
 		Snapshots: runtime.SnapshotLimits{MaxWrites: 1, MaxSends: 1 + w.k.nodes/2, ChunkBytes: w.k.chunk, WindowBytes: 4 * w.k.chunk, MaxImageBytes: 1 << 26},
 	}, store{n}, int64(n.life)<<8|int64(n.id))
