@@ -89,7 +89,7 @@ func TestProposalsWaitWithinBounds(t *testing.T) {
 			t.Fatal("proposals still wait for a slow disk")
 		}
 		h.propose(1, 10)
-		if !h.leader.manual.Ready() || h.leader.manual.Next() == h.clock.now+holdFor {
+		if !h.leader.manual.Ready() {
 			t.Fatal("and later ones wait, though few came")
 		}
 	})
