@@ -107,3 +107,18 @@ func ExampleRecorder() {
 	fmt.Println(h.Count(), h.Mean(), h.Quantile(0.5))
 	// Output: 100 49.5ms 65.536ms
 }
+
+// What two hosts have seen together, and what came since an earlier look.
+func ExampleHistogram() {
+	var one, other histogram.Histogram
+	one.Count1(20 * time.Microsecond)
+	other.Count1(time.Millisecond)
+	earlier := one // a value
+	one.Add(&other)
+	fmt.Println(one.Count(), "of them up to", histogram.Bound(1), ":", one.Counts[1])
+	one.Sub(&earlier)
+	fmt.Println(one.Count(), "since:", one.Mean())
+	// Output:
+	// 2 of them up to 32µs : 1
+	// 1 since: 1ms
+}

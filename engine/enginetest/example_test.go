@@ -137,3 +137,22 @@ func ExampleNewNetwork() {
 	fmt.Println(net.Link(1, 2).Latency, net.Link(2, 1).Latency)
 	// Output: 50ms 0s
 }
+
+// A campaign runs many seeds of a profile on all processors; a seed that fails can be made
+// small.
+func ExampleCampaign_Run() {
+	names := []string{}
+	for _, p := range enginetest.Profiles() {
+		names = append(names, p.Name)
+	}
+	profile, err := enginetest.ProfileByName(names[0])
+	if err != nil {
+		panic(err)
+	}
+	summary := enginetest.Campaign{Profile: profile, First: 1, Seeds: 2, Events: 2000}.Run(nil)
+	fmt.Println(summary.Seeds, len(summary.Failures), summary.Green() == (summary.Invalid == ""))
+	for _, failed := range summary.Failures {
+		fmt.Println(enginetest.Shrink(profile, enginetest.Options{Seed: failed.Seed}, time.Minute).Report.Failure)
+	}
+	// Output: 2 0 true
+}

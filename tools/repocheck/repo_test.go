@@ -59,6 +59,13 @@ func TestRepository(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { report(t, check(tree)) })
 	}
+	t.Run("examples", func(t *testing.T) {
+		var patterns []string
+		for _, dir := range exampled {
+			patterns = append(patterns, "./../../"+dir)
+		}
+		report(t, checkExamples(tree, exportData(t, patterns...), exampled, withoutExample))
+	})
 	t.Run("core", func(t *testing.T) {
 		faults, err := checkCore(tree, coreDir, exportData(t, "./../../"+coreDir))
 		if err != nil {
@@ -106,12 +113,12 @@ func report(t *testing.T, faults []Fault) {
 	}
 }
 
-// exportData returns an importer for all that the package imports, from the
+// exportData returns an importer for all that the packages import, from the
 // export data in Go's build cache.
-func exportData(t *testing.T, pkg string) types.Importer {
+func exportData(t *testing.T, packages ...string) types.Importer {
 	t.Helper()
 	var complaint bytes.Buffer
-	list := exec.CommandContext(t.Context(), "go", "list", "-export", "-deps", "-json=ImportPath,Export", pkg)
+	list := exec.CommandContext(t.Context(), "go", append([]string{"list", "-export", "-deps", "-json=ImportPath,Export"}, packages...)...)
 	list.Stderr = &complaint
 	out, err := list.Output()
 	if err != nil {
