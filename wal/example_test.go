@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/seed-814fcd60/raftwire/gen/raftpb"
 	"github.com/seed-814fcd60/raftwire/wal"
@@ -220,4 +221,20 @@ func ExampleCrashFS() {
 	// entries: 0 <nil>
 	// entries: 1 <nil>
 	// failed: true true
+}
+
+// What a slow disk does to whoever writes can be tried without one.
+func ExampleNewSlowFS() {
+	disk := wal.NewSlowFS(wal.NewMemFS())
+	log, _, err := wal.Open("data", quiet(disk))
+	if err != nil {
+		panic(err)
+	}
+	defer log.Close()
+	disk.Slow(20 * time.Millisecond)
+	var b wal.Batch
+	b.Append(7, 1, []raftpb.Entry{entry(1, "a")})
+	began := time.Now()
+	fmt.Println(log.Write(&b), time.Since(began) >= 20*time.Millisecond)
+	// Output: <nil> true
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"time"
 
@@ -119,6 +120,43 @@ func ExampleNewCluster() {
 	// Output: one two
 }
 
+// A node that stops goes on from what it has on disk.
+func ExampleCluster_Stop() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	c, err := enginetest.NewCluster(ctx, enginetest.ClusterConfig{Dir: dir, Machine: func(engine.NodeID) engine.StateMachine { return new(words) }})
+	if err != nil {
+		panic(err)
+	}
+	defer c.Close()
+	leader, err := c.Leader(ctx)
+	if err != nil {
+		panic(err)
+	}
+	if _, err := c.Group(leader).Propose(ctx, []byte("kept")); err != nil {
+		panic(err)
+	}
+	if err := c.Stop(leader); err != nil {
+		panic(err)
+	}
+	fmt.Println("runs:", c.Host(leader) != nil)
+	if err := c.Start(ctx, leader); err != nil {
+		panic(err)
+	}
+	heard, err := c.Query(ctx, leader, engine.Follower, nil)
+	for err != nil { // it has to learn who leads
+		heard, err = c.Query(ctx, leader, engine.Follower, nil)
+	}
+	fmt.Printf("runs: %v, and knows %q\n", c.Host(leader) != nil, heard)
+	// Output:
+	// runs: false
+	// runs: true, and knows "kept"
+}
+
 func ExampleNewNetwork() {
 	net := enginetest.NewNetwork(1)
 	open := func(id engine.NodeID, addr string) *engine.Host {
@@ -135,7 +173,18 @@ func ExampleNewNetwork() {
 	}
 	net.SetLink(1, 2, enginetest.Link{Latency: 50 * time.Millisecond, Loss: 0.01})
 	fmt.Println(net.Link(1, 2).Latency, net.Link(2, 1).Latency)
-	// Output: 50ms 0s
+	net.Cut(2, 1)   // 2 hears 1, but 1 hears nothing of it until Heal
+	net.Break(1, 2) // and they have to dial again
+	client, err := net.Dial(context.Background(), "a")
+	if err != nil {
+		panic(err)
+	}
+	defer client.Close()
+	repeated, held := net.Counts()
+	fmt.Println(repeated, held) // nobody has said anything yet
+	// Output:
+	// 50ms 0s
+	// 0 0
 }
 
 // A campaign runs many seeds of a profile on all processors; a seed that fails can be made
