@@ -87,7 +87,8 @@ type repairs struct {
 	asking bool
 	round  []raft.NodeID // still to be asked for it
 	word   verdict       // what those have said that were
-	rest   raft.Time     // the next pause
+	rest   raft.Time     // the longest that the last pause could be
+	rests  int           // pauses so far
 	until  raft.Time     // end of this one; 0: there is none
 	lost   *LostEntryError
 }
@@ -419,7 +420,8 @@ func (w *worker) nobody(g *Group) {
 func (w *worker) restRepair(g *Group) {
 	r := &g.repairs
 	r.rest = min(max(repairRestMin, 2*r.rest), repairRestMax)
-	r.until, r.round = w.now+r.rest, nil
+	r.rests++
+	r.until, r.round = w.now+spread(r.rest, g, 0, r.rests), nil
 	w.arm(g)
 }
 

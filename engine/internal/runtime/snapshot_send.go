@@ -411,6 +411,6 @@ func (w *worker) sendFailed(s *send, err error) {
 func (w *worker) rest(s *send) {
 	s.anew()
 	s.phase = sendRests
-	s.until = w.now + min(sendRestMin<<s.failures, sendRestMax)
+	s.until = w.now + spread(min(sendRestMin<<s.failures, sendRestMax), s.group, s.to, s.failures)
 	s.failures++
 }
