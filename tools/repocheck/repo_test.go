@@ -54,6 +54,7 @@ func TestRepository(t *testing.T) {
 		"records":      checkRecords,
 		"securitydoc":  func(t *Tree) []Fault { return checkSecurity(t, limited) },
 		"requirements": checkRequirements,
+		"bugs":         checkBugs,
 		"logs":         func(t *Tree) []Fault { return checkLogs(t, logDirs) },
 		"symbols":      func(t *Tree) []Fault { return checkSymbols(t, symbolDocs) },
 	} {
