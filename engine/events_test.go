@@ -216,21 +216,21 @@ func aPeerGoesAndComesBack(t *testing.T) *cluster {
 	c := newCluster(t, 3, nil)
 	watching := c.leader()
 	away := watching%3 + 1
-	of := func(e engine.Event) bool { return e.Peer == away && e.Group == 0 }
-	c.hears(watching, engine.EventPeerReached, of)
-	c.stop(away)
-	c.hears(watching, engine.EventPeerLost, of)
-	found := func() (n int) {
-		for _, e := range c.heard.of(watching, engine.EventPeerReached) {
-			if of(e) {
+	times := func(kind engine.EventKind) (n int) {
+		for _, e := range c.heard.of(watching, kind) {
+			if e.Peer == away && e.Group == 0 {
 				n++
 			}
 		}
 		return n
 	}
-	before := found()
+	c.eventually("it to be reached", func() bool { return times(engine.EventPeerReached) > 0 })
+	lost := times(engine.EventPeerLost) // it may have been, when the node began to look
+	c.stop(away)
+	c.eventually("it to be lost", func() bool { return times(engine.EventPeerLost) > lost })
+	reached := times(engine.EventPeerReached)
 	c.start(away)
-	c.eventually("it to be found again", func() bool { return found() > before })
+	c.eventually("it to be found again", func() bool { return times(engine.EventPeerReached) > reached })
 	return c
 }
 
