@@ -70,6 +70,8 @@ type SnapshotMetrics struct {
 	BytesIn   uint64
 	Resumed   uint64 // times that a transfer went on in the middle of a snapshot
 	Abandoned uint64 // transfers given up
+	BytesLent uint64 // of BytesOut, to members that read from this host though it does not lead
+	Pulled    uint64 // received ones that were read from other members than the leader
 }
 
 // Metrics returns the counters of the host. Safe for concurrent use.

@@ -13,7 +13,7 @@ import (
 func peerMethods() []*codec.Method {
 	return []*codec.Method{
 		raftpb.RaftPeerVote, raftpb.RaftPeerAppend, raftpb.RaftPeerHeartbeat, raftpb.RaftPeerReadIndex, raftpb.RaftPeerGoodbye,
-		raftpb.RaftPeerInstallSnapshot, raftpb.RaftPeerTimeoutNow, raftpb.RaftPeerFetch,
+		raftpb.RaftPeerInstallSnapshot, raftpb.RaftPeerTimeoutNow, raftpb.RaftPeerFetch, raftpb.RaftPeerReadSnapshot,
 	}
 }
 

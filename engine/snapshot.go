@@ -92,6 +92,11 @@ type SnapshotConfig struct {
 	// together. Negative: no bound, and commits take longer while a snapshot is sent.
 	// Default 64 MiB.
 	MaxBytesPerSecond int64
+	// FromFollowers lets a follower that needs a snapshot read it from other followers that
+	// have the same one, byte for byte, and not from this host while it leads. Members have
+	// the same one where their machines write equal states in equal bytes; if not, or if
+	// none of them can be reached, this host sends it. Default false.
+	FromFollowers bool
 }
 
 func (c *SnapshotConfig) setDefaults() {
@@ -123,6 +128,7 @@ func (c *SnapshotConfig) limits() runtime.SnapshotLimits {
 	return runtime.SnapshotLimits{
 		MaxWrites: c.MaxWrites, MaxSends: c.MaxSends, ChunkBytes: c.ChunkBytes, WindowBytes: c.WindowBytes,
 		BytesPerSecond: max(0, c.MaxBytesPerSecond), MaxImageBytes: c.MaxReceiveBytes,
+		FromFollowers: c.FromFollowers,
 	}
 }
 

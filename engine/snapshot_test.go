@@ -131,6 +131,34 @@ func TestAFollowerCatchesUpBySnapshot(t *testing.T) {
 	c.equal()
 }
 
+// The same, and the leader sends nothing of it: another follower has it, too.
+func TestAFollowerLendsItsSnapshot(t *testing.T) {
+	policy := often(50, -1)
+	c := newCluster(t, 3, func(cfg *engine.Config) {
+		policy(cfg)
+		cfg.Snapshots.FromFollowers = true
+	})
+	away := c.leader()%3 + 1
+	c.stop(away)
+	c.proposeMany("away", 200)
+	c.eventually("the log to be dropped", func() bool { return c.status(c.leader()).First > 150 })
+	c.start(away)
+	c.eventually("the snapshot to be installed", func() bool { return c.status(away).First > 100 })
+	c.proposeMany("back", 30)
+	c.equal()
+	if got := c.hosts[away].Metrics().Snapshots; got.Pulled == 0 || got.Installed == 0 {
+		t.Errorf("%+v", got)
+	}
+	sent, lent := uint64(0), uint64(0)
+	for id := engine.NodeID(1); id <= 3; id++ {
+		m := c.hosts[id].Metrics().Snapshots
+		sent, lent = sent+m.BytesOut, lent+m.BytesLent
+	}
+	if lent == 0 || sent != lent {
+		t.Errorf("%d bytes were sent, %d of them in the leader's place", sent, lent)
+	}
+}
+
 // A snapshot that is asked for covers what was applied.
 func TestASnapshotIsTakenWhenAskedFor(t *testing.T) {
 	c := newCluster(t, 1, nil)

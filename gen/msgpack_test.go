@@ -91,9 +91,9 @@ func untypedStruct(v reflect.Value) any {
 	for i := range list {
 		f := v.Field(i)
 		optional := f.Kind() == reflect.Pointer || strings.HasPrefix(f.Type().Name(), "Opt[")
-		if v.Type() == reflect.TypeFor[raftpb.Hello]() && v.Type().Field(i).Name == "Schema" {
-			optional = f.IsNil()
-			if optional {
+		switch v.Type().Name() + "." + v.Type().Field(i).Name { // optional, and nil when unset
+		case "Hello.Schema", "SnapshotChunk.Holders":
+			if f.IsNil() {
 				continue
 			}
 		}

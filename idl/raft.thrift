@@ -249,10 +249,12 @@ struct SnapshotChunk {
   8: binary data
   9: i64 chunkCrc32c = -1
   10: bool done
+  /** Beside meta: members that may hold the same snapshot. The receiver may take it from them (ReadSnapshot). */
+  11: optional list<NodeID> holders
 } (hot = "1")
 
 /** What became of a SnapshotChunk. */
-enum SnapshotStatus { UNSPECIFIED = 0, OK = 1, RESUME_AT = 2, CHECKSUM_MISMATCH = 3, REJECTED = 4, INSTALLED = 5 }
+enum SnapshotStatus { UNSPECIFIED = 0, OK = 1, RESUME_AT = 2, CHECKSUM_MISMATCH = 3, REJECTED = 4, INSTALLED = 5, ELSEWHERE = 6 }
 
 /** The answer to a SnapshotChunk. */
 struct SnapshotAck {
@@ -265,6 +267,11 @@ struct SnapshotAck {
   /** On INSTALLED: what it now matches. */
   6: Index index
 }
+
+/** Asks for a piece of a snapshot that the asked member may hold, byte for byte. */
+struct ReadSnapshotRequest { 1: GroupID group, 2: Index index, 3: Term term, 4: binary snapshotId, 5: i64 offset, 6: i32 count }
+/** The piece, up to count bytes of it. */
+struct ReadSnapshotResponse { 1: GroupID group, 2: i64 offset, 3: binary data, 4: i64 chunkCrc32c = -1 }
 
 /** Repair of damaged entries: whoever holds them intact answers. */
 struct FetchRequest { 1: GroupID group, 2: Term term, 3: Index first, 4: i32 count }
@@ -449,6 +456,7 @@ service RaftPeer {
   FetchResponse Fetch(1: FetchRequest req) throws (1: NoSuchGroup noGroup) (id = "8")
   /** The sender is closing this connection on purpose; nothing it left unanswered was lost by the network. */
   oneway void Goodbye(1: GoodbyeRequest req) (id = "9")
+  ReadSnapshotResponse ReadSnapshot(1: ReadSnapshotRequest req) throws (1: NoSuchGroup noGroup) (id = "10")
 }
 
 /** For everyone who may reach the port. */

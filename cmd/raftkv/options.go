@@ -90,6 +90,7 @@ func options() []option {
 		{name: "clock-bound", usage: "switches lease reads on: the most by which two clocks drift apart within half an --election-timeout; the same on all nodes", set: one(func(c *serveConfig) *time.Duration { return &c.host.ClockBound }, time.ParseDuration)},
 		{name: "snapshot-entries", usage: "a snapshot is taken every so many entries; -1: only by size, and when asked for", value: "500000", set: one(func(c *serveConfig) *int { return &c.host.Snapshots.Entries }, parseCount)},
 		{name: "keep-entries", usage: "entries that stay in the log behind a snapshot, for nodes that lag; -1: none", value: "50000", set: one(func(c *serveConfig) *int { return &c.host.Snapshots.KeepEntries }, parseCount)},
+		{name: "snapshots-from-followers", usage: "while this node leads, others read snapshots from followers that have the same one", value: "false", set: one(func(c *serveConfig) *bool { return &c.host.Snapshots.FromFollowers }, parseBool)},
 		{name: "segment-bytes", usage: "size of a file of the log", value: "64MiB", set: one(func(c *serveConfig) *int64 { return &c.host.SegmentBytes }, parseBytes)},
 		{name: "max-frame", usage: "longest message in bytes; the same on all nodes", value: "16384000", set: one(func(c *serveConfig) *int { return &c.host.MaxFrameBytes }, func(s string) (int, error) { n, err := parseBytes(s); return int(n), err })},
 		{name: "tls-cert", usage: "`FILE` with this node's certificate (PEM); switches mutual TLS on", set: text(func(c *serveConfig) *string { return &c.tlsCert })},

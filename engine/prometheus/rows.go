@@ -121,6 +121,8 @@ func snapshotRows() []row {
 		of("raftwire_snapshots_sent_total", counter, "snapshots", "Snapshots sent to members that have installed them.", func(m *m) uint64 { return m.Snapshots.Sent }),
 		of("raftwire_snapshots_installed_total", counter, "snapshots", "Snapshots received and installed.", func(m *m) uint64 { return m.Snapshots.Installed }),
 		of("raftwire_snapshots_resumed_total", counter, "transfers", "Times that a transfer went on in the middle of a snapshot.", func(m *m) uint64 { return m.Snapshots.Resumed }),
+		of("raftwire_snapshot_lent_bytes_total", counter, "bytes", "Bytes of snapshots sent in place of a leader.", func(m *m) uint64 { return m.Snapshots.BytesLent }),
+		of("raftwire_snapshots_pulled_total", counter, "snapshots", "Snapshots received from other members than the leader.", func(m *m) uint64 { return m.Snapshots.Pulled }),
 		of("raftwire_snapshots_abandoned_total", counter, "transfers", "Transfers of snapshots given up.", func(m *m) uint64 { return m.Snapshots.Abandoned }),
 		of("raftwire_snapshot_sent_bytes_total", counter, "bytes", "Bytes of snapshots sent to other members.", func(m *m) uint64 { return m.Snapshots.BytesOut }),
 		of("raftwire_snapshot_received_bytes_total", counter, "bytes", "Bytes of snapshots received.", func(m *m) uint64 { return m.Snapshots.BytesIn }),

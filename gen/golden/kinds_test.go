@@ -54,6 +54,8 @@ func kinds() []kind {
 		pair[raftpb.SnapshotMeta, theirs.SnapshotMeta]("SnapshotMeta"),
 		pair[raftpb.SnapshotChunk, theirs.SnapshotChunk]("SnapshotChunk"),
 		pair[raftpb.SnapshotAck, theirs.SnapshotAck]("SnapshotAck"),
+		pair[raftpb.ReadSnapshotRequest, theirs.ReadSnapshotRequest]("ReadSnapshotRequest"),
+		pair[raftpb.ReadSnapshotResponse, theirs.ReadSnapshotResponse]("ReadSnapshotResponse"),
 		pair[raftpb.FetchRequest, theirs.FetchRequest]("FetchRequest"),
 		pair[raftpb.FetchResponse, theirs.FetchResponse]("FetchResponse"),
 		pair[raftpb.TimeoutNowRequest, theirs.TimeoutNowRequest]("TimeoutNowRequest"),

@@ -918,6 +918,12 @@ func (m *SnapshotChunk) AppendBinary(b []byte) []byte {
 	b = binary.AppendBinaryField(b, 8, m.Data)
 	b = binary.AppendI64Field(b, 9, m.ChunkCrc32c)
 	b = binary.AppendBoolField(b, 10, m.Done)
+	if m.Holders != nil {
+		b = binary.AppendListField(b, 11, binary.I64, len(m.Holders))
+		for _, v := range m.Holders {
+			b = binary.AppendI64(b, int64(v))
+		}
+	}
 	return binary.AppendStop(b)
 }
 
@@ -955,6 +961,11 @@ func (m *SnapshotChunk) ScanBinary(d *binary.Decoder) {
 				m.ChunkCrc32c = d.I64()
 			case binary.Bool | 10:
 				m.Done = d.FieldBool(f)
+			case binary.List | 11:
+				m.Holders = binary.OptSlice(d, m.Holders, binary.I64, 0)
+				for i := range m.Holders {
+					m.Holders[i] = NodeID(d.I64())
+				}
 			default:
 				d.Skip(f)
 			}
@@ -1013,6 +1024,88 @@ func (m *SnapshotAck) ParseBinary(b []byte, l *codec.Limits) (int, error) {
 	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&snapshotAckInfo)
+}
+
+// AppendBinary appends m in Thrift Binary form.
+func (m *ReadSnapshotRequest) AppendBinary(b []byte) []byte {
+	b = binary.AppendI64Field(b, 1, int64(m.Group))
+	b = binary.AppendI64Field(b, 2, int64(m.Index))
+	b = binary.AppendI64Field(b, 3, int64(m.Term))
+	b = binary.AppendBinaryField(b, 4, m.SnapshotID)
+	b = binary.AppendI64Field(b, 5, m.Offset)
+	b = binary.AppendI32Field(b, 6, m.Count)
+	return binary.AppendStop(b)
+}
+
+// ScanBinary reads m from d. The first error stays in d.
+func (m *ReadSnapshotRequest) ScanBinary(d *binary.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+		switch f {
+		case binary.I64 | 1:
+			m.Group = GroupID(d.I64())
+		case binary.I64 | 2:
+			m.Index = Index(d.I64())
+		case binary.I64 | 3:
+			m.Term = Term(d.I64())
+		case binary.Binary | 4:
+			m.SnapshotID = d.Bytes()
+		case binary.I64 | 5:
+			m.Offset = d.I64()
+		case binary.I32 | 6:
+			m.Count = d.I32()
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&readSnapshotRequestInfo)
+}
+
+// ParseBinary reads m from the front of b; see codec.Message.
+func (m *ReadSnapshotRequest) ParseBinary(b []byte, l *codec.Limits) (int, error) {
+	var d binary.Decoder
+	d.Init(b, l)
+	m.ScanBinary(&d)
+	return d.Done(&readSnapshotRequestInfo)
+}
+
+// AppendBinary appends m in Thrift Binary form.
+func (m *ReadSnapshotResponse) AppendBinary(b []byte) []byte {
+	b = binary.AppendI64Field(b, 1, int64(m.Group))
+	b = binary.AppendI64Field(b, 2, m.Offset)
+	b = binary.AppendBinaryField(b, 3, m.Data)
+	b = binary.AppendI64Field(b, 4, m.ChunkCrc32c)
+	return binary.AppendStop(b)
+}
+
+// ScanBinary reads m from d. The first error stays in d.
+func (m *ReadSnapshotResponse) ScanBinary(d *binary.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+		switch f {
+		case binary.I64 | 1:
+			m.Group = GroupID(d.I64())
+		case binary.I64 | 2:
+			m.Offset = d.I64()
+		case binary.Binary | 3:
+			m.Data = d.Bytes()
+		case binary.I64 | 4:
+			m.ChunkCrc32c = d.I64()
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&readSnapshotResponseInfo)
+}
+
+// ParseBinary reads m from the front of b; see codec.Message.
+func (m *ReadSnapshotResponse) ParseBinary(b []byte, l *codec.Limits) (int, error) {
+	var d binary.Decoder
+	d.Init(b, l)
+	m.ScanBinary(&d)
+	return d.Done(&readSnapshotResponseInfo)
 }
 
 // AppendBinary appends m in Thrift Binary form.
@@ -3097,6 +3190,79 @@ func (m *RaftPeerGoodbyeArgs) ParseBinary(b []byte, l *codec.Limits) (int, error
 	d.Init(b, l)
 	m.ScanBinary(&d)
 	return d.Done(&raftPeerGoodbyeArgsInfo)
+}
+
+// AppendBinary appends m in Thrift Binary form.
+func (m *RaftPeerReadSnapshotArgs) AppendBinary(b []byte) []byte {
+	if m.Req != nil {
+		b = binary.AppendField(b, 1, binary.Struct)
+		b = m.Req.AppendBinary(b)
+	}
+	return binary.AppendStop(b)
+}
+
+// ScanBinary reads m from d. The first error stays in d.
+func (m *RaftPeerReadSnapshotArgs) ScanBinary(d *binary.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+		switch f {
+		case binary.Struct | 1:
+			m.Req = binary.New[ReadSnapshotRequest](d)
+			m.Req.ScanBinary(d)
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&raftPeerReadSnapshotArgsInfo)
+}
+
+// ParseBinary reads m from the front of b; see codec.Message.
+func (m *RaftPeerReadSnapshotArgs) ParseBinary(b []byte, l *codec.Limits) (int, error) {
+	var d binary.Decoder
+	d.Init(b, l)
+	m.ScanBinary(&d)
+	return d.Done(&raftPeerReadSnapshotArgsInfo)
+}
+
+// AppendBinary appends m in Thrift Binary form.
+func (m *RaftPeerReadSnapshotResult) AppendBinary(b []byte) []byte {
+	if m.Return != nil {
+		b = binary.AppendField(b, 0, binary.Struct)
+		b = m.Return.AppendBinary(b)
+	}
+	if m.NoGroup != nil {
+		b = binary.AppendField(b, 1, binary.Struct)
+		b = m.NoGroup.AppendBinary(b)
+	}
+	return binary.AppendStop(b)
+}
+
+// ScanBinary reads m from d. The first error stays in d.
+func (m *RaftPeerReadSnapshotResult) ScanBinary(d *binary.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != binary.Stop; f = d.Field(f) {
+		switch f {
+		case binary.Struct | 0:
+			m.Return = binary.New[ReadSnapshotResponse](d)
+			m.Return.ScanBinary(d)
+		case binary.Struct | 1:
+			m.NoGroup = binary.New[NoSuchGroup](d)
+			m.NoGroup.ScanBinary(d)
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&raftPeerReadSnapshotResultInfo)
+}
+
+// ParseBinary reads m from the front of b; see codec.Message.
+func (m *RaftPeerReadSnapshotResult) ParseBinary(b []byte, l *codec.Limits) (int, error) {
+	var d binary.Decoder
+	d.Init(b, l)
+	m.ScanBinary(&d)
+	return d.Done(&raftPeerReadSnapshotResultInfo)
 }
 
 // AppendBinary appends m in Thrift Binary form.

@@ -928,6 +928,12 @@ func (m *SnapshotChunk) AppendCompact(b []byte) []byte {
 	b = compact.PutBinary(b, m.Data)
 	b = compact.PutI64(b, m.ChunkCrc32c)
 	b = compact.PutBool(b, m.Done)
+	if m.Holders != nil {
+		b = compact.AppendListField(b, 10, 11, compact.I64, len(m.Holders))
+		for _, v := range m.Holders {
+			b = compact.AppendI64(b, int64(v))
+		}
+	}
 	return compact.AppendStop(b)
 }
 
@@ -965,6 +971,11 @@ func (m *SnapshotChunk) ScanCompact(d *compact.Decoder) {
 				m.ChunkCrc32c = d.I64()
 			case compact.True | 10, compact.False | 10:
 				m.Done = d.FieldBool(f)
+			case compact.List | 11:
+				m.Holders = compact.OptSlice(d, m.Holders, compact.I64, 0)
+				for i := range m.Holders {
+					m.Holders[i] = NodeID(d.I64())
+				}
 			default:
 				d.Skip(f)
 			}
@@ -1023,6 +1034,88 @@ func (m *SnapshotAck) ParseCompact(b []byte, l *codec.Limits) (int, error) {
 	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&snapshotAckInfo)
+}
+
+// AppendCompact appends m in Thrift Compact form.
+func (m *ReadSnapshotRequest) AppendCompact(b []byte) []byte {
+	b = compact.AppendI64Field(b, 0, 1, int64(m.Group))
+	b = compact.AppendI64Field(b, 1, 2, int64(m.Index))
+	b = compact.AppendI64Field(b, 2, 3, int64(m.Term))
+	b = compact.AppendBinaryField(b, 3, 4, m.SnapshotID)
+	b = compact.AppendI64Field(b, 4, 5, m.Offset)
+	b = compact.AppendI32Field(b, 5, 6, m.Count)
+	return compact.AppendStop(b)
+}
+
+// ScanCompact reads m from d. The first error stays in d.
+func (m *ReadSnapshotRequest) ScanCompact(d *compact.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+		switch f {
+		case compact.I64 | 1:
+			m.Group = GroupID(d.I64())
+		case compact.I64 | 2:
+			m.Index = Index(d.I64())
+		case compact.I64 | 3:
+			m.Term = Term(d.I64())
+		case compact.Binary | 4:
+			m.SnapshotID = d.Bytes()
+		case compact.I64 | 5:
+			m.Offset = d.I64()
+		case compact.I32 | 6:
+			m.Count = d.I32()
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&readSnapshotRequestInfo)
+}
+
+// ParseCompact reads m from the front of b; see codec.Message.
+func (m *ReadSnapshotRequest) ParseCompact(b []byte, l *codec.Limits) (int, error) {
+	var d compact.Decoder
+	d.Init(b, l)
+	m.ScanCompact(&d)
+	return d.Done(&readSnapshotRequestInfo)
+}
+
+// AppendCompact appends m in Thrift Compact form.
+func (m *ReadSnapshotResponse) AppendCompact(b []byte) []byte {
+	b = compact.AppendI64Field(b, 0, 1, int64(m.Group))
+	b = compact.AppendI64Field(b, 1, 2, m.Offset)
+	b = compact.AppendBinaryField(b, 2, 3, m.Data)
+	b = compact.AppendI64Field(b, 3, 4, m.ChunkCrc32c)
+	return compact.AppendStop(b)
+}
+
+// ScanCompact reads m from d. The first error stays in d.
+func (m *ReadSnapshotResponse) ScanCompact(d *compact.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+		switch f {
+		case compact.I64 | 1:
+			m.Group = GroupID(d.I64())
+		case compact.I64 | 2:
+			m.Offset = d.I64()
+		case compact.Binary | 3:
+			m.Data = d.Bytes()
+		case compact.I64 | 4:
+			m.ChunkCrc32c = d.I64()
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&readSnapshotResponseInfo)
+}
+
+// ParseCompact reads m from the front of b; see codec.Message.
+func (m *ReadSnapshotResponse) ParseCompact(b []byte, l *codec.Limits) (int, error) {
+	var d compact.Decoder
+	d.Init(b, l)
+	m.ScanCompact(&d)
+	return d.Done(&readSnapshotResponseInfo)
 }
 
 // AppendCompact appends m in Thrift Compact form.
@@ -3137,6 +3230,81 @@ func (m *RaftPeerGoodbyeArgs) ParseCompact(b []byte, l *codec.Limits) (int, erro
 	d.Init(b, l)
 	m.ScanCompact(&d)
 	return d.Done(&raftPeerGoodbyeArgsInfo)
+}
+
+// AppendCompact appends m in Thrift Compact form.
+func (m *RaftPeerReadSnapshotArgs) AppendCompact(b []byte) []byte {
+	if m.Req != nil {
+		b = compact.AppendField(b, 0, 1, compact.Struct)
+		b = m.Req.AppendCompact(b)
+	}
+	return compact.AppendStop(b)
+}
+
+// ScanCompact reads m from d. The first error stays in d.
+func (m *RaftPeerReadSnapshotArgs) ScanCompact(d *compact.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+		switch f {
+		case compact.Struct | 1:
+			m.Req = compact.New[ReadSnapshotRequest](d)
+			m.Req.ScanCompact(d)
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&raftPeerReadSnapshotArgsInfo)
+}
+
+// ParseCompact reads m from the front of b; see codec.Message.
+func (m *RaftPeerReadSnapshotArgs) ParseCompact(b []byte, l *codec.Limits) (int, error) {
+	var d compact.Decoder
+	d.Init(b, l)
+	m.ScanCompact(&d)
+	return d.Done(&raftPeerReadSnapshotArgsInfo)
+}
+
+// AppendCompact appends m in Thrift Compact form.
+func (m *RaftPeerReadSnapshotResult) AppendCompact(b []byte) []byte {
+	last := int16(0)
+	if m.Return != nil {
+		b = compact.AppendField(b, last, 0, compact.Struct)
+		b = m.Return.AppendCompact(b)
+		last = 0
+	}
+	if m.NoGroup != nil {
+		b = compact.AppendField(b, last, 1, compact.Struct)
+		b = m.NoGroup.AppendCompact(b)
+	}
+	return compact.AppendStop(b)
+}
+
+// ScanCompact reads m from d. The first error stays in d.
+func (m *RaftPeerReadSnapshotResult) ScanCompact(d *compact.Decoder) {
+	m.Reset()
+	d.Enter()
+	for f := d.Field(0); f != compact.Stop; f = d.Field(f) {
+		switch f {
+		case compact.Struct | 0:
+			m.Return = compact.New[ReadSnapshotResponse](d)
+			m.Return.ScanCompact(d)
+		case compact.Struct | 1:
+			m.NoGroup = compact.New[NoSuchGroup](d)
+			m.NoGroup.ScanCompact(d)
+		default:
+			d.Skip(f)
+		}
+	}
+	d.Leave(&raftPeerReadSnapshotResultInfo)
+}
+
+// ParseCompact reads m from the front of b; see codec.Message.
+func (m *RaftPeerReadSnapshotResult) ParseCompact(b []byte, l *codec.Limits) (int, error) {
+	var d compact.Decoder
+	d.Init(b, l)
+	m.ScanCompact(&d)
+	return d.Done(&raftPeerReadSnapshotResultInfo)
 }
 
 // AppendCompact appends m in Thrift Compact form.

@@ -280,6 +280,7 @@ const (
 	SnapshotStatusChecksumMismatch SnapshotStatus = 3
 	SnapshotStatusRejected         SnapshotStatus = 4
 	SnapshotStatusInstalled        SnapshotStatus = 5
+	SnapshotStatusElsewhere        SnapshotStatus = 6
 )
 
 // String returns the value's name in the IDL, or its number.
@@ -297,6 +298,8 @@ func (v SnapshotStatus) String() string {
 		return "REJECTED"
 	case SnapshotStatusInstalled:
 		return "INSTALLED"
+	case SnapshotStatusElsewhere:
+		return "ELSEWHERE"
 	}
 	return strconv.Itoa(int(v))
 }
@@ -918,6 +921,8 @@ type SnapshotChunk struct {
 	Data        []byte        // 8
 	ChunkCrc32c int64         // 9
 	Done        bool          // 10
+	// Beside meta: members that may hold the same snapshot. The receiver may take it from them (ReadSnapshot).
+	Holders []NodeID // 11
 }
 
 var snapshotChunkInfo = codec.StructInfo{Name: "SnapshotChunk", Fields: []codec.FieldInfo{
@@ -931,6 +936,7 @@ var snapshotChunkInfo = codec.StructInfo{Name: "SnapshotChunk", Fields: []codec.
 	{ID: 8, Name: "data"},
 	{ID: 9, Name: "chunkCrc32c"},
 	{ID: 10, Name: "done"},
+	{ID: 11, Name: "holders"},
 }}
 
 // Reset gives every field its default.
@@ -962,6 +968,50 @@ var snapshotAckInfo = codec.StructInfo{Name: "SnapshotAck", Fields: []codec.Fiel
 // Reset gives every field its default.
 func (m *SnapshotAck) Reset() {
 	*m = SnapshotAck{}
+}
+
+// Asks for a piece of a snapshot that the asked member may hold, byte for byte.
+type ReadSnapshotRequest struct {
+	Group      GroupID // 1
+	Index      Index   // 2
+	Term       Term    // 3
+	SnapshotID []byte  // 4
+	Offset     int64   // 5
+	Count      int32   // 6
+}
+
+var readSnapshotRequestInfo = codec.StructInfo{Name: "ReadSnapshotRequest", Fields: []codec.FieldInfo{
+	{ID: 1, Name: "group"},
+	{ID: 2, Name: "index"},
+	{ID: 3, Name: "term"},
+	{ID: 4, Name: "snapshotId"},
+	{ID: 5, Name: "offset"},
+	{ID: 6, Name: "count"},
+}}
+
+// Reset gives every field its default.
+func (m *ReadSnapshotRequest) Reset() {
+	*m = ReadSnapshotRequest{}
+}
+
+// The piece, up to count bytes of it.
+type ReadSnapshotResponse struct {
+	Group       GroupID // 1
+	Offset      int64   // 2
+	Data        []byte  // 3
+	ChunkCrc32c int64   // 4
+}
+
+var readSnapshotResponseInfo = codec.StructInfo{Name: "ReadSnapshotResponse", Fields: []codec.FieldInfo{
+	{ID: 1, Name: "group"},
+	{ID: 2, Name: "offset"},
+	{ID: 3, Name: "data"},
+	{ID: 4, Name: "chunkCrc32c"},
+}}
+
+// Reset gives every field its default.
+func (m *ReadSnapshotResponse) Reset() {
+	*m = ReadSnapshotResponse{ChunkCrc32c: -1}
 }
 
 // Repair of damaged entries: whoever holds them intact answers.

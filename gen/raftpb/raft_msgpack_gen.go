@@ -1022,7 +1022,11 @@ func (m *SnapshotMeta) DecodeMsgpack(d *msgpack.V5Decoder) error { return msgpac
 
 // AppendMsgpack appends m in msgpack form.
 func (m *SnapshotChunk) AppendMsgpack(b []byte) []byte {
-	b = msgpack.AppendArray(b, 10)
+	n := 10
+	if m.Holders != nil {
+		n = 11
+	}
+	b = msgpack.AppendArray(b, n)
 	b = msgpack.AppendI64(b, int64(m.Group))
 	b = msgpack.AppendI64(b, int64(m.Term))
 	b = msgpack.AppendI64(b, int64(m.Leader))
@@ -1037,6 +1041,12 @@ func (m *SnapshotChunk) AppendMsgpack(b []byte) []byte {
 	b = msgpack.AppendBinary(b, m.Data)
 	b = msgpack.AppendI64(b, m.ChunkCrc32c)
 	b = msgpack.AppendBool(b, m.Done)
+	if m.Holders != nil {
+		b = msgpack.AppendArray(b, len(m.Holders))
+		for _, v := range m.Holders {
+			b = msgpack.AppendI64(b, int64(v))
+		}
+	}
 	return b
 }
 
@@ -1073,6 +1083,11 @@ func (m *SnapshotChunk) ScanMsgpack(d *msgpack.Decoder) {
 			m.ChunkCrc32c = d.I64()
 		case 10:
 			m.Done = d.Bool()
+		case 11:
+			m.Holders = msgpack.OptSlice(d, m.Holders, 0)
+			for i := range m.Holders {
+				m.Holders[i] = NodeID(d.I64())
+			}
 		default:
 			d.Skip()
 		}
@@ -1143,6 +1158,108 @@ func (m *SnapshotAck) EncodeMsgpack(e *msgpack.V5Encoder) error { return msgpack
 
 // DecodeMsgpack implements CustomDecoder of vmihailenco's msgpack.
 func (m *SnapshotAck) DecodeMsgpack(d *msgpack.V5Decoder) error { return msgpack.DecodeV5(d, m) }
+
+// AppendMsgpack appends m in msgpack form.
+func (m *ReadSnapshotRequest) AppendMsgpack(b []byte) []byte {
+	b = msgpack.AppendArray(b, 6)
+	b = msgpack.AppendI64(b, int64(m.Group))
+	b = msgpack.AppendI64(b, int64(m.Index))
+	b = msgpack.AppendI64(b, int64(m.Term))
+	b = msgpack.AppendBinary(b, m.SnapshotID)
+	b = msgpack.AppendI64(b, m.Offset)
+	b = msgpack.AppendI32(b, m.Count)
+	return b
+}
+
+// ScanMsgpack reads m from d. The first error stays in d.
+func (m *ReadSnapshotRequest) ScanMsgpack(d *msgpack.Decoder) {
+	m.Reset()
+	for f := d.Struct(&readSnapshotRequestInfo); f != msgpack.Stop; f = d.Field(f, &readSnapshotRequestInfo) {
+		switch msgpack.ID(f) {
+		case 1:
+			m.Group = GroupID(d.I64())
+		case 2:
+			m.Index = Index(d.I64())
+		case 3:
+			m.Term = Term(d.I64())
+		case 4:
+			m.SnapshotID = d.Bytes()
+		case 5:
+			m.Offset = d.I64()
+		case 6:
+			m.Count = d.I32()
+		default:
+			d.Skip()
+		}
+	}
+	d.Leave(&readSnapshotRequestInfo)
+}
+
+// ParseMsgpack reads m from the front of b; see codec.Message.
+func (m *ReadSnapshotRequest) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
+	var d msgpack.Decoder
+	d.Init(b, l)
+	m.ScanMsgpack(&d)
+	return d.Done(&readSnapshotRequestInfo)
+}
+
+// EncodeMsgpack implements CustomEncoder of vmihailenco's msgpack.
+func (m *ReadSnapshotRequest) EncodeMsgpack(e *msgpack.V5Encoder) error {
+	return msgpack.EncodeV5(e, m)
+}
+
+// DecodeMsgpack implements CustomDecoder of vmihailenco's msgpack.
+func (m *ReadSnapshotRequest) DecodeMsgpack(d *msgpack.V5Decoder) error {
+	return msgpack.DecodeV5(d, m)
+}
+
+// AppendMsgpack appends m in msgpack form.
+func (m *ReadSnapshotResponse) AppendMsgpack(b []byte) []byte {
+	b = msgpack.AppendArray(b, 4)
+	b = msgpack.AppendI64(b, int64(m.Group))
+	b = msgpack.AppendI64(b, m.Offset)
+	b = msgpack.AppendBinary(b, m.Data)
+	b = msgpack.AppendI64(b, m.ChunkCrc32c)
+	return b
+}
+
+// ScanMsgpack reads m from d. The first error stays in d.
+func (m *ReadSnapshotResponse) ScanMsgpack(d *msgpack.Decoder) {
+	m.Reset()
+	for f := d.Struct(&readSnapshotResponseInfo); f != msgpack.Stop; f = d.Field(f, &readSnapshotResponseInfo) {
+		switch msgpack.ID(f) {
+		case 1:
+			m.Group = GroupID(d.I64())
+		case 2:
+			m.Offset = d.I64()
+		case 3:
+			m.Data = d.Bytes()
+		case 4:
+			m.ChunkCrc32c = d.I64()
+		default:
+			d.Skip()
+		}
+	}
+	d.Leave(&readSnapshotResponseInfo)
+}
+
+// ParseMsgpack reads m from the front of b; see codec.Message.
+func (m *ReadSnapshotResponse) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
+	var d msgpack.Decoder
+	d.Init(b, l)
+	m.ScanMsgpack(&d)
+	return d.Done(&readSnapshotResponseInfo)
+}
+
+// EncodeMsgpack implements CustomEncoder of vmihailenco's msgpack.
+func (m *ReadSnapshotResponse) EncodeMsgpack(e *msgpack.V5Encoder) error {
+	return msgpack.EncodeV5(e, m)
+}
+
+// DecodeMsgpack implements CustomDecoder of vmihailenco's msgpack.
+func (m *ReadSnapshotResponse) DecodeMsgpack(d *msgpack.V5Decoder) error {
+	return msgpack.DecodeV5(d, m)
+}
 
 // AppendMsgpack appends m in msgpack form.
 func (m *FetchRequest) AppendMsgpack(b []byte) []byte {
@@ -3731,6 +3848,109 @@ func (m *RaftPeerGoodbyeArgs) EncodeMsgpack(e *msgpack.V5Encoder) error {
 
 // DecodeMsgpack implements CustomDecoder of vmihailenco's msgpack.
 func (m *RaftPeerGoodbyeArgs) DecodeMsgpack(d *msgpack.V5Decoder) error {
+	return msgpack.DecodeV5(d, m)
+}
+
+// AppendMsgpack appends m in msgpack form.
+func (m *RaftPeerReadSnapshotArgs) AppendMsgpack(b []byte) []byte {
+	n := 0
+	if m.Req != nil {
+		n = 1
+	}
+	b = msgpack.AppendArray(b, n)
+	if m.Req != nil {
+		b = m.Req.AppendMsgpack(b)
+	}
+	return b
+}
+
+// ScanMsgpack reads m from d. The first error stays in d.
+func (m *RaftPeerReadSnapshotArgs) ScanMsgpack(d *msgpack.Decoder) {
+	m.Reset()
+	for f := d.Struct(&raftPeerReadSnapshotArgsInfo); f != msgpack.Stop; f = d.Field(f, &raftPeerReadSnapshotArgsInfo) {
+		switch msgpack.ID(f) {
+		case 1:
+			m.Req = msgpack.New[ReadSnapshotRequest](d)
+			m.Req.ScanMsgpack(d)
+		default:
+			d.Skip()
+		}
+	}
+	d.Leave(&raftPeerReadSnapshotArgsInfo)
+}
+
+// ParseMsgpack reads m from the front of b; see codec.Message.
+func (m *RaftPeerReadSnapshotArgs) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
+	var d msgpack.Decoder
+	d.Init(b, l)
+	m.ScanMsgpack(&d)
+	return d.Done(&raftPeerReadSnapshotArgsInfo)
+}
+
+// EncodeMsgpack implements CustomEncoder of vmihailenco's msgpack.
+func (m *RaftPeerReadSnapshotArgs) EncodeMsgpack(e *msgpack.V5Encoder) error {
+	return msgpack.EncodeV5(e, m)
+}
+
+// DecodeMsgpack implements CustomDecoder of vmihailenco's msgpack.
+func (m *RaftPeerReadSnapshotArgs) DecodeMsgpack(d *msgpack.V5Decoder) error {
+	return msgpack.DecodeV5(d, m)
+}
+
+// AppendMsgpack appends m in msgpack form.
+func (m *RaftPeerReadSnapshotResult) AppendMsgpack(b []byte) []byte {
+	n := 0
+	if m.Return != nil {
+		n++
+	}
+	if m.NoGroup != nil {
+		n++
+	}
+	b = msgpack.AppendMap(b, n)
+	if m.Return != nil {
+		b = msgpack.AppendI64(b, 0)
+		b = m.Return.AppendMsgpack(b)
+	}
+	if m.NoGroup != nil {
+		b = msgpack.AppendI64(b, 1)
+		b = m.NoGroup.AppendMsgpack(b)
+	}
+	return b
+}
+
+// ScanMsgpack reads m from d. The first error stays in d.
+func (m *RaftPeerReadSnapshotResult) ScanMsgpack(d *msgpack.Decoder) {
+	m.Reset()
+	for f := d.Struct(&raftPeerReadSnapshotResultInfo); f != msgpack.Stop; f = d.Field(f, &raftPeerReadSnapshotResultInfo) {
+		switch msgpack.ID(f) {
+		case 0:
+			m.Return = msgpack.New[ReadSnapshotResponse](d)
+			m.Return.ScanMsgpack(d)
+		case 1:
+			m.NoGroup = msgpack.New[NoSuchGroup](d)
+			m.NoGroup.ScanMsgpack(d)
+		default:
+			d.Skip()
+		}
+	}
+	d.Leave(&raftPeerReadSnapshotResultInfo)
+}
+
+// ParseMsgpack reads m from the front of b; see codec.Message.
+func (m *RaftPeerReadSnapshotResult) ParseMsgpack(b []byte, l *codec.Limits) (int, error) {
+	var d msgpack.Decoder
+	d.Init(b, l)
+	m.ScanMsgpack(&d)
+	return d.Done(&raftPeerReadSnapshotResultInfo)
+}
+
+// EncodeMsgpack implements CustomEncoder of vmihailenco's msgpack.
+func (m *RaftPeerReadSnapshotResult) EncodeMsgpack(e *msgpack.V5Encoder) error {
+	return msgpack.EncodeV5(e, m)
+}
+
+// DecodeMsgpack implements CustomDecoder of vmihailenco's msgpack.
+func (m *RaftPeerReadSnapshotResult) DecodeMsgpack(d *msgpack.V5Decoder) error {
 	return msgpack.DecodeV5(d, m)
 }
 

@@ -21,6 +21,7 @@ type RaftPeer interface {
 	Fetch(ctx context.Context, req *FetchRequest) (*FetchResponse, error)
 	// The sender is closing this connection on purpose; nothing it left unanswered was lost by the network.
 	Goodbye(ctx context.Context, req *GoodbyeRequest) error
+	ReadSnapshot(ctx context.Context, req *ReadSnapshotRequest) (*ReadSnapshotResponse, error)
 }
 
 // RaftPeerClient calls a server of RaftPeer. It is safe for concurrent use.
@@ -110,6 +111,15 @@ func (c *RaftPeerClient) Goodbye(ctx context.Context, req *GoodbyeRequest) error
 	return c.caller.Call(ctx, RaftPeerGoodbye, req, nil)
 }
 
+// ReadSnapshot calls RaftPeer.ReadSnapshot.
+func (c *RaftPeerClient) ReadSnapshot(ctx context.Context, req *ReadSnapshotRequest) (*ReadSnapshotResponse, error) {
+	resp := new(ReadSnapshotResponse)
+	if err := c.caller.Call(ctx, RaftPeerReadSnapshot, req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
 // NewRaftPeerHandler returns a handler that serves the methods in RaftPeerMethods with s.
 func NewRaftPeerHandler(s RaftPeer) codec.Handler { return raftPeerHandler{s} }
 
@@ -136,6 +146,8 @@ func (h raftPeerHandler) Handle(ctx context.Context, m *codec.Method, req codec.
 		return codec.Reply(h.server.Fetch(ctx, req.(*FetchRequest)))
 	case RaftPeerGoodbye:
 		return nil, h.server.Goodbye(ctx, req.(*GoodbyeRequest))
+	case RaftPeerReadSnapshot:
+		return codec.Reply(h.server.ReadSnapshot(ctx, req.(*ReadSnapshotRequest)))
 	}
 	return nil, codec.UnknownMethod(m)
 }
@@ -387,9 +399,16 @@ var (
 		NewArgs:    func() codec.Message { return new(RaftPeerGoodbyeArgs) },
 		NewRequest: func() codec.Message { return new(GoodbyeRequest) },
 	}
+	RaftPeerReadSnapshot = &codec.Method{
+		Service: "RaftPeer", Name: "ReadSnapshot", ID: 10, Oneway: false,
+		NewArgs:     func() codec.Message { return new(RaftPeerReadSnapshotArgs) },
+		NewResult:   func() codec.Result { return new(RaftPeerReadSnapshotResult) },
+		NewRequest:  func() codec.Message { return new(ReadSnapshotRequest) },
+		NewResponse: func() codec.Message { return new(ReadSnapshotResponse) },
+	}
 
 	// RaftPeerMethods has all of them.
-	RaftPeerMethods = []*codec.Method{RaftPeerHandshake, RaftPeerVote, RaftPeerAppend, RaftPeerHeartbeat, RaftPeerInstallSnapshot, RaftPeerTimeoutNow, RaftPeerReadIndex, RaftPeerFetch, RaftPeerGoodbye}
+	RaftPeerMethods = []*codec.Method{RaftPeerHandshake, RaftPeerVote, RaftPeerAppend, RaftPeerHeartbeat, RaftPeerInstallSnapshot, RaftPeerTimeoutNow, RaftPeerReadIndex, RaftPeerFetch, RaftPeerGoodbye, RaftPeerReadSnapshot}
 )
 
 // The methods of RaftClient. They are descriptions, and never changed.
@@ -1043,6 +1062,75 @@ func (m *RaftPeerGoodbyeArgs) Request() codec.Message {
 
 // SetRequest implements codec.Args.
 func (m *RaftPeerGoodbyeArgs) SetRequest(req codec.Message) { m.Req = req.(*GoodbyeRequest) }
+
+// RaftPeerReadSnapshotArgs is part of Thrift's calling convention for RaftPeer.ReadSnapshot.
+type RaftPeerReadSnapshotArgs struct {
+	Req *ReadSnapshotRequest // 1
+}
+
+var raftPeerReadSnapshotArgsInfo = codec.StructInfo{Name: "ReadSnapshot_args", Fields: []codec.FieldInfo{
+	{ID: 1, Name: "req"},
+}}
+
+// Reset gives every field its default.
+func (m *RaftPeerReadSnapshotArgs) Reset() {
+	*m = RaftPeerReadSnapshotArgs{}
+}
+
+// Request implements codec.Args.
+func (m *RaftPeerReadSnapshotArgs) Request() codec.Message {
+	if m.Req == nil {
+		m.Req = new(ReadSnapshotRequest)
+		m.Req.Reset()
+	}
+	return m.Req
+}
+
+// SetRequest implements codec.Args.
+func (m *RaftPeerReadSnapshotArgs) SetRequest(req codec.Message) { m.Req = req.(*ReadSnapshotRequest) }
+
+// RaftPeerReadSnapshotResult is part of Thrift's calling convention for RaftPeer.ReadSnapshot.
+type RaftPeerReadSnapshotResult struct {
+	Return  *ReadSnapshotResponse // 0
+	NoGroup *NoSuchGroup          // 1
+}
+
+var raftPeerReadSnapshotResultInfo = codec.StructInfo{Name: "ReadSnapshot_result", Fields: []codec.FieldInfo{
+	{ID: 0, Name: "success"},
+	{ID: 1, Name: "noGroup"},
+}}
+
+// Reset gives every field its default.
+func (m *RaftPeerReadSnapshotResult) Reset() {
+	*m = RaftPeerReadSnapshotResult{}
+}
+
+// Success implements codec.Result.
+func (m *RaftPeerReadSnapshotResult) Success() codec.Message {
+	if m.Return != nil {
+		return m.Return
+	}
+	return nil
+}
+
+// SetSuccess implements codec.Result.
+func (m *RaftPeerReadSnapshotResult) SetSuccess(v codec.Message) {
+	m.Return = v.(*ReadSnapshotResponse)
+}
+
+// Exception implements codec.Result.
+func (m *RaftPeerReadSnapshotResult) Exception() codec.Exception {
+	switch {
+	case m.NoGroup != nil:
+		return m.NoGroup
+	}
+	return nil
+}
+
+// SetException implements codec.Result.
+func (m *RaftPeerReadSnapshotResult) SetException(err error) bool {
+	return errors.As(err, &m.NoGroup)
+}
 
 // RaftClientProposeArgs is part of Thrift's calling convention for RaftClient.Propose.
 type RaftClientProposeArgs struct {

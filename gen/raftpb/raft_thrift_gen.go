@@ -762,6 +762,15 @@ func (m *SnapshotChunk) Write(ctx context.Context, p thrift.TProtocol) error {
 	w.BinaryField("data", 8, m.Data)
 	w.I64Field("chunkCrc32c", 9, m.ChunkCrc32c)
 	w.BoolField("done", 10, m.Done)
+	if m.Holders != nil {
+		w.Field("holders", 11, protocol.List)
+		w.List(protocol.I64, len(m.Holders))
+		for _, v := range m.Holders {
+			w.I64(int64(v))
+		}
+		w.ListEnd()
+		w.FieldEnd()
+	}
 	return w.Close()
 }
 
@@ -792,6 +801,16 @@ func (m *SnapshotChunk) Read(ctx context.Context, p thrift.TProtocol) error {
 			m.ChunkCrc32c = r.I64()
 		case protocol.Bool | 10:
 			m.Done = r.FieldBool(f)
+		case protocol.List | 11:
+			m.Holders = []NodeID{}
+			for i := range protocol.Room(&r, &m.Holders, r.List(protocol.I64, 0)) {
+				m.Holders = protocol.Grow(m.Holders)
+				m.Holders[i] = NodeID(r.I64())
+				if r.Failed(i) {
+					break
+				}
+			}
+			r.ListEnd()
 		default:
 			r.Skip(f)
 		}
@@ -834,6 +853,74 @@ func (m *SnapshotAck) Read(ctx context.Context, p thrift.TProtocol) error {
 		}
 	}
 	return r.Close(&snapshotAckInfo)
+}
+
+// Write writes m with any Thrift protocol.
+func (m *ReadSnapshotRequest) Write(ctx context.Context, p thrift.TProtocol) error {
+	w := protocol.NewWriter(ctx, p, &readSnapshotRequestInfo)
+	w.I64Field("group", 1, int64(m.Group))
+	w.I64Field("index", 2, int64(m.Index))
+	w.I64Field("term", 3, int64(m.Term))
+	w.BinaryField("snapshotId", 4, m.SnapshotID)
+	w.I64Field("offset", 5, m.Offset)
+	w.I32Field("count", 6, m.Count)
+	return w.Close()
+}
+
+// Read reads m with any Thrift protocol.
+func (m *ReadSnapshotRequest) Read(ctx context.Context, p thrift.TProtocol) error {
+	m.Reset()
+	r := protocol.NewReader(ctx, p)
+	for f := r.Field(0, &readSnapshotRequestInfo); f != protocol.Stop; f = r.Field(f, &readSnapshotRequestInfo) {
+		switch f {
+		case protocol.I64 | 1:
+			m.Group = GroupID(r.I64())
+		case protocol.I64 | 2:
+			m.Index = Index(r.I64())
+		case protocol.I64 | 3:
+			m.Term = Term(r.I64())
+		case protocol.Binary | 4:
+			m.SnapshotID = r.Bytes()
+		case protocol.I64 | 5:
+			m.Offset = r.I64()
+		case protocol.I32 | 6:
+			m.Count = r.I32()
+		default:
+			r.Skip(f)
+		}
+	}
+	return r.Close(&readSnapshotRequestInfo)
+}
+
+// Write writes m with any Thrift protocol.
+func (m *ReadSnapshotResponse) Write(ctx context.Context, p thrift.TProtocol) error {
+	w := protocol.NewWriter(ctx, p, &readSnapshotResponseInfo)
+	w.I64Field("group", 1, int64(m.Group))
+	w.I64Field("offset", 2, m.Offset)
+	w.BinaryField("data", 3, m.Data)
+	w.I64Field("chunkCrc32c", 4, m.ChunkCrc32c)
+	return w.Close()
+}
+
+// Read reads m with any Thrift protocol.
+func (m *ReadSnapshotResponse) Read(ctx context.Context, p thrift.TProtocol) error {
+	m.Reset()
+	r := protocol.NewReader(ctx, p)
+	for f := r.Field(0, &readSnapshotResponseInfo); f != protocol.Stop; f = r.Field(f, &readSnapshotResponseInfo) {
+		switch f {
+		case protocol.I64 | 1:
+			m.Group = GroupID(r.I64())
+		case protocol.I64 | 2:
+			m.Offset = r.I64()
+		case protocol.Binary | 3:
+			m.Data = r.Bytes()
+		case protocol.I64 | 4:
+			m.ChunkCrc32c = r.I64()
+		default:
+			r.Skip(f)
+		}
+	}
+	return r.Close(&readSnapshotResponseInfo)
 }
 
 // Write writes m with any Thrift protocol.
@@ -2578,6 +2665,68 @@ func (m *RaftPeerGoodbyeArgs) Read(ctx context.Context, p thrift.TProtocol) erro
 		}
 	}
 	return r.Close(&raftPeerGoodbyeArgsInfo)
+}
+
+// Write writes m with any Thrift protocol.
+func (m *RaftPeerReadSnapshotArgs) Write(ctx context.Context, p thrift.TProtocol) error {
+	w := protocol.NewWriter(ctx, p, &raftPeerReadSnapshotArgsInfo)
+	if m.Req != nil {
+		w.Field("req", 1, protocol.Struct)
+		w.Struct(m.Req)
+		w.FieldEnd()
+	}
+	return w.Close()
+}
+
+// Read reads m with any Thrift protocol.
+func (m *RaftPeerReadSnapshotArgs) Read(ctx context.Context, p thrift.TProtocol) error {
+	m.Reset()
+	r := protocol.NewReader(ctx, p)
+	for f := r.Field(0, &raftPeerReadSnapshotArgsInfo); f != protocol.Stop; f = r.Field(f, &raftPeerReadSnapshotArgsInfo) {
+		switch f {
+		case protocol.Struct | 1:
+			m.Req = protocol.New[ReadSnapshotRequest](&r)
+			r.Struct(m.Req)
+		default:
+			r.Skip(f)
+		}
+	}
+	return r.Close(&raftPeerReadSnapshotArgsInfo)
+}
+
+// Write writes m with any Thrift protocol.
+func (m *RaftPeerReadSnapshotResult) Write(ctx context.Context, p thrift.TProtocol) error {
+	w := protocol.NewWriter(ctx, p, &raftPeerReadSnapshotResultInfo)
+	if m.Return != nil {
+		w.Field("success", 0, protocol.Struct)
+		w.Struct(m.Return)
+		w.FieldEnd()
+	}
+	if m.NoGroup != nil {
+		w.Field("noGroup", 1, protocol.Struct)
+		w.Struct(m.NoGroup)
+		w.FieldEnd()
+	}
+	return w.Close()
+}
+
+// Read reads m with any Thrift protocol.
+func (m *RaftPeerReadSnapshotResult) Read(ctx context.Context, p thrift.TProtocol) error {
+	m.Reset()
+	r := protocol.NewReader(ctx, p)
+	for f := r.Field(0, &raftPeerReadSnapshotResultInfo); f != protocol.Stop; f = r.Field(f, &raftPeerReadSnapshotResultInfo) {
+		switch f {
+		case protocol.Struct | 0:
+			m.Return = protocol.New[ReadSnapshotResponse](&r)
+			r.Struct(m.Return)
+		case protocol.Struct | 1:
+			m.NoGroup = protocol.New[NoSuchGroup](&r)
+			r.Struct(m.NoGroup)
+		default:
+			r.Skip(f)
+		}
+	}
+	return r.Close(&raftPeerReadSnapshotResultInfo)
 }
 
 // Write writes m with any Thrift protocol.

@@ -68,6 +68,7 @@ type Host struct {
 	buffers    sync.Pool // *[]byte, of chunks
 	counts     snapshotCounters
 	fetches    places
+	lends      places
 	readRounds atomic.Uint64
 	repaired   repairCounters
 
@@ -86,7 +87,7 @@ func New(cfg Config, log LogStore, boot int64) *Host {
 	}
 	h.background.host = h
 	h.presence.init(h)
-	h.fetches.free = maxFetches
+	h.fetches.free, h.lends.free = maxFetches, maxLends
 	h.writes.free, h.sends.free = cfg.Snapshots.MaxWrites, cfg.Snapshots.MaxSends
 	h.pace.perSecond = cfg.Snapshots.BytesPerSecond
 	h.groups.Store(&map[GroupID]*Group{})

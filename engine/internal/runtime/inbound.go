@@ -53,6 +53,8 @@ func (h *Host) ServePeer(c *transport.Call) bool {
 		}
 	case *raftpb.SnapshotChunk:
 		h.serveSnapshot(c, req)
+	case *raftpb.ReadSnapshotRequest:
+		h.serveReadSnapshot(c, req)
 	default:
 		return false
 	}

@@ -66,6 +66,7 @@ type SnapshotLimits struct {
 	WindowBytes    int   // of an image sent and not answered
 	BytesPerSecond int64 // sent, over all followers; 0: no bound
 	MaxImageBytes  int64 // of an image that is received
+	FromFollowers  bool  // a leader lets other members send its images, where they have the same
 }
 
 // SnapshotCounts counts since the host was made.
@@ -74,10 +75,12 @@ type SnapshotCounts struct {
 	Sent, Installed    uint64
 	BytesOut, BytesIn  uint64 // of images in messages
 	Resumed, Abandoned uint64 // streams that went on in the middle of an image; that were given up
+	BytesLent          uint64 // of BytesOut, in place of a leader
+	Pulled             uint64 // images that came, in part or all, from other members than the leader
 }
 
 type snapshotCounters struct {
-	taken, failed, sent, installed, bytesOut, bytesIn, resumed, abandoned atomic.Uint64
+	taken, failed, sent, installed, bytesOut, bytesIn, resumed, abandoned, bytesLent, pulled atomic.Uint64
 }
 
 // SnapshotCounts returns the counters. Safe for concurrent use.
@@ -86,6 +89,7 @@ func (h *Host) SnapshotCounts() SnapshotCounts {
 	return SnapshotCounts{
 		Taken: c.taken.Load(), Failed: c.failed.Load(), Sent: c.sent.Load(), Installed: c.installed.Load(),
 		BytesOut: c.bytesOut.Load(), BytesIn: c.bytesIn.Load(), Resumed: c.resumed.Load(), Abandoned: c.abandoned.Load(),
+		BytesLent: c.bytesLent.Load(), Pulled: c.pulled.Load(),
 	}
 }
 
@@ -107,6 +111,7 @@ type snapshots struct {
 	sends     []*send
 	refused   map[raft.NodeID]raft.Time // until when there is no use in sending to a member
 	receiving *receive
+	lends     []*lend // pieces of images for others, which wait for their time
 }
 
 type snapshotWait struct {
@@ -367,6 +372,7 @@ func (w *worker) endSnapshots(g *Group) {
 		w.endSend(s)
 	}
 	w.dropReceive(g)
+	w.endLends(g)
 	for _, x := range g.snaps.wanted {
 		x.done(snapshot.Meta{}, ErrStopped)
 	}

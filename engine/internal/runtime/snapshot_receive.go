@@ -20,7 +20,9 @@ type receive struct {
 	queue   []piece
 	queued  int // bytes
 	busy    bool
-	over    bool // another one takes its place
+	over    bool  // another one takes its place
+	pull    *pull // nil: the leader sends it
+	direct  bool  // nobody else has it: the leader has to
 }
 
 // piece is a chunk that waits for the task, and then its outcome.
@@ -33,6 +35,8 @@ type piece struct {
 	status raftpb.SnapshotStatus
 	image  *snapshot.Meta // not nil: all of it is here, checked and durable
 	err    error
+
+	pulled uint64 // serial of the pull by which it came, plus 1; then there is no call
 }
 
 // maxReceiveBytes bounds the chunks of a group that wait to be written. A leader whose
@@ -46,6 +50,9 @@ type snapshotCall struct {
 	id    string
 	meta  *snapshot.Meta // nil: the chunk carries none
 	chunk piece
+
+	holders []raft.NodeID // from whom it may be read
+
 	asked raft.Term // of the leader that sends
 	term  raft.Term // of the answer
 	whole bool      // the image is complete: the core's answer is the chunk's
@@ -71,6 +78,7 @@ func (h *Host) serveSnapshot(c *transport.Call, req *raftpb.SnapshotChunk) {
 			return
 		}
 		a.meta = &m
+		a.holders = h.otherHolders(req.Holders)
 	}
 	a.chunk = piece{call: a, offset: req.Offset, data: req.Data, done: req.Done}
 	m := raft.Message{Kind: raft.MessageSnapshot, From: c.From, To: h.cfg.Node, Term: req.Term}
@@ -144,6 +152,16 @@ func (w *worker) takeChunk(g *Group, a *snapshotCall) {
 		g.snaps.receiving = r
 	}
 	switch {
+	case r.pull != nil && len(a.chunk.data) == 0:
+		a.reply(raftpb.SnapshotStatusElsewhere, r.offset, 0)
+		return
+	case r.pull != nil: // the leader sends it after all
+		r.pull, r.direct = nil, true
+		a.reply(raftpb.SnapshotStatusResumeAt, r.offset, 0)
+		return
+	case r.direct && a.meta == nil && len(a.chunk.data) == 0 && !r.busy:
+		a.reply(raftpb.SnapshotStatusResumeAt, r.offset, 0)
+		return
 	case r.meta.SizeBytes > w.host.cfg.Snapshots.MaxImageBytes:
 		a.reply(raftpb.SnapshotStatusRejected, 0, 0)
 		return
@@ -171,9 +189,7 @@ func (w *worker) dropReceive(g *Group) {
 	}
 	g.snaps.receiving = nil
 	r.over = true
-	for _, p := range r.queue {
-		p.call.drop(errOver)
-	}
+	dropPieces(r.queue, errOver)
 	r.queue = nil
 	if !r.busy {
 		w.host.background.run(r.close)
@@ -203,11 +219,18 @@ func (w *worker) writeChunks(g *Group, r *receive) {
 		}
 		if w.inbox.do(func() { w.chunksWritten(g, r, pieces) }) != nil {
 			r.close()
-			for i := range pieces {
-				pieces[i].call.drop(ErrStopped)
-			}
+			dropPieces(pieces, ErrStopped)
 		}
 	})
+}
+
+// dropPieces answers what will not be written.
+func dropPieces(pieces []piece, err error) {
+	for i := range pieces {
+		if pieces[i].call != nil {
+			pieces[i].call.drop(err)
+		}
+	}
 }
 
 // write is the task's part of one chunk.
@@ -266,6 +289,10 @@ func (w *worker) chunksWritten(g *Group, r *receive, pieces []piece) {
 	for i := range pieces {
 		p := &pieces[i]
 		switch {
+		case p.pulled > 0:
+			if !g.dead {
+				w.pieceWritten(g, r, p)
+			}
 		case g.dead:
 			p.call.drop(ErrStopped)
 		case p.err != nil:
@@ -274,13 +301,17 @@ func (w *worker) chunksWritten(g *Group, r *receive, pieces []piece) {
 			w.complete(g, r, p)
 		default:
 			r.offset = p.offset
+			if r.mayPull(p) {
+				w.pullFrom(g, r, p.call.holders)
+			}
+			if r.pull != nil {
+				p.status = raftpb.SnapshotStatusElsewhere
+			}
 			p.call.reply(p.status, p.offset, 0)
 		}
 	}
 	if r.over || g.dead {
-		for i := range r.queue { // came while the image was completed: sent again, after a broken connection
-			r.queue[i].call.drop(errOver)
-		}
+		dropPieces(r.queue, errOver) // came while the image was completed: sent again, after a broken connection
 		r.queue, r.queued = nil, 0
 		w.host.background.run(r.close)
 		return

@@ -18,6 +18,7 @@ import (
 //	waits    for an image: one is being taken, or too many are being sent
 //	offers   the description; the answer says from where on the follower wants it
 //	streams  chunks, a window ahead of their answers
+//	elsewhere  nothing: the follower reads the image from another member
 //	rests    after a failure, then offers again: what has arrived is not sent again
 //
 // Whatever the phase, a beat goes out when nothing was heard for long: to check and
@@ -52,6 +53,7 @@ const (
 	sendWaits sendPhase = iota
 	sendOffers
 	sendStreams
+	sendElsewhere // the follower takes it from another member (pull)
 	sendRests
 )
 
@@ -155,7 +157,7 @@ func (w *worker) advance(s *send) {
 	if s.over {
 		return
 	}
-	if (s.phase == sendOffers || s.phase == sendStreams) && w.now-s.heard >= s.group.patience {
+	if (s.phase == sendOffers || s.phase == sendStreams || s.phase == sendElsewhere) && w.now-s.heard >= s.patience() {
 		s.heard = w.now
 		w.chunk(s, &raftpb.SnapshotChunk{Offset: s.next}, 0, true)
 	}
@@ -169,11 +171,22 @@ func (s *send) wake() raft.Time {
 		return s.until
 	case sendWaits:
 		return s.heard + s.group.patience
+	case sendElsewhere:
+		return s.heard + s.patience()
 	}
 	if s.paced > 0 {
 		return min(s.paced, s.heard+s.group.patience)
 	}
 	return s.heard + s.group.patience
+}
+
+// patience is how long the follower may be silent before it is asked for a word. One that
+// reads elsewhere says only then that it is done.
+func (s *send) patience() raft.Time {
+	if s.phase == sendElsewhere {
+		return s.group.patience / 8
+	}
+	return s.group.patience
 }
 
 // findImage takes the newest image that is of use, or has one taken.
@@ -288,6 +301,9 @@ func (w *worker) chunk(s *send, c *raftpb.SnapshotChunk, size int, beat bool) {
 	if s.describe && !beat {
 		s.describe = false
 		c.Meta = &s.meta
+		if w.host.cfg.Snapshots.FromFollowers && !s.empty && size == 0 {
+			c.Holders = s.imageHolders()
+		}
 	}
 	serial := s.serial
 	err := w.host.network.Call(s.to, transport.LaneSnapshot, raftpb.RaftPeerInstallSnapshot, c, func(resp codec.Message, err error) {
@@ -342,6 +358,13 @@ func (w *worker) chunkAnswered(s *send, serial uint64, size int, beat bool, a ra
 		}
 		w.endSend(s)
 		return
+	case a.Status == raftpb.SnapshotStatusElsewhere:
+		s.phase, s.failures = sendElsewhere, 0
+	case s.phase == sendElsewhere && a.NextOffset <= 0: // it is done, or knows nothing of it any more
+		s.phase = sendOffers
+		w.offer(s)
+	case s.phase == sendElsewhere:
+		w.resume(s, a.NextOffset)
 	case beat:
 	case a.Status == raftpb.SnapshotStatusChecksumMismatch:
 		w.suspect(s)

@@ -211,6 +211,8 @@ func (w *worker) expired(g *Group) {
 	if g.repairs.wake() <= w.now {
 		w.repair(g)
 	}
+	w.lendMore(g)
+	w.pullAgain(g)
 	if g.coreAt <= w.now {
 		w.stepCore(g, raft.Event{Kind: raft.EventTimer})
 		return
@@ -232,7 +234,7 @@ func (w *worker) arm(g *Group) {
 	for _, s := range g.snaps.sends {
 		at = min(at, s.wake())
 	}
-	at = min(at, g.repairs.wake())
+	at = min(at, g.repairs.wake(), g.snaps.lendsWake(), g.snaps.pullWake())
 	w.timers.set(g, at)
 }
 

@@ -10,12 +10,13 @@ import (
 
 // hardships are knobs of what befalls whole nodes.
 type hardships struct {
-	witness      raft.NodeID // keeps no state, in the groups that can do without it; 0: there is none
-	quiesceAfter int64       // 0: groups never sleep
-	stallAfter   int64       // a disk that hangs for so long is reported; 0: never
-	doubt        bool        // stores are damaged, and say so
-	slowest      int64       // as far as election time-outs adapt
-	holdFrom     int         // proposals, from which on others wait for a write; 0: they do not
+	witness       raft.NodeID // keeps no state, in the groups that can do without it; 0: there is none
+	quiesceAfter  int64       // 0: groups never sleep
+	stallAfter    int64       // a disk that hangs for so long is reported; 0: never
+	doubt         bool        // stores are damaged, and say so
+	slowest       int64       // as far as election time-outs adapt
+	fromFollowers bool        // leaders let others send their snapshots
+	holdFrom      int         // proposals, from which on others wait for a write; 0: they do not
 }
 
 // drawHardships has numbers of its own for each, as all knobs that came later.
@@ -41,6 +42,8 @@ func (k *knobs) drawHardships(seed uint64, without []string) {
 	if own := schedule.NewStream(seed, 315); own.Chance(0.25) {
 		h.holdFrom = 1 + own.Intn(3)
 	}
+	lenders := schedule.NewStream(seed, 316)
+	h.fromFollowers = lenders.Chance(0.4)
 	own := schedule.NewStream(seed, 313)
 	h.doubt = own.Chance(0.3) && k.nodes >= 3
 	for _, t := range []trouble{flip, wipe, rollBack} {

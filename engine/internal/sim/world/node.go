@@ -185,7 +185,7 @@ func (n *node) start() error {
 	n.host = runtime.New(runtime.Config{
 		Node: n.id, Workers: 1, MaxInboxBytes: 1 << 20, MaxEventBytes: maxEventBytes, HoldFrom: w.k.holdFrom, Logger: slog.New(slog.DiscardHandler),
 		Clock: n, Tap: tap{n}, Presence: w.k.presence(), StallAfter: raft.Time(w.k.stallAfter),
-		Snapshots: runtime.SnapshotLimits{MaxWrites: 1, MaxSends: 1 + w.k.nodes/2, ChunkBytes: w.k.chunk, WindowBytes: 4 * w.k.chunk, MaxImageBytes: 1 << 26},
+		Snapshots: runtime.SnapshotLimits{MaxWrites: 1, MaxSends: 1 + w.k.nodes/2, ChunkBytes: w.k.chunk, WindowBytes: 4 * w.k.chunk, MaxImageBytes: 1 << 26, FromFollowers: w.k.fromFollowers},
 	}, store{n}, int64(n.life)<<8|int64(n.id))
 	w.mutateHost(n.host)
 	n.manual = n.host.Manual(wire{n})
@@ -332,7 +332,7 @@ func (w *World) crash(n *node) {
 	w.trace(n, "crash", "life %d ends", n.life-1)
 	if n.host != nil {
 		c := n.host.SnapshotCounts()
-		w.did.snapshots, w.did.installed = w.did.snapshots+c.Taken, w.did.installed+c.Installed
+		w.did.snapshots, w.did.installed, w.did.pulled = w.did.snapshots+c.Taken, w.did.installed+c.Installed, w.did.pulled+c.Pulled
 	}
 	for _, m := range n.members {
 		m.judge.Crashed()

@@ -66,12 +66,12 @@ type World struct {
 
 // did counts what a run consisted of.
 type did struct {
-	crashes, restarts, frames, applied, writes, reads, infos, lost, recovered          uint64
-	leased, snapshots, installed, changed, changeRefused, transferred, transferRefused uint64
-	flipped, wiped, rolledBack, doubted, repaired, slept, woken, stalls                uint64
-	idled, disturbed                                                                   uint64
-	sessions, sessionsExpired, expiredAnswers, attempts, fromTable, resultsDropped     uint64
-	upgrades, downgrades, extended, unknownCalls, unknownEntries, stopped              uint64
+	crashes, restarts, frames, applied, writes, reads, infos, lost, recovered                  uint64
+	leased, snapshots, installed, pulled, changed, changeRefused, transferred, transferRefused uint64
+	flipped, wiped, rolledBack, doubted, repaired, slept, woken, stalls                        uint64
+	idled, disturbed                                                                           uint64
+	sessions, sessionsExpired, expiredAnswers, attempts, fromTable, resultsDropped             uint64
+	upgrades, downgrades, extended, unknownCalls, unknownEntries, stopped                      uint64
 }
 
 // eventKind says what an event is about.
@@ -335,7 +335,7 @@ func (w *World) report() sim.Report {
 	for _, n := range w.nodes {
 		if n.host != nil {
 			c := n.host.SnapshotCounts()
-			d.snapshots, d.installed = d.snapshots+c.Taken, d.installed+c.Installed
+			d.snapshots, d.installed, d.pulled = d.snapshots+c.Taken, d.installed+c.Installed, d.pulled+c.Pulled
 		}
 	}
 	for name, n := range map[string]uint64{
@@ -346,7 +346,7 @@ func (w *World) report() sim.Report {
 		"flipped": d.flipped, "wiped": d.wiped, "rolled-back": d.rolledBack, "starts-in-doubt": d.doubted, "repaired": d.repaired,
 		"slept": d.slept, "woken": d.woken, "stalls": d.stalls, "idle": d.idled, "disturbed": d.disturbed,
 		"groups": uint64(len(w.groups)), "elections": elections, "crashes": d.crashes, "restarts": d.restarts, "frames": d.frames, "applied": d.applied,
-		"lease-reads": d.leased, "snapshots": d.snapshots, "snapshots-installed": d.installed, "changes": d.changed, "changes-refused": d.changeRefused,
+		"lease-reads": d.leased, "snapshots": d.snapshots, "snapshots-installed": d.installed, "snapshots-pulled": d.pulled, "changes": d.changed, "changes-refused": d.changeRefused,
 		"transfers": d.transferred, "transfers-refused": d.transferRefused,
 		"client-writes": d.writes, "client-reads": d.reads, "client-unknown": d.infos, "messages-lost": d.lost, "entries-recovered": d.recovered,
 	} {

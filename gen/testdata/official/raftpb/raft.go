@@ -479,6 +479,7 @@ const (
   SnapshotStatus_CHECKSUM_MISMATCH SnapshotStatus = 3
   SnapshotStatus_REJECTED SnapshotStatus = 4
   SnapshotStatus_INSTALLED SnapshotStatus = 5
+  SnapshotStatus_ELSEWHERE SnapshotStatus = 6
 )
 
 func (p SnapshotStatus) String() string {
@@ -489,6 +490,7 @@ func (p SnapshotStatus) String() string {
   case SnapshotStatus_CHECKSUM_MISMATCH: return "CHECKSUM_MISMATCH"
   case SnapshotStatus_REJECTED: return "REJECTED"
   case SnapshotStatus_INSTALLED: return "INSTALLED"
+  case SnapshotStatus_ELSEWHERE: return "ELSEWHERE"
   }
   return "<UNSET>"
 }
@@ -501,6 +503,7 @@ func SnapshotStatusFromString(s string) (SnapshotStatus, error) {
   case "CHECKSUM_MISMATCH": return SnapshotStatus_CHECKSUM_MISMATCH, nil 
   case "REJECTED": return SnapshotStatus_REJECTED, nil 
   case "INSTALLED": return SnapshotStatus_INSTALLED, nil 
+  case "ELSEWHERE": return SnapshotStatus_ELSEWHERE, nil 
   }
   return SnapshotStatus(0), fmt.Errorf("not a valid SnapshotStatus string")
 }
@@ -5765,6 +5768,7 @@ func (p *SnapshotMeta) String() string {
 //  - Data
 //  - ChunkCrc32c
 //  - Done
+//  - Holders: Beside meta: members that may hold the same snapshot. The receiver may take it from them (ReadSnapshot).
 type SnapshotChunk struct {
   Group GroupID `thrift:"group,1" db:"group" json:"group"`
   Term Term `thrift:"term,2" db:"term" json:"term"`
@@ -5776,6 +5780,7 @@ type SnapshotChunk struct {
   Data []byte `thrift:"data,8" db:"data" json:"data"`
   ChunkCrc32c int64 `thrift:"chunkCrc32c,9" db:"chunkCrc32c" json:"chunkCrc32c"`
   Done bool `thrift:"done,10" db:"done" json:"done"`
+  Holders []NodeID `thrift:"holders,11" db:"holders" json:"holders,omitempty"`
 }
 
 func NewSnapshotChunk() *SnapshotChunk {
@@ -5827,8 +5832,17 @@ func (p *SnapshotChunk) GetChunkCrc32c() int64 {
 func (p *SnapshotChunk) GetDone() bool {
   return p.Done
 }
+var SnapshotChunk_Holders_DEFAULT []NodeID
+
+func (p *SnapshotChunk) GetHolders() []NodeID {
+  return p.Holders
+}
 func (p *SnapshotChunk) IsSetMeta() bool {
   return p.Meta != nil
+}
+
+func (p *SnapshotChunk) IsSetHolders() bool {
+  return p.Holders != nil
 }
 
 func (p *SnapshotChunk) Read(ctx context.Context, iprot thrift.TProtocol) error {
@@ -5944,6 +5958,16 @@ func (p *SnapshotChunk) Read(ctx context.Context, iprot thrift.TProtocol) error 
           return err
         }
       }
+    case 11:
+      if fieldTypeId == thrift.LIST {
+        if err := p.ReadField11(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
     default:
       if err := iprot.Skip(ctx, fieldTypeId); err != nil {
         return err
@@ -6052,6 +6076,29 @@ func (p *SnapshotChunk)  ReadField10(ctx context.Context, iprot thrift.TProtocol
   return nil
 }
 
+func (p *SnapshotChunk)  ReadField11(ctx context.Context, iprot thrift.TProtocol) error {
+  _, size, err := iprot.ReadListBegin(ctx)
+  if err != nil {
+    return thrift.PrependError("error reading list begin: ", err)
+  }
+  tSlice := make([]NodeID, 0, size)
+  p.Holders =  tSlice
+  for i := 0; i < size; i ++ {
+var _elem14 NodeID
+    if v, err := iprot.ReadI64(ctx); err != nil {
+    return thrift.PrependError("error reading field 0: ", err)
+} else {
+    temp := NodeID(v)
+    _elem14 = temp
+}
+    p.Holders = append(p.Holders, _elem14)
+  }
+  if err := iprot.ReadListEnd(ctx); err != nil {
+    return thrift.PrependError("error reading list end: ", err)
+  }
+  return nil
+}
+
 func (p *SnapshotChunk) Write(ctx context.Context, oprot thrift.TProtocol) error {
   if err := oprot.WriteStructBegin(ctx, "SnapshotChunk"); err != nil {
     return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
@@ -6066,6 +6113,7 @@ func (p *SnapshotChunk) Write(ctx context.Context, oprot thrift.TProtocol) error
     if err := p.writeField8(ctx, oprot); err != nil { return err }
     if err := p.writeField9(ctx, oprot); err != nil { return err }
     if err := p.writeField10(ctx, oprot); err != nil { return err }
+    if err := p.writeField11(ctx, oprot); err != nil { return err }
   }
   if err := oprot.WriteFieldStop(ctx); err != nil {
     return thrift.PrependError("write field stop error: ", err) }
@@ -6177,6 +6225,26 @@ func (p *SnapshotChunk) writeField10(ctx context.Context, oprot thrift.TProtocol
   return err
 }
 
+func (p *SnapshotChunk) writeField11(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if p.IsSetHolders() {
+    if err := oprot.WriteFieldBegin(ctx, "holders", thrift.LIST, 11); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field begin error 11:holders: ", p), err) }
+    if err := oprot.WriteListBegin(ctx, thrift.I64, len(p.Holders)); err != nil {
+      return thrift.PrependError("error writing list begin: ", err)
+    }
+    for _, v := range p.Holders {
+      if err := oprot.WriteI64(ctx, int64(v)); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T. (0) field write error: ", p), err) }
+    }
+    if err := oprot.WriteListEnd(ctx); err != nil {
+      return thrift.PrependError("error writing list end: ", err)
+    }
+    if err := oprot.WriteFieldEnd(ctx); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field end error 11:holders: ", p), err) }
+  }
+  return err
+}
+
 func (p *SnapshotChunk) Equals(other *SnapshotChunk) bool {
   if p == other {
     return true
@@ -6193,6 +6261,11 @@ func (p *SnapshotChunk) Equals(other *SnapshotChunk) bool {
   if bytes.Compare(p.Data, other.Data) != 0 { return false }
   if p.ChunkCrc32c != other.ChunkCrc32c { return false }
   if p.Done != other.Done { return false }
+  if len(p.Holders) != len(other.Holders) { return false }
+  for i, _tgt := range p.Holders {
+    _src15 := other.Holders[i]
+    if _tgt != _src15 { return false }
+  }
   return true
 }
 
@@ -6493,6 +6566,514 @@ func (p *SnapshotAck) String() string {
     return "<nil>"
   }
   return fmt.Sprintf("SnapshotAck(%+v)", *p)
+}
+
+// Asks for a piece of a snapshot that the asked member may hold, byte for byte.
+// 
+// Attributes:
+//  - Group
+//  - Index
+//  - Term
+//  - SnapshotId
+//  - Offset
+//  - Count
+type ReadSnapshotRequest struct {
+  Group GroupID `thrift:"group,1" db:"group" json:"group"`
+  Index Index `thrift:"index,2" db:"index" json:"index"`
+  Term Term `thrift:"term,3" db:"term" json:"term"`
+  SnapshotId []byte `thrift:"snapshotId,4" db:"snapshotId" json:"snapshotId"`
+  Offset int64 `thrift:"offset,5" db:"offset" json:"offset"`
+  Count int32 `thrift:"count,6" db:"count" json:"count"`
+}
+
+func NewReadSnapshotRequest() *ReadSnapshotRequest {
+  return &ReadSnapshotRequest{}
+}
+
+
+func (p *ReadSnapshotRequest) GetGroup() GroupID {
+  return p.Group
+}
+
+func (p *ReadSnapshotRequest) GetIndex() Index {
+  return p.Index
+}
+
+func (p *ReadSnapshotRequest) GetTerm() Term {
+  return p.Term
+}
+
+func (p *ReadSnapshotRequest) GetSnapshotId() []byte {
+  return p.SnapshotId
+}
+
+func (p *ReadSnapshotRequest) GetOffset() int64 {
+  return p.Offset
+}
+
+func (p *ReadSnapshotRequest) GetCount() int32 {
+  return p.Count
+}
+func (p *ReadSnapshotRequest) Read(ctx context.Context, iprot thrift.TProtocol) error {
+  if _, err := iprot.ReadStructBegin(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read error: ", p), err)
+  }
+
+
+  for {
+    _, fieldTypeId, fieldId, err := iprot.ReadFieldBegin(ctx)
+    if err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T field %d read error: ", p, fieldId), err)
+    }
+    if fieldTypeId == thrift.STOP { break; }
+    switch fieldId {
+    case 1:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField1(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 2:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField2(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 3:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField3(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 4:
+      if fieldTypeId == thrift.STRING {
+        if err := p.ReadField4(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 5:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField5(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 6:
+      if fieldTypeId == thrift.I32 {
+        if err := p.ReadField6(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    default:
+      if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+        return err
+      }
+    }
+    if err := iprot.ReadFieldEnd(ctx); err != nil {
+      return err
+    }
+  }
+  if err := iprot.ReadStructEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read struct end error: ", p), err)
+  }
+  return nil
+}
+
+func (p *ReadSnapshotRequest)  ReadField1(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 1: ", err)
+} else {
+  temp := GroupID(v)
+  p.Group = temp
+}
+  return nil
+}
+
+func (p *ReadSnapshotRequest)  ReadField2(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 2: ", err)
+} else {
+  temp := Index(v)
+  p.Index = temp
+}
+  return nil
+}
+
+func (p *ReadSnapshotRequest)  ReadField3(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 3: ", err)
+} else {
+  temp := Term(v)
+  p.Term = temp
+}
+  return nil
+}
+
+func (p *ReadSnapshotRequest)  ReadField4(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadBinary(ctx); err != nil {
+  return thrift.PrependError("error reading field 4: ", err)
+} else {
+  p.SnapshotId = v
+}
+  return nil
+}
+
+func (p *ReadSnapshotRequest)  ReadField5(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 5: ", err)
+} else {
+  p.Offset = v
+}
+  return nil
+}
+
+func (p *ReadSnapshotRequest)  ReadField6(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI32(ctx); err != nil {
+  return thrift.PrependError("error reading field 6: ", err)
+} else {
+  p.Count = v
+}
+  return nil
+}
+
+func (p *ReadSnapshotRequest) Write(ctx context.Context, oprot thrift.TProtocol) error {
+  if err := oprot.WriteStructBegin(ctx, "ReadSnapshotRequest"); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
+  if p != nil {
+    if err := p.writeField1(ctx, oprot); err != nil { return err }
+    if err := p.writeField2(ctx, oprot); err != nil { return err }
+    if err := p.writeField3(ctx, oprot); err != nil { return err }
+    if err := p.writeField4(ctx, oprot); err != nil { return err }
+    if err := p.writeField5(ctx, oprot); err != nil { return err }
+    if err := p.writeField6(ctx, oprot); err != nil { return err }
+  }
+  if err := oprot.WriteFieldStop(ctx); err != nil {
+    return thrift.PrependError("write field stop error: ", err) }
+  if err := oprot.WriteStructEnd(ctx); err != nil {
+    return thrift.PrependError("write struct stop error: ", err) }
+  return nil
+}
+
+func (p *ReadSnapshotRequest) writeField1(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "group", thrift.I64, 1); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 1:group: ", p), err) }
+  if err := oprot.WriteI64(ctx, int64(p.Group)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.group (1) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 1:group: ", p), err) }
+  return err
+}
+
+func (p *ReadSnapshotRequest) writeField2(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "index", thrift.I64, 2); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 2:index: ", p), err) }
+  if err := oprot.WriteI64(ctx, int64(p.Index)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.index (2) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 2:index: ", p), err) }
+  return err
+}
+
+func (p *ReadSnapshotRequest) writeField3(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "term", thrift.I64, 3); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 3:term: ", p), err) }
+  if err := oprot.WriteI64(ctx, int64(p.Term)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.term (3) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 3:term: ", p), err) }
+  return err
+}
+
+func (p *ReadSnapshotRequest) writeField4(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "snapshotId", thrift.STRING, 4); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 4:snapshotId: ", p), err) }
+  if err := oprot.WriteBinary(ctx, p.SnapshotId); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.snapshotId (4) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 4:snapshotId: ", p), err) }
+  return err
+}
+
+func (p *ReadSnapshotRequest) writeField5(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "offset", thrift.I64, 5); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 5:offset: ", p), err) }
+  if err := oprot.WriteI64(ctx, int64(p.Offset)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.offset (5) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 5:offset: ", p), err) }
+  return err
+}
+
+func (p *ReadSnapshotRequest) writeField6(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "count", thrift.I32, 6); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 6:count: ", p), err) }
+  if err := oprot.WriteI32(ctx, int32(p.Count)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.count (6) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 6:count: ", p), err) }
+  return err
+}
+
+func (p *ReadSnapshotRequest) Equals(other *ReadSnapshotRequest) bool {
+  if p == other {
+    return true
+  } else if p == nil || other == nil {
+    return false
+  }
+  if p.Group != other.Group { return false }
+  if p.Index != other.Index { return false }
+  if p.Term != other.Term { return false }
+  if bytes.Compare(p.SnapshotId, other.SnapshotId) != 0 { return false }
+  if p.Offset != other.Offset { return false }
+  if p.Count != other.Count { return false }
+  return true
+}
+
+func (p *ReadSnapshotRequest) String() string {
+  if p == nil {
+    return "<nil>"
+  }
+  return fmt.Sprintf("ReadSnapshotRequest(%+v)", *p)
+}
+
+// The piece, up to count bytes of it.
+// 
+// Attributes:
+//  - Group
+//  - Offset
+//  - Data
+//  - ChunkCrc32c
+type ReadSnapshotResponse struct {
+  Group GroupID `thrift:"group,1" db:"group" json:"group"`
+  Offset int64 `thrift:"offset,2" db:"offset" json:"offset"`
+  Data []byte `thrift:"data,3" db:"data" json:"data"`
+  ChunkCrc32c int64 `thrift:"chunkCrc32c,4" db:"chunkCrc32c" json:"chunkCrc32c"`
+}
+
+func NewReadSnapshotResponse() *ReadSnapshotResponse {
+  return &ReadSnapshotResponse{
+ChunkCrc32c: -1,
+}
+}
+
+
+func (p *ReadSnapshotResponse) GetGroup() GroupID {
+  return p.Group
+}
+
+func (p *ReadSnapshotResponse) GetOffset() int64 {
+  return p.Offset
+}
+
+func (p *ReadSnapshotResponse) GetData() []byte {
+  return p.Data
+}
+
+func (p *ReadSnapshotResponse) GetChunkCrc32c() int64 {
+  return p.ChunkCrc32c
+}
+func (p *ReadSnapshotResponse) Read(ctx context.Context, iprot thrift.TProtocol) error {
+  if _, err := iprot.ReadStructBegin(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read error: ", p), err)
+  }
+
+
+  for {
+    _, fieldTypeId, fieldId, err := iprot.ReadFieldBegin(ctx)
+    if err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T field %d read error: ", p, fieldId), err)
+    }
+    if fieldTypeId == thrift.STOP { break; }
+    switch fieldId {
+    case 1:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField1(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 2:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField2(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 3:
+      if fieldTypeId == thrift.STRING {
+        if err := p.ReadField3(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 4:
+      if fieldTypeId == thrift.I64 {
+        if err := p.ReadField4(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    default:
+      if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+        return err
+      }
+    }
+    if err := iprot.ReadFieldEnd(ctx); err != nil {
+      return err
+    }
+  }
+  if err := iprot.ReadStructEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read struct end error: ", p), err)
+  }
+  return nil
+}
+
+func (p *ReadSnapshotResponse)  ReadField1(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 1: ", err)
+} else {
+  temp := GroupID(v)
+  p.Group = temp
+}
+  return nil
+}
+
+func (p *ReadSnapshotResponse)  ReadField2(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 2: ", err)
+} else {
+  p.Offset = v
+}
+  return nil
+}
+
+func (p *ReadSnapshotResponse)  ReadField3(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadBinary(ctx); err != nil {
+  return thrift.PrependError("error reading field 3: ", err)
+} else {
+  p.Data = v
+}
+  return nil
+}
+
+func (p *ReadSnapshotResponse)  ReadField4(ctx context.Context, iprot thrift.TProtocol) error {
+  if v, err := iprot.ReadI64(ctx); err != nil {
+  return thrift.PrependError("error reading field 4: ", err)
+} else {
+  p.ChunkCrc32c = v
+}
+  return nil
+}
+
+func (p *ReadSnapshotResponse) Write(ctx context.Context, oprot thrift.TProtocol) error {
+  if err := oprot.WriteStructBegin(ctx, "ReadSnapshotResponse"); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
+  if p != nil {
+    if err := p.writeField1(ctx, oprot); err != nil { return err }
+    if err := p.writeField2(ctx, oprot); err != nil { return err }
+    if err := p.writeField3(ctx, oprot); err != nil { return err }
+    if err := p.writeField4(ctx, oprot); err != nil { return err }
+  }
+  if err := oprot.WriteFieldStop(ctx); err != nil {
+    return thrift.PrependError("write field stop error: ", err) }
+  if err := oprot.WriteStructEnd(ctx); err != nil {
+    return thrift.PrependError("write struct stop error: ", err) }
+  return nil
+}
+
+func (p *ReadSnapshotResponse) writeField1(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "group", thrift.I64, 1); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 1:group: ", p), err) }
+  if err := oprot.WriteI64(ctx, int64(p.Group)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.group (1) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 1:group: ", p), err) }
+  return err
+}
+
+func (p *ReadSnapshotResponse) writeField2(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "offset", thrift.I64, 2); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 2:offset: ", p), err) }
+  if err := oprot.WriteI64(ctx, int64(p.Offset)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.offset (2) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 2:offset: ", p), err) }
+  return err
+}
+
+func (p *ReadSnapshotResponse) writeField3(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "data", thrift.STRING, 3); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 3:data: ", p), err) }
+  if err := oprot.WriteBinary(ctx, p.Data); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.data (3) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 3:data: ", p), err) }
+  return err
+}
+
+func (p *ReadSnapshotResponse) writeField4(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "chunkCrc32c", thrift.I64, 4); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 4:chunkCrc32c: ", p), err) }
+  if err := oprot.WriteI64(ctx, int64(p.ChunkCrc32c)); err != nil {
+  return thrift.PrependError(fmt.Sprintf("%T.chunkCrc32c (4) field write error: ", p), err) }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 4:chunkCrc32c: ", p), err) }
+  return err
+}
+
+func (p *ReadSnapshotResponse) Equals(other *ReadSnapshotResponse) bool {
+  if p == other {
+    return true
+  } else if p == nil || other == nil {
+    return false
+  }
+  if p.Group != other.Group { return false }
+  if p.Offset != other.Offset { return false }
+  if bytes.Compare(p.Data, other.Data) != 0 { return false }
+  if p.ChunkCrc32c != other.ChunkCrc32c { return false }
+  return true
+}
+
+func (p *ReadSnapshotResponse) String() string {
+  if p == nil {
+    return "<nil>"
+  }
+  return fmt.Sprintf("ReadSnapshotResponse(%+v)", *p)
 }
 
 // Repair of damaged entries: whoever holds them intact answers.
@@ -6850,13 +7431,13 @@ func (p *FetchResponse)  ReadField4(ctx context.Context, iprot thrift.TProtocol)
   tSlice := make([]*Entry, 0, size)
   p.Entries =  tSlice
   for i := 0; i < size; i ++ {
-    _elem14 := &Entry{
+    _elem16 := &Entry{
     Crc32c: -1,
 }
-    if err := _elem14.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem14), err)
+    if err := _elem16.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem16), err)
     }
-    p.Entries = append(p.Entries, _elem14)
+    p.Entries = append(p.Entries, _elem16)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -6940,8 +7521,8 @@ func (p *FetchResponse) Equals(other *FetchResponse) bool {
   if p.First != other.First { return false }
   if len(p.Entries) != len(other.Entries) { return false }
   for i, _tgt := range p.Entries {
-    _src15 := other.Entries[i]
-    if !_tgt.Equals(_src15) { return false }
+    _src17 := other.Entries[i]
+    if !_tgt.Equals(_src17) { return false }
   }
   return true
 }
@@ -8070,14 +8651,14 @@ func (p *Hello)  ReadField4(ctx context.Context, iprot thrift.TProtocol) error {
   tSlice := make([]Codec, 0, size)
   p.Codecs =  tSlice
   for i := 0; i < size; i ++ {
-var _elem16 Codec
+var _elem18 Codec
     if v, err := iprot.ReadI32(ctx); err != nil {
     return thrift.PrependError("error reading field 0: ", err)
 } else {
     temp := Codec(v)
-    _elem16 = temp
+    _elem18 = temp
 }
-    p.Codecs = append(p.Codecs, _elem16)
+    p.Codecs = append(p.Codecs, _elem18)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -8303,8 +8884,8 @@ func (p *Hello) Equals(other *Hello) bool {
   if p.Node != other.Node { return false }
   if len(p.Codecs) != len(other.Codecs) { return false }
   for i, _tgt := range p.Codecs {
-    _src17 := other.Codecs[i]
-    if _tgt != _src17 { return false }
+    _src19 := other.Codecs[i]
+    if _tgt != _src19 { return false }
   }
   if p.MaxFrame != other.MaxFrame { return false }
   if p.Features != other.Features { return false }
@@ -10942,11 +11523,11 @@ func (p *StatusResponse)  ReadField13(ctx context.Context, iprot thrift.TProtoco
   tSlice := make([]*Progress, 0, size)
   p.Progress =  tSlice
   for i := 0; i < size; i ++ {
-    _elem18 := &Progress{}
-    if err := _elem18.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem18), err)
+    _elem20 := &Progress{}
+    if err := _elem20.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem20), err)
     }
-    p.Progress = append(p.Progress, _elem18)
+    p.Progress = append(p.Progress, _elem20)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -10972,11 +11553,11 @@ func (p *StatusResponse)  ReadField15(ctx context.Context, iprot thrift.TProtoco
   tSlice := make([]*Counter, 0, size)
   p.Counters =  tSlice
   for i := 0; i < size; i ++ {
-    _elem19 := &Counter{}
-    if err := _elem19.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem19), err)
+    _elem21 := &Counter{}
+    if err := _elem21.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem21), err)
     }
-    p.Counters = append(p.Counters, _elem19)
+    p.Counters = append(p.Counters, _elem21)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -11222,14 +11803,14 @@ func (p *StatusResponse) Equals(other *StatusResponse) bool {
   if !p.Config.Equals(other.Config) { return false }
   if len(p.Progress) != len(other.Progress) { return false }
   for i, _tgt := range p.Progress {
-    _src20 := other.Progress[i]
-    if !_tgt.Equals(_src20) { return false }
+    _src22 := other.Progress[i]
+    if !_tgt.Equals(_src22) { return false }
   }
   if p.Health != other.Health { return false }
   if len(p.Counters) != len(other.Counters) { return false }
   for i, _tgt := range p.Counters {
-    _src21 := other.Counters[i]
-    if !_tgt.Equals(_src21) { return false }
+    _src23 := other.Counters[i]
+    if !_tgt.Equals(_src23) { return false }
   }
   if p.Durability != other.Durability {
     if p.Durability == nil || other.Durability == nil {
@@ -11522,11 +12103,11 @@ func (p *ChangeRequest)  ReadField2(ctx context.Context, iprot thrift.TProtocol)
   tSlice := make([]*Change, 0, size)
   p.Changes =  tSlice
   for i := 0; i < size; i ++ {
-    _elem22 := &Change{}
-    if err := _elem22.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem22), err)
+    _elem24 := &Change{}
+    if err := _elem24.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem24), err)
     }
-    p.Changes = append(p.Changes, _elem22)
+    p.Changes = append(p.Changes, _elem24)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -11629,8 +12210,8 @@ func (p *ChangeRequest) Equals(other *ChangeRequest) bool {
   if p.Group != other.Group { return false }
   if len(p.Changes) != len(other.Changes) { return false }
   for i, _tgt := range p.Changes {
-    _src23 := other.Changes[i]
-    if !_tgt.Equals(_src23) { return false }
+    _src25 := other.Changes[i]
+    if !_tgt.Equals(_src25) { return false }
   }
   if p.Expected != other.Expected {
     if p.Expected == nil || other.Expected == nil {
@@ -12107,11 +12688,11 @@ func (p *PlanResponse)  ReadField2(ctx context.Context, iprot thrift.TProtocol) 
   tSlice := make([]*PlanStep, 0, size)
   p.Steps =  tSlice
   for i := 0; i < size; i ++ {
-    _elem24 := &PlanStep{}
-    if err := _elem24.Read(ctx, iprot); err != nil {
-      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem24), err)
+    _elem26 := &PlanStep{}
+    if err := _elem26.Read(ctx, iprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", _elem26), err)
     }
-    p.Steps = append(p.Steps, _elem24)
+    p.Steps = append(p.Steps, _elem26)
   }
   if err := iprot.ReadListEnd(ctx); err != nil {
     return thrift.PrependError("error reading list end: ", err)
@@ -12171,8 +12752,8 @@ func (p *PlanResponse) Equals(other *PlanResponse) bool {
   if p.Group != other.Group { return false }
   if len(p.Steps) != len(other.Steps) { return false }
   for i, _tgt := range p.Steps {
-    _src25 := other.Steps[i]
-    if !_tgt.Equals(_src25) { return false }
+    _src27 := other.Steps[i]
+    if !_tgt.Equals(_src27) { return false }
   }
   return true
 }
@@ -14343,6 +14924,9 @@ type RaftPeer interface {  //Between nodes; served only after Handshake on the s
   // Parameters:
   //  - Req
   Goodbye(ctx context.Context, req *GoodbyeRequest) (_err error)
+  // Parameters:
+  //  - Req
+  ReadSnapshot(ctx context.Context, req *ReadSnapshotRequest) (_r *ReadSnapshotResponse, _err error)
 }
 
 //Between nodes; served only after Handshake on the same connection. Calls flow from dialer to acceptor.
@@ -14384,22 +14968,22 @@ func (p *RaftPeerClient) SetLastResponseMeta_(meta thrift.ResponseMeta) {
 // Parameters:
 //  - Req
 func (p *RaftPeerClient) Handshake(ctx context.Context, req *Hello) (_r *Hello, _err error) {
-  var _args26 RaftPeerHandshakeArgs
-  _args26.Req = req
-  var _result28 RaftPeerHandshakeResult
-  var _meta27 thrift.ResponseMeta
-  _meta27, _err = p.Client_().Call(ctx, "Handshake", &_args26, &_result28)
-  p.SetLastResponseMeta_(_meta27)
+  var _args28 RaftPeerHandshakeArgs
+  _args28.Req = req
+  var _result30 RaftPeerHandshakeResult
+  var _meta29 thrift.ResponseMeta
+  _meta29, _err = p.Client_().Call(ctx, "Handshake", &_args28, &_result30)
+  p.SetLastResponseMeta_(_meta29)
   if _err != nil {
     return
   }
   switch {
-  case _result28.Rejected!= nil:
-    return _r, _result28.Rejected
+  case _result30.Rejected!= nil:
+    return _r, _result30.Rejected
   }
 
-  if _ret29 := _result28.GetSuccess(); _ret29 != nil {
-    return _ret29, nil
+  if _ret31 := _result30.GetSuccess(); _ret31 != nil {
+    return _ret31, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Handshake failed: unknown result")
 }
@@ -14407,22 +14991,22 @@ func (p *RaftPeerClient) Handshake(ctx context.Context, req *Hello) (_r *Hello, 
 // Parameters:
 //  - Req
 func (p *RaftPeerClient) Vote(ctx context.Context, req *VoteRequest) (_r *VoteResponse, _err error) {
-  var _args30 RaftPeerVoteArgs
-  _args30.Req = req
-  var _result32 RaftPeerVoteResult
-  var _meta31 thrift.ResponseMeta
-  _meta31, _err = p.Client_().Call(ctx, "Vote", &_args30, &_result32)
-  p.SetLastResponseMeta_(_meta31)
+  var _args32 RaftPeerVoteArgs
+  _args32.Req = req
+  var _result34 RaftPeerVoteResult
+  var _meta33 thrift.ResponseMeta
+  _meta33, _err = p.Client_().Call(ctx, "Vote", &_args32, &_result34)
+  p.SetLastResponseMeta_(_meta33)
   if _err != nil {
     return
   }
   switch {
-  case _result32.NoGroup!= nil:
-    return _r, _result32.NoGroup
+  case _result34.NoGroup!= nil:
+    return _r, _result34.NoGroup
   }
 
-  if _ret33 := _result32.GetSuccess(); _ret33 != nil {
-    return _ret33, nil
+  if _ret35 := _result34.GetSuccess(); _ret35 != nil {
+    return _ret35, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Vote failed: unknown result")
 }
@@ -14430,22 +15014,22 @@ func (p *RaftPeerClient) Vote(ctx context.Context, req *VoteRequest) (_r *VoteRe
 // Parameters:
 //  - Req
 func (p *RaftPeerClient) Append(ctx context.Context, req *AppendRequest) (_r *AppendResponse, _err error) {
-  var _args34 RaftPeerAppendArgs
-  _args34.Req = req
-  var _result36 RaftPeerAppendResult
-  var _meta35 thrift.ResponseMeta
-  _meta35, _err = p.Client_().Call(ctx, "Append", &_args34, &_result36)
-  p.SetLastResponseMeta_(_meta35)
+  var _args36 RaftPeerAppendArgs
+  _args36.Req = req
+  var _result38 RaftPeerAppendResult
+  var _meta37 thrift.ResponseMeta
+  _meta37, _err = p.Client_().Call(ctx, "Append", &_args36, &_result38)
+  p.SetLastResponseMeta_(_meta37)
   if _err != nil {
     return
   }
   switch {
-  case _result36.NoGroup!= nil:
-    return _r, _result36.NoGroup
+  case _result38.NoGroup!= nil:
+    return _r, _result38.NoGroup
   }
 
-  if _ret37 := _result36.GetSuccess(); _ret37 != nil {
-    return _ret37, nil
+  if _ret39 := _result38.GetSuccess(); _ret39 != nil {
+    return _ret39, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Append failed: unknown result")
 }
@@ -14453,17 +15037,17 @@ func (p *RaftPeerClient) Append(ctx context.Context, req *AppendRequest) (_r *Ap
 // Parameters:
 //  - Req
 func (p *RaftPeerClient) Heartbeat(ctx context.Context, req *HeartbeatRequest) (_r *HeartbeatResponse, _err error) {
-  var _args38 RaftPeerHeartbeatArgs
-  _args38.Req = req
-  var _result40 RaftPeerHeartbeatResult
-  var _meta39 thrift.ResponseMeta
-  _meta39, _err = p.Client_().Call(ctx, "Heartbeat", &_args38, &_result40)
-  p.SetLastResponseMeta_(_meta39)
+  var _args40 RaftPeerHeartbeatArgs
+  _args40.Req = req
+  var _result42 RaftPeerHeartbeatResult
+  var _meta41 thrift.ResponseMeta
+  _meta41, _err = p.Client_().Call(ctx, "Heartbeat", &_args40, &_result42)
+  p.SetLastResponseMeta_(_meta41)
   if _err != nil {
     return
   }
-  if _ret41 := _result40.GetSuccess(); _ret41 != nil {
-    return _ret41, nil
+  if _ret43 := _result42.GetSuccess(); _ret43 != nil {
+    return _ret43, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Heartbeat failed: unknown result")
 }
@@ -14471,22 +15055,22 @@ func (p *RaftPeerClient) Heartbeat(ctx context.Context, req *HeartbeatRequest) (
 // Parameters:
 //  - Req
 func (p *RaftPeerClient) InstallSnapshot(ctx context.Context, req *SnapshotChunk) (_r *SnapshotAck, _err error) {
-  var _args42 RaftPeerInstallSnapshotArgs
-  _args42.Req = req
-  var _result44 RaftPeerInstallSnapshotResult
-  var _meta43 thrift.ResponseMeta
-  _meta43, _err = p.Client_().Call(ctx, "InstallSnapshot", &_args42, &_result44)
-  p.SetLastResponseMeta_(_meta43)
+  var _args44 RaftPeerInstallSnapshotArgs
+  _args44.Req = req
+  var _result46 RaftPeerInstallSnapshotResult
+  var _meta45 thrift.ResponseMeta
+  _meta45, _err = p.Client_().Call(ctx, "InstallSnapshot", &_args44, &_result46)
+  p.SetLastResponseMeta_(_meta45)
   if _err != nil {
     return
   }
   switch {
-  case _result44.NoGroup!= nil:
-    return _r, _result44.NoGroup
+  case _result46.NoGroup!= nil:
+    return _r, _result46.NoGroup
   }
 
-  if _ret45 := _result44.GetSuccess(); _ret45 != nil {
-    return _ret45, nil
+  if _ret47 := _result46.GetSuccess(); _ret47 != nil {
+    return _ret47, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "InstallSnapshot failed: unknown result")
 }
@@ -14494,22 +15078,22 @@ func (p *RaftPeerClient) InstallSnapshot(ctx context.Context, req *SnapshotChunk
 // Parameters:
 //  - Req
 func (p *RaftPeerClient) TimeoutNow(ctx context.Context, req *TimeoutNowRequest) (_r *TimeoutNowResponse, _err error) {
-  var _args46 RaftPeerTimeoutNowArgs
-  _args46.Req = req
-  var _result48 RaftPeerTimeoutNowResult
-  var _meta47 thrift.ResponseMeta
-  _meta47, _err = p.Client_().Call(ctx, "TimeoutNow", &_args46, &_result48)
-  p.SetLastResponseMeta_(_meta47)
+  var _args48 RaftPeerTimeoutNowArgs
+  _args48.Req = req
+  var _result50 RaftPeerTimeoutNowResult
+  var _meta49 thrift.ResponseMeta
+  _meta49, _err = p.Client_().Call(ctx, "TimeoutNow", &_args48, &_result50)
+  p.SetLastResponseMeta_(_meta49)
   if _err != nil {
     return
   }
   switch {
-  case _result48.NoGroup!= nil:
-    return _r, _result48.NoGroup
+  case _result50.NoGroup!= nil:
+    return _r, _result50.NoGroup
   }
 
-  if _ret49 := _result48.GetSuccess(); _ret49 != nil {
-    return _ret49, nil
+  if _ret51 := _result50.GetSuccess(); _ret51 != nil {
+    return _ret51, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "TimeoutNow failed: unknown result")
 }
@@ -14517,24 +15101,24 @@ func (p *RaftPeerClient) TimeoutNow(ctx context.Context, req *TimeoutNowRequest)
 // Parameters:
 //  - Req
 func (p *RaftPeerClient) ReadIndex(ctx context.Context, req *ReadIndexRequest) (_r *ReadIndexResponse, _err error) {
-  var _args50 RaftPeerReadIndexArgs
-  _args50.Req = req
-  var _result52 RaftPeerReadIndexResult
-  var _meta51 thrift.ResponseMeta
-  _meta51, _err = p.Client_().Call(ctx, "ReadIndex", &_args50, &_result52)
-  p.SetLastResponseMeta_(_meta51)
+  var _args52 RaftPeerReadIndexArgs
+  _args52.Req = req
+  var _result54 RaftPeerReadIndexResult
+  var _meta53 thrift.ResponseMeta
+  _meta53, _err = p.Client_().Call(ctx, "ReadIndex", &_args52, &_result54)
+  p.SetLastResponseMeta_(_meta53)
   if _err != nil {
     return
   }
   switch {
-  case _result52.NotLeader!= nil:
-    return _r, _result52.NotLeader
-  case _result52.NoGroup!= nil:
-    return _r, _result52.NoGroup
+  case _result54.NotLeader!= nil:
+    return _r, _result54.NotLeader
+  case _result54.NoGroup!= nil:
+    return _r, _result54.NoGroup
   }
 
-  if _ret53 := _result52.GetSuccess(); _ret53 != nil {
-    return _ret53, nil
+  if _ret55 := _result54.GetSuccess(); _ret55 != nil {
+    return _ret55, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "ReadIndex failed: unknown result")
 }
@@ -14542,22 +15126,22 @@ func (p *RaftPeerClient) ReadIndex(ctx context.Context, req *ReadIndexRequest) (
 // Parameters:
 //  - Req
 func (p *RaftPeerClient) Fetch(ctx context.Context, req *FetchRequest) (_r *FetchResponse, _err error) {
-  var _args54 RaftPeerFetchArgs
-  _args54.Req = req
-  var _result56 RaftPeerFetchResult
-  var _meta55 thrift.ResponseMeta
-  _meta55, _err = p.Client_().Call(ctx, "Fetch", &_args54, &_result56)
-  p.SetLastResponseMeta_(_meta55)
+  var _args56 RaftPeerFetchArgs
+  _args56.Req = req
+  var _result58 RaftPeerFetchResult
+  var _meta57 thrift.ResponseMeta
+  _meta57, _err = p.Client_().Call(ctx, "Fetch", &_args56, &_result58)
+  p.SetLastResponseMeta_(_meta57)
   if _err != nil {
     return
   }
   switch {
-  case _result56.NoGroup!= nil:
-    return _r, _result56.NoGroup
+  case _result58.NoGroup!= nil:
+    return _r, _result58.NoGroup
   }
 
-  if _ret57 := _result56.GetSuccess(); _ret57 != nil {
-    return _ret57, nil
+  if _ret59 := _result58.GetSuccess(); _ret59 != nil {
+    return _ret59, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Fetch failed: unknown result")
 }
@@ -14567,13 +15151,36 @@ func (p *RaftPeerClient) Fetch(ctx context.Context, req *FetchRequest) (_r *Fetc
 // Parameters:
 //  - Req
 func (p *RaftPeerClient) Goodbye(ctx context.Context, req *GoodbyeRequest) (_err error) {
-  var _args58 RaftPeerGoodbyeArgs
-  _args58.Req = req
+  var _args60 RaftPeerGoodbyeArgs
+  _args60.Req = req
   p.SetLastResponseMeta_(thrift.ResponseMeta{})
-  if _, err := p.Client_().Call(ctx, "Goodbye", &_args58, nil); err != nil {
+  if _, err := p.Client_().Call(ctx, "Goodbye", &_args60, nil); err != nil {
     return err
   }
   return nil
+}
+
+// Parameters:
+//  - Req
+func (p *RaftPeerClient) ReadSnapshot(ctx context.Context, req *ReadSnapshotRequest) (_r *ReadSnapshotResponse, _err error) {
+  var _args61 RaftPeerReadSnapshotArgs
+  _args61.Req = req
+  var _result63 RaftPeerReadSnapshotResult
+  var _meta62 thrift.ResponseMeta
+  _meta62, _err = p.Client_().Call(ctx, "ReadSnapshot", &_args61, &_result63)
+  p.SetLastResponseMeta_(_meta62)
+  if _err != nil {
+    return
+  }
+  switch {
+  case _result63.NoGroup!= nil:
+    return _r, _result63.NoGroup
+  }
+
+  if _ret64 := _result63.GetSuccess(); _ret64 != nil {
+    return _ret64, nil
+  }
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "ReadSnapshot failed: unknown result")
 }
 
 type RaftPeerProcessor struct {
@@ -14596,17 +15203,18 @@ func (p *RaftPeerProcessor) ProcessorMap() map[string]thrift.TProcessorFunction 
 
 func NewRaftPeerProcessor(handler RaftPeer) *RaftPeerProcessor {
 
-  self59 := &RaftPeerProcessor{handler:handler, processorMap:make(map[string]thrift.TProcessorFunction)}
-  self59.processorMap["Handshake"] = &raftPeerProcessorHandshake{handler:handler}
-  self59.processorMap["Vote"] = &raftPeerProcessorVote{handler:handler}
-  self59.processorMap["Append"] = &raftPeerProcessorAppend{handler:handler}
-  self59.processorMap["Heartbeat"] = &raftPeerProcessorHeartbeat{handler:handler}
-  self59.processorMap["InstallSnapshot"] = &raftPeerProcessorInstallSnapshot{handler:handler}
-  self59.processorMap["TimeoutNow"] = &raftPeerProcessorTimeoutNow{handler:handler}
-  self59.processorMap["ReadIndex"] = &raftPeerProcessorReadIndex{handler:handler}
-  self59.processorMap["Fetch"] = &raftPeerProcessorFetch{handler:handler}
-  self59.processorMap["Goodbye"] = &raftPeerProcessorGoodbye{handler:handler}
-return self59
+  self65 := &RaftPeerProcessor{handler:handler, processorMap:make(map[string]thrift.TProcessorFunction)}
+  self65.processorMap["Handshake"] = &raftPeerProcessorHandshake{handler:handler}
+  self65.processorMap["Vote"] = &raftPeerProcessorVote{handler:handler}
+  self65.processorMap["Append"] = &raftPeerProcessorAppend{handler:handler}
+  self65.processorMap["Heartbeat"] = &raftPeerProcessorHeartbeat{handler:handler}
+  self65.processorMap["InstallSnapshot"] = &raftPeerProcessorInstallSnapshot{handler:handler}
+  self65.processorMap["TimeoutNow"] = &raftPeerProcessorTimeoutNow{handler:handler}
+  self65.processorMap["ReadIndex"] = &raftPeerProcessorReadIndex{handler:handler}
+  self65.processorMap["Fetch"] = &raftPeerProcessorFetch{handler:handler}
+  self65.processorMap["Goodbye"] = &raftPeerProcessorGoodbye{handler:handler}
+  self65.processorMap["ReadSnapshot"] = &raftPeerProcessorReadSnapshot{handler:handler}
+return self65
 }
 
 func (p *RaftPeerProcessor) Process(ctx context.Context, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
@@ -14617,12 +15225,12 @@ func (p *RaftPeerProcessor) Process(ctx context.Context, iprot, oprot thrift.TPr
   }
   iprot.Skip(ctx, thrift.STRUCT)
   iprot.ReadMessageEnd(ctx)
-  x60 := thrift.NewTApplicationException(thrift.UNKNOWN_METHOD, "Unknown function " + name)
+  x66 := thrift.NewTApplicationException(thrift.UNKNOWN_METHOD, "Unknown function " + name)
   oprot.WriteMessageBegin(ctx, name, thrift.EXCEPTION, seqId)
-  x60.Write(ctx, oprot)
+  x66.Write(ctx, oprot)
   oprot.WriteMessageEnd(ctx)
   oprot.Flush(ctx)
-  return false, x60
+  return false, x66
 
 }
 
@@ -14631,7 +15239,7 @@ type raftPeerProcessorHandshake struct {
 }
 
 func (p *raftPeerProcessorHandshake) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err61 error
+  var _write_err67 error
   args := RaftPeerHandshakeArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -14681,21 +15289,21 @@ func (p *raftPeerProcessorHandshake) Process(ctx context.Context, seqId int32, i
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc62 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Handshake: " + err2.Error())
+      _exc68 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Handshake: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Handshake", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err61 = thrift.WrapTException(err2)
+        _write_err67 = thrift.WrapTException(err2)
       }
-      if err2 := _exc62.Write(ctx, oprot); _write_err61 == nil && err2 != nil {
-        _write_err61 = thrift.WrapTException(err2)
+      if err2 := _exc68.Write(ctx, oprot); _write_err67 == nil && err2 != nil {
+        _write_err67 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err61 == nil && err2 != nil {
-        _write_err61 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err67 == nil && err2 != nil {
+        _write_err67 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err61 == nil && err2 != nil {
-        _write_err61 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err67 == nil && err2 != nil {
+        _write_err67 = thrift.WrapTException(err2)
       }
-      if _write_err61 != nil {
-        return false, thrift.WrapTException(_write_err61)
+      if _write_err67 != nil {
+        return false, thrift.WrapTException(_write_err67)
       }
       return true, err
     }
@@ -14704,19 +15312,19 @@ func (p *raftPeerProcessorHandshake) Process(ctx context.Context, seqId int32, i
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Handshake", thrift.REPLY, seqId); err2 != nil {
-    _write_err61 = thrift.WrapTException(err2)
+    _write_err67 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err61 == nil && err2 != nil {
-    _write_err61 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err67 == nil && err2 != nil {
+    _write_err67 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err61 == nil && err2 != nil {
-    _write_err61 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err67 == nil && err2 != nil {
+    _write_err67 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err61 == nil && err2 != nil {
-    _write_err61 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err67 == nil && err2 != nil {
+    _write_err67 = thrift.WrapTException(err2)
   }
-  if _write_err61 != nil {
-    return false, thrift.WrapTException(_write_err61)
+  if _write_err67 != nil {
+    return false, thrift.WrapTException(_write_err67)
   }
   return true, err
 }
@@ -14726,7 +15334,7 @@ type raftPeerProcessorVote struct {
 }
 
 func (p *raftPeerProcessorVote) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err63 error
+  var _write_err69 error
   args := RaftPeerVoteArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -14776,21 +15384,21 @@ func (p *raftPeerProcessorVote) Process(ctx context.Context, seqId int32, iprot,
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc64 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Vote: " + err2.Error())
+      _exc70 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Vote: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Vote", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err63 = thrift.WrapTException(err2)
+        _write_err69 = thrift.WrapTException(err2)
       }
-      if err2 := _exc64.Write(ctx, oprot); _write_err63 == nil && err2 != nil {
-        _write_err63 = thrift.WrapTException(err2)
+      if err2 := _exc70.Write(ctx, oprot); _write_err69 == nil && err2 != nil {
+        _write_err69 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err63 == nil && err2 != nil {
-        _write_err63 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err69 == nil && err2 != nil {
+        _write_err69 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err63 == nil && err2 != nil {
-        _write_err63 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err69 == nil && err2 != nil {
+        _write_err69 = thrift.WrapTException(err2)
       }
-      if _write_err63 != nil {
-        return false, thrift.WrapTException(_write_err63)
+      if _write_err69 != nil {
+        return false, thrift.WrapTException(_write_err69)
       }
       return true, err
     }
@@ -14799,19 +15407,19 @@ func (p *raftPeerProcessorVote) Process(ctx context.Context, seqId int32, iprot,
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Vote", thrift.REPLY, seqId); err2 != nil {
-    _write_err63 = thrift.WrapTException(err2)
+    _write_err69 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err63 == nil && err2 != nil {
-    _write_err63 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err69 == nil && err2 != nil {
+    _write_err69 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err63 == nil && err2 != nil {
-    _write_err63 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err69 == nil && err2 != nil {
+    _write_err69 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err63 == nil && err2 != nil {
-    _write_err63 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err69 == nil && err2 != nil {
+    _write_err69 = thrift.WrapTException(err2)
   }
-  if _write_err63 != nil {
-    return false, thrift.WrapTException(_write_err63)
+  if _write_err69 != nil {
+    return false, thrift.WrapTException(_write_err69)
   }
   return true, err
 }
@@ -14821,7 +15429,7 @@ type raftPeerProcessorAppend struct {
 }
 
 func (p *raftPeerProcessorAppend) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err65 error
+  var _write_err71 error
   args := RaftPeerAppendArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -14871,21 +15479,21 @@ func (p *raftPeerProcessorAppend) Process(ctx context.Context, seqId int32, ipro
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc66 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Append: " + err2.Error())
+      _exc72 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Append: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Append", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err65 = thrift.WrapTException(err2)
+        _write_err71 = thrift.WrapTException(err2)
       }
-      if err2 := _exc66.Write(ctx, oprot); _write_err65 == nil && err2 != nil {
-        _write_err65 = thrift.WrapTException(err2)
+      if err2 := _exc72.Write(ctx, oprot); _write_err71 == nil && err2 != nil {
+        _write_err71 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err65 == nil && err2 != nil {
-        _write_err65 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err71 == nil && err2 != nil {
+        _write_err71 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err65 == nil && err2 != nil {
-        _write_err65 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err71 == nil && err2 != nil {
+        _write_err71 = thrift.WrapTException(err2)
       }
-      if _write_err65 != nil {
-        return false, thrift.WrapTException(_write_err65)
+      if _write_err71 != nil {
+        return false, thrift.WrapTException(_write_err71)
       }
       return true, err
     }
@@ -14894,19 +15502,19 @@ func (p *raftPeerProcessorAppend) Process(ctx context.Context, seqId int32, ipro
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Append", thrift.REPLY, seqId); err2 != nil {
-    _write_err65 = thrift.WrapTException(err2)
+    _write_err71 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err65 == nil && err2 != nil {
-    _write_err65 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err71 == nil && err2 != nil {
+    _write_err71 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err65 == nil && err2 != nil {
-    _write_err65 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err71 == nil && err2 != nil {
+    _write_err71 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err65 == nil && err2 != nil {
-    _write_err65 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err71 == nil && err2 != nil {
+    _write_err71 = thrift.WrapTException(err2)
   }
-  if _write_err65 != nil {
-    return false, thrift.WrapTException(_write_err65)
+  if _write_err71 != nil {
+    return false, thrift.WrapTException(_write_err71)
   }
   return true, err
 }
@@ -14916,7 +15524,7 @@ type raftPeerProcessorHeartbeat struct {
 }
 
 func (p *raftPeerProcessorHeartbeat) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err67 error
+  var _write_err73 error
   args := RaftPeerHeartbeatArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -14962,21 +15570,21 @@ func (p *raftPeerProcessorHeartbeat) Process(ctx context.Context, seqId int32, i
     if errors.Is(err2, thrift.ErrAbandonRequest) {
       return false, thrift.WrapTException(err2)
     }
-    _exc68 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Heartbeat: " + err2.Error())
+    _exc74 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Heartbeat: " + err2.Error())
     if err2 := oprot.WriteMessageBegin(ctx, "Heartbeat", thrift.EXCEPTION, seqId); err2 != nil {
-      _write_err67 = thrift.WrapTException(err2)
+      _write_err73 = thrift.WrapTException(err2)
     }
-    if err2 := _exc68.Write(ctx, oprot); _write_err67 == nil && err2 != nil {
-      _write_err67 = thrift.WrapTException(err2)
+    if err2 := _exc74.Write(ctx, oprot); _write_err73 == nil && err2 != nil {
+      _write_err73 = thrift.WrapTException(err2)
     }
-    if err2 := oprot.WriteMessageEnd(ctx); _write_err67 == nil && err2 != nil {
-      _write_err67 = thrift.WrapTException(err2)
+    if err2 := oprot.WriteMessageEnd(ctx); _write_err73 == nil && err2 != nil {
+      _write_err73 = thrift.WrapTException(err2)
     }
-    if err2 := oprot.Flush(ctx); _write_err67 == nil && err2 != nil {
-      _write_err67 = thrift.WrapTException(err2)
+    if err2 := oprot.Flush(ctx); _write_err73 == nil && err2 != nil {
+      _write_err73 = thrift.WrapTException(err2)
     }
-    if _write_err67 != nil {
-      return false, thrift.WrapTException(_write_err67)
+    if _write_err73 != nil {
+      return false, thrift.WrapTException(_write_err73)
     }
     return true, err
   } else {
@@ -14984,19 +15592,19 @@ func (p *raftPeerProcessorHeartbeat) Process(ctx context.Context, seqId int32, i
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Heartbeat", thrift.REPLY, seqId); err2 != nil {
-    _write_err67 = thrift.WrapTException(err2)
+    _write_err73 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err67 == nil && err2 != nil {
-    _write_err67 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err73 == nil && err2 != nil {
+    _write_err73 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err67 == nil && err2 != nil {
-    _write_err67 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err73 == nil && err2 != nil {
+    _write_err73 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err67 == nil && err2 != nil {
-    _write_err67 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err73 == nil && err2 != nil {
+    _write_err73 = thrift.WrapTException(err2)
   }
-  if _write_err67 != nil {
-    return false, thrift.WrapTException(_write_err67)
+  if _write_err73 != nil {
+    return false, thrift.WrapTException(_write_err73)
   }
   return true, err
 }
@@ -15006,7 +15614,7 @@ type raftPeerProcessorInstallSnapshot struct {
 }
 
 func (p *raftPeerProcessorInstallSnapshot) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err69 error
+  var _write_err75 error
   args := RaftPeerInstallSnapshotArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -15056,21 +15664,21 @@ func (p *raftPeerProcessorInstallSnapshot) Process(ctx context.Context, seqId in
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc70 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing InstallSnapshot: " + err2.Error())
+      _exc76 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing InstallSnapshot: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "InstallSnapshot", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err69 = thrift.WrapTException(err2)
+        _write_err75 = thrift.WrapTException(err2)
       }
-      if err2 := _exc70.Write(ctx, oprot); _write_err69 == nil && err2 != nil {
-        _write_err69 = thrift.WrapTException(err2)
+      if err2 := _exc76.Write(ctx, oprot); _write_err75 == nil && err2 != nil {
+        _write_err75 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err69 == nil && err2 != nil {
-        _write_err69 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err75 == nil && err2 != nil {
+        _write_err75 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err69 == nil && err2 != nil {
-        _write_err69 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err75 == nil && err2 != nil {
+        _write_err75 = thrift.WrapTException(err2)
       }
-      if _write_err69 != nil {
-        return false, thrift.WrapTException(_write_err69)
+      if _write_err75 != nil {
+        return false, thrift.WrapTException(_write_err75)
       }
       return true, err
     }
@@ -15079,19 +15687,19 @@ func (p *raftPeerProcessorInstallSnapshot) Process(ctx context.Context, seqId in
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "InstallSnapshot", thrift.REPLY, seqId); err2 != nil {
-    _write_err69 = thrift.WrapTException(err2)
+    _write_err75 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err69 == nil && err2 != nil {
-    _write_err69 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err75 == nil && err2 != nil {
+    _write_err75 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err69 == nil && err2 != nil {
-    _write_err69 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err75 == nil && err2 != nil {
+    _write_err75 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err69 == nil && err2 != nil {
-    _write_err69 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err75 == nil && err2 != nil {
+    _write_err75 = thrift.WrapTException(err2)
   }
-  if _write_err69 != nil {
-    return false, thrift.WrapTException(_write_err69)
+  if _write_err75 != nil {
+    return false, thrift.WrapTException(_write_err75)
   }
   return true, err
 }
@@ -15101,7 +15709,7 @@ type raftPeerProcessorTimeoutNow struct {
 }
 
 func (p *raftPeerProcessorTimeoutNow) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err71 error
+  var _write_err77 error
   args := RaftPeerTimeoutNowArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -15151,21 +15759,21 @@ func (p *raftPeerProcessorTimeoutNow) Process(ctx context.Context, seqId int32, 
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc72 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing TimeoutNow: " + err2.Error())
+      _exc78 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing TimeoutNow: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "TimeoutNow", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err71 = thrift.WrapTException(err2)
+        _write_err77 = thrift.WrapTException(err2)
       }
-      if err2 := _exc72.Write(ctx, oprot); _write_err71 == nil && err2 != nil {
-        _write_err71 = thrift.WrapTException(err2)
+      if err2 := _exc78.Write(ctx, oprot); _write_err77 == nil && err2 != nil {
+        _write_err77 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err71 == nil && err2 != nil {
-        _write_err71 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err77 == nil && err2 != nil {
+        _write_err77 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err71 == nil && err2 != nil {
-        _write_err71 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err77 == nil && err2 != nil {
+        _write_err77 = thrift.WrapTException(err2)
       }
-      if _write_err71 != nil {
-        return false, thrift.WrapTException(_write_err71)
+      if _write_err77 != nil {
+        return false, thrift.WrapTException(_write_err77)
       }
       return true, err
     }
@@ -15174,19 +15782,19 @@ func (p *raftPeerProcessorTimeoutNow) Process(ctx context.Context, seqId int32, 
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "TimeoutNow", thrift.REPLY, seqId); err2 != nil {
-    _write_err71 = thrift.WrapTException(err2)
+    _write_err77 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err71 == nil && err2 != nil {
-    _write_err71 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err77 == nil && err2 != nil {
+    _write_err77 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err71 == nil && err2 != nil {
-    _write_err71 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err77 == nil && err2 != nil {
+    _write_err77 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err71 == nil && err2 != nil {
-    _write_err71 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err77 == nil && err2 != nil {
+    _write_err77 = thrift.WrapTException(err2)
   }
-  if _write_err71 != nil {
-    return false, thrift.WrapTException(_write_err71)
+  if _write_err77 != nil {
+    return false, thrift.WrapTException(_write_err77)
   }
   return true, err
 }
@@ -15196,7 +15804,7 @@ type raftPeerProcessorReadIndex struct {
 }
 
 func (p *raftPeerProcessorReadIndex) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err73 error
+  var _write_err79 error
   args := RaftPeerReadIndexArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -15248,21 +15856,21 @@ func (p *raftPeerProcessorReadIndex) Process(ctx context.Context, seqId int32, i
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc74 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing ReadIndex: " + err2.Error())
+      _exc80 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing ReadIndex: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "ReadIndex", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err73 = thrift.WrapTException(err2)
+        _write_err79 = thrift.WrapTException(err2)
       }
-      if err2 := _exc74.Write(ctx, oprot); _write_err73 == nil && err2 != nil {
-        _write_err73 = thrift.WrapTException(err2)
+      if err2 := _exc80.Write(ctx, oprot); _write_err79 == nil && err2 != nil {
+        _write_err79 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err73 == nil && err2 != nil {
-        _write_err73 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err79 == nil && err2 != nil {
+        _write_err79 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err73 == nil && err2 != nil {
-        _write_err73 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err79 == nil && err2 != nil {
+        _write_err79 = thrift.WrapTException(err2)
       }
-      if _write_err73 != nil {
-        return false, thrift.WrapTException(_write_err73)
+      if _write_err79 != nil {
+        return false, thrift.WrapTException(_write_err79)
       }
       return true, err
     }
@@ -15271,19 +15879,19 @@ func (p *raftPeerProcessorReadIndex) Process(ctx context.Context, seqId int32, i
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "ReadIndex", thrift.REPLY, seqId); err2 != nil {
-    _write_err73 = thrift.WrapTException(err2)
+    _write_err79 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err73 == nil && err2 != nil {
-    _write_err73 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err79 == nil && err2 != nil {
+    _write_err79 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err73 == nil && err2 != nil {
-    _write_err73 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err79 == nil && err2 != nil {
+    _write_err79 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err73 == nil && err2 != nil {
-    _write_err73 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err79 == nil && err2 != nil {
+    _write_err79 = thrift.WrapTException(err2)
   }
-  if _write_err73 != nil {
-    return false, thrift.WrapTException(_write_err73)
+  if _write_err79 != nil {
+    return false, thrift.WrapTException(_write_err79)
   }
   return true, err
 }
@@ -15293,7 +15901,7 @@ type raftPeerProcessorFetch struct {
 }
 
 func (p *raftPeerProcessorFetch) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err75 error
+  var _write_err81 error
   args := RaftPeerFetchArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -15343,21 +15951,21 @@ func (p *raftPeerProcessorFetch) Process(ctx context.Context, seqId int32, iprot
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc76 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Fetch: " + err2.Error())
+      _exc82 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Fetch: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Fetch", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err75 = thrift.WrapTException(err2)
+        _write_err81 = thrift.WrapTException(err2)
       }
-      if err2 := _exc76.Write(ctx, oprot); _write_err75 == nil && err2 != nil {
-        _write_err75 = thrift.WrapTException(err2)
+      if err2 := _exc82.Write(ctx, oprot); _write_err81 == nil && err2 != nil {
+        _write_err81 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err75 == nil && err2 != nil {
-        _write_err75 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err81 == nil && err2 != nil {
+        _write_err81 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err75 == nil && err2 != nil {
-        _write_err75 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err81 == nil && err2 != nil {
+        _write_err81 = thrift.WrapTException(err2)
       }
-      if _write_err75 != nil {
-        return false, thrift.WrapTException(_write_err75)
+      if _write_err81 != nil {
+        return false, thrift.WrapTException(_write_err81)
       }
       return true, err
     }
@@ -15366,19 +15974,19 @@ func (p *raftPeerProcessorFetch) Process(ctx context.Context, seqId int32, iprot
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Fetch", thrift.REPLY, seqId); err2 != nil {
-    _write_err75 = thrift.WrapTException(err2)
+    _write_err81 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err75 == nil && err2 != nil {
-    _write_err75 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err81 == nil && err2 != nil {
+    _write_err81 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err75 == nil && err2 != nil {
-    _write_err75 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err81 == nil && err2 != nil {
+    _write_err81 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err75 == nil && err2 != nil {
-    _write_err75 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err81 == nil && err2 != nil {
+    _write_err81 = thrift.WrapTException(err2)
   }
-  if _write_err75 != nil {
-    return false, thrift.WrapTException(_write_err75)
+  if _write_err81 != nil {
+    return false, thrift.WrapTException(_write_err81)
   }
   return true, err
 }
@@ -15403,6 +16011,101 @@ func (p *raftPeerProcessorGoodbye) Process(ctx context.Context, seqId int32, ipr
     err = thrift.WrapTException(err2)
   }
   tickerCancel()
+  return true, err
+}
+
+type raftPeerProcessorReadSnapshot struct {
+  handler RaftPeer
+}
+
+func (p *raftPeerProcessorReadSnapshot) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
+  var _write_err83 error
+  args := RaftPeerReadSnapshotArgs{}
+  if err2 := args.Read(ctx, iprot); err2 != nil {
+    iprot.ReadMessageEnd(ctx)
+    x := thrift.NewTApplicationException(thrift.PROTOCOL_ERROR, err2.Error())
+    oprot.WriteMessageBegin(ctx, "ReadSnapshot", thrift.EXCEPTION, seqId)
+    x.Write(ctx, oprot)
+    oprot.WriteMessageEnd(ctx)
+    oprot.Flush(ctx)
+    return false, thrift.WrapTException(err2)
+  }
+  iprot.ReadMessageEnd(ctx)
+
+  tickerCancel := func() {}
+  // Start a goroutine to do server side connectivity check.
+  if thrift.ServerConnectivityCheckInterval > 0 {
+    var cancel context.CancelFunc
+    ctx, cancel = context.WithCancel(ctx)
+    defer cancel()
+    var tickerCtx context.Context
+    tickerCtx, tickerCancel = context.WithCancel(context.Background())
+    defer tickerCancel()
+    go func(ctx context.Context, cancel context.CancelFunc) {
+      ticker := time.NewTicker(thrift.ServerConnectivityCheckInterval)
+      defer ticker.Stop()
+      for {
+        select {
+        case <-ctx.Done():
+          return
+        case <-ticker.C:
+          if !iprot.Transport().IsOpen() {
+            cancel()
+            return
+          }
+        }
+      }
+    }(tickerCtx, cancel)
+  }
+
+  result := RaftPeerReadSnapshotResult{}
+  if retval, err2 := p.handler.ReadSnapshot(ctx, args.Req); err2 != nil {
+    tickerCancel()
+    err = thrift.WrapTException(err2)
+    switch v := err2.(type) {
+    case *NoSuchGroup:
+      result.NoGroup = v
+    default:
+      if errors.Is(err2, thrift.ErrAbandonRequest) {
+        return false, thrift.WrapTException(err2)
+      }
+      _exc84 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing ReadSnapshot: " + err2.Error())
+      if err2 := oprot.WriteMessageBegin(ctx, "ReadSnapshot", thrift.EXCEPTION, seqId); err2 != nil {
+        _write_err83 = thrift.WrapTException(err2)
+      }
+      if err2 := _exc84.Write(ctx, oprot); _write_err83 == nil && err2 != nil {
+        _write_err83 = thrift.WrapTException(err2)
+      }
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err83 == nil && err2 != nil {
+        _write_err83 = thrift.WrapTException(err2)
+      }
+      if err2 := oprot.Flush(ctx); _write_err83 == nil && err2 != nil {
+        _write_err83 = thrift.WrapTException(err2)
+      }
+      if _write_err83 != nil {
+        return false, thrift.WrapTException(_write_err83)
+      }
+      return true, err
+    }
+  } else {
+    result.Success = retval
+  }
+  tickerCancel()
+  if err2 := oprot.WriteMessageBegin(ctx, "ReadSnapshot", thrift.REPLY, seqId); err2 != nil {
+    _write_err83 = thrift.WrapTException(err2)
+  }
+  if err2 := result.Write(ctx, oprot); _write_err83 == nil && err2 != nil {
+    _write_err83 = thrift.WrapTException(err2)
+  }
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err83 == nil && err2 != nil {
+    _write_err83 = thrift.WrapTException(err2)
+  }
+  if err2 := oprot.Flush(ctx); _write_err83 == nil && err2 != nil {
+    _write_err83 = thrift.WrapTException(err2)
+  }
+  if _write_err83 != nil {
+    return false, thrift.WrapTException(_write_err83)
+  }
   return true, err
 }
 
@@ -17461,6 +18164,251 @@ func (p *RaftPeerGoodbyeArgs) String() string {
   return fmt.Sprintf("RaftPeerGoodbyeArgs(%+v)", *p)
 }
 
+// Attributes:
+//  - Req
+type RaftPeerReadSnapshotArgs struct {
+  Req *ReadSnapshotRequest `thrift:"req,1" db:"req" json:"req"`
+}
+
+func NewRaftPeerReadSnapshotArgs() *RaftPeerReadSnapshotArgs {
+  return &RaftPeerReadSnapshotArgs{}
+}
+
+var RaftPeerReadSnapshotArgs_Req_DEFAULT *ReadSnapshotRequest
+func (p *RaftPeerReadSnapshotArgs) GetReq() *ReadSnapshotRequest {
+  if !p.IsSetReq() {
+    return RaftPeerReadSnapshotArgs_Req_DEFAULT
+  }
+return p.Req
+}
+func (p *RaftPeerReadSnapshotArgs) IsSetReq() bool {
+  return p.Req != nil
+}
+
+func (p *RaftPeerReadSnapshotArgs) Read(ctx context.Context, iprot thrift.TProtocol) error {
+  if _, err := iprot.ReadStructBegin(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read error: ", p), err)
+  }
+
+
+  for {
+    _, fieldTypeId, fieldId, err := iprot.ReadFieldBegin(ctx)
+    if err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T field %d read error: ", p, fieldId), err)
+    }
+    if fieldTypeId == thrift.STOP { break; }
+    switch fieldId {
+    case 1:
+      if fieldTypeId == thrift.STRUCT {
+        if err := p.ReadField1(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    default:
+      if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+        return err
+      }
+    }
+    if err := iprot.ReadFieldEnd(ctx); err != nil {
+      return err
+    }
+  }
+  if err := iprot.ReadStructEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read struct end error: ", p), err)
+  }
+  return nil
+}
+
+func (p *RaftPeerReadSnapshotArgs)  ReadField1(ctx context.Context, iprot thrift.TProtocol) error {
+  p.Req = &ReadSnapshotRequest{}
+  if err := p.Req.Read(ctx, iprot); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", p.Req), err)
+  }
+  return nil
+}
+
+func (p *RaftPeerReadSnapshotArgs) Write(ctx context.Context, oprot thrift.TProtocol) error {
+  if err := oprot.WriteStructBegin(ctx, "ReadSnapshot_args"); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
+  if p != nil {
+    if err := p.writeField1(ctx, oprot); err != nil { return err }
+  }
+  if err := oprot.WriteFieldStop(ctx); err != nil {
+    return thrift.PrependError("write field stop error: ", err) }
+  if err := oprot.WriteStructEnd(ctx); err != nil {
+    return thrift.PrependError("write struct stop error: ", err) }
+  return nil
+}
+
+func (p *RaftPeerReadSnapshotArgs) writeField1(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if err := oprot.WriteFieldBegin(ctx, "req", thrift.STRUCT, 1); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field begin error 1:req: ", p), err) }
+  if err := p.Req.Write(ctx, oprot); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T error writing struct: ", p.Req), err)
+  }
+  if err := oprot.WriteFieldEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write field end error 1:req: ", p), err) }
+  return err
+}
+
+func (p *RaftPeerReadSnapshotArgs) String() string {
+  if p == nil {
+    return "<nil>"
+  }
+  return fmt.Sprintf("RaftPeerReadSnapshotArgs(%+v)", *p)
+}
+
+// Attributes:
+//  - Success
+//  - NoGroup
+type RaftPeerReadSnapshotResult struct {
+  Success *ReadSnapshotResponse `thrift:"success,0" db:"success" json:"success,omitempty"`
+  NoGroup *NoSuchGroup `thrift:"noGroup,1" db:"noGroup" json:"noGroup,omitempty"`
+}
+
+func NewRaftPeerReadSnapshotResult() *RaftPeerReadSnapshotResult {
+  return &RaftPeerReadSnapshotResult{}
+}
+
+var RaftPeerReadSnapshotResult_Success_DEFAULT *ReadSnapshotResponse
+func (p *RaftPeerReadSnapshotResult) GetSuccess() *ReadSnapshotResponse {
+  if !p.IsSetSuccess() {
+    return RaftPeerReadSnapshotResult_Success_DEFAULT
+  }
+return p.Success
+}
+var RaftPeerReadSnapshotResult_NoGroup_DEFAULT *NoSuchGroup
+func (p *RaftPeerReadSnapshotResult) GetNoGroup() *NoSuchGroup {
+  if !p.IsSetNoGroup() {
+    return RaftPeerReadSnapshotResult_NoGroup_DEFAULT
+  }
+return p.NoGroup
+}
+func (p *RaftPeerReadSnapshotResult) IsSetSuccess() bool {
+  return p.Success != nil
+}
+
+func (p *RaftPeerReadSnapshotResult) IsSetNoGroup() bool {
+  return p.NoGroup != nil
+}
+
+func (p *RaftPeerReadSnapshotResult) Read(ctx context.Context, iprot thrift.TProtocol) error {
+  if _, err := iprot.ReadStructBegin(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read error: ", p), err)
+  }
+
+
+  for {
+    _, fieldTypeId, fieldId, err := iprot.ReadFieldBegin(ctx)
+    if err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T field %d read error: ", p, fieldId), err)
+    }
+    if fieldTypeId == thrift.STOP { break; }
+    switch fieldId {
+    case 0:
+      if fieldTypeId == thrift.STRUCT {
+        if err := p.ReadField0(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    case 1:
+      if fieldTypeId == thrift.STRUCT {
+        if err := p.ReadField1(ctx, iprot); err != nil {
+          return err
+        }
+      } else {
+        if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+          return err
+        }
+      }
+    default:
+      if err := iprot.Skip(ctx, fieldTypeId); err != nil {
+        return err
+      }
+    }
+    if err := iprot.ReadFieldEnd(ctx); err != nil {
+      return err
+    }
+  }
+  if err := iprot.ReadStructEnd(ctx); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T read struct end error: ", p), err)
+  }
+  return nil
+}
+
+func (p *RaftPeerReadSnapshotResult)  ReadField0(ctx context.Context, iprot thrift.TProtocol) error {
+  p.Success = &ReadSnapshotResponse{
+  ChunkCrc32c: -1,
+}
+  if err := p.Success.Read(ctx, iprot); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", p.Success), err)
+  }
+  return nil
+}
+
+func (p *RaftPeerReadSnapshotResult)  ReadField1(ctx context.Context, iprot thrift.TProtocol) error {
+  p.NoGroup = &NoSuchGroup{}
+  if err := p.NoGroup.Read(ctx, iprot); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T error reading struct: ", p.NoGroup), err)
+  }
+  return nil
+}
+
+func (p *RaftPeerReadSnapshotResult) Write(ctx context.Context, oprot thrift.TProtocol) error {
+  if err := oprot.WriteStructBegin(ctx, "ReadSnapshot_result"); err != nil {
+    return thrift.PrependError(fmt.Sprintf("%T write struct begin error: ", p), err) }
+  if p != nil {
+    if err := p.writeField0(ctx, oprot); err != nil { return err }
+    if err := p.writeField1(ctx, oprot); err != nil { return err }
+  }
+  if err := oprot.WriteFieldStop(ctx); err != nil {
+    return thrift.PrependError("write field stop error: ", err) }
+  if err := oprot.WriteStructEnd(ctx); err != nil {
+    return thrift.PrependError("write struct stop error: ", err) }
+  return nil
+}
+
+func (p *RaftPeerReadSnapshotResult) writeField0(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if p.IsSetSuccess() {
+    if err := oprot.WriteFieldBegin(ctx, "success", thrift.STRUCT, 0); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field begin error 0:success: ", p), err) }
+    if err := p.Success.Write(ctx, oprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error writing struct: ", p.Success), err)
+    }
+    if err := oprot.WriteFieldEnd(ctx); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field end error 0:success: ", p), err) }
+  }
+  return err
+}
+
+func (p *RaftPeerReadSnapshotResult) writeField1(ctx context.Context, oprot thrift.TProtocol) (err error) {
+  if p.IsSetNoGroup() {
+    if err := oprot.WriteFieldBegin(ctx, "noGroup", thrift.STRUCT, 1); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field begin error 1:noGroup: ", p), err) }
+    if err := p.NoGroup.Write(ctx, oprot); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T error writing struct: ", p.NoGroup), err)
+    }
+    if err := oprot.WriteFieldEnd(ctx); err != nil {
+      return thrift.PrependError(fmt.Sprintf("%T write field end error 1:noGroup: ", p), err) }
+  }
+  return err
+}
+
+func (p *RaftPeerReadSnapshotResult) String() string {
+  if p == nil {
+    return "<nil>"
+  }
+  return fmt.Sprintf("RaftPeerReadSnapshotResult(%+v)", *p)
+}
+
 
 type RaftClient interface {  //For everyone who may reach the port.
 
@@ -17520,69 +18468,11 @@ func (p *RaftClientClient) SetLastResponseMeta_(meta thrift.ResponseMeta) {
 // Parameters:
 //  - Req
 func (p *RaftClientClient) Propose(ctx context.Context, req *ProposeRequest) (_r *ProposeResponse, _err error) {
-  var _args77 RaftClientProposeArgs
-  _args77.Req = req
-  var _result79 RaftClientProposeResult
-  var _meta78 thrift.ResponseMeta
-  _meta78, _err = p.Client_().Call(ctx, "Propose", &_args77, &_result79)
-  p.SetLastResponseMeta_(_meta78)
-  if _err != nil {
-    return
-  }
-  switch {
-  case _result79.NotLeader!= nil:
-    return _r, _result79.NotLeader
-  case _result79.Unavailable!= nil:
-    return _r, _result79.Unavailable
-  case _result79.Rejected!= nil:
-    return _r, _result79.Rejected
-  case _result79.NoGroup!= nil:
-    return _r, _result79.NoGroup
-  }
-
-  if _ret80 := _result79.GetSuccess(); _ret80 != nil {
-    return _ret80, nil
-  }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Propose failed: unknown result")
-}
-
-// Parameters:
-//  - Req
-func (p *RaftClientClient) Read(ctx context.Context, req *ReadRequest) (_r *ReadResponse, _err error) {
-  var _args81 RaftClientReadArgs
-  _args81.Req = req
-  var _result83 RaftClientReadResult
-  var _meta82 thrift.ResponseMeta
-  _meta82, _err = p.Client_().Call(ctx, "Read", &_args81, &_result83)
-  p.SetLastResponseMeta_(_meta82)
-  if _err != nil {
-    return
-  }
-  switch {
-  case _result83.NotLeader!= nil:
-    return _r, _result83.NotLeader
-  case _result83.Unavailable!= nil:
-    return _r, _result83.Unavailable
-  case _result83.Rejected!= nil:
-    return _r, _result83.Rejected
-  case _result83.NoGroup!= nil:
-    return _r, _result83.NoGroup
-  }
-
-  if _ret84 := _result83.GetSuccess(); _ret84 != nil {
-    return _ret84, nil
-  }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Read failed: unknown result")
-}
-
-// Parameters:
-//  - Req
-func (p *RaftClientClient) OpenSession(ctx context.Context, req *OpenSessionRequest) (_r *OpenSessionResponse, _err error) {
-  var _args85 RaftClientOpenSessionArgs
+  var _args85 RaftClientProposeArgs
   _args85.Req = req
-  var _result87 RaftClientOpenSessionResult
+  var _result87 RaftClientProposeResult
   var _meta86 thrift.ResponseMeta
-  _meta86, _err = p.Client_().Call(ctx, "OpenSession", &_args85, &_result87)
+  _meta86, _err = p.Client_().Call(ctx, "Propose", &_args85, &_result87)
   p.SetLastResponseMeta_(_meta86)
   if _err != nil {
     return
@@ -17601,17 +18491,17 @@ func (p *RaftClientClient) OpenSession(ctx context.Context, req *OpenSessionRequ
   if _ret88 := _result87.GetSuccess(); _ret88 != nil {
     return _ret88, nil
   }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "OpenSession failed: unknown result")
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Propose failed: unknown result")
 }
 
 // Parameters:
 //  - Req
-func (p *RaftClientClient) CloseSession(ctx context.Context, req *CloseSessionRequest) (_r *CloseSessionResponse, _err error) {
-  var _args89 RaftClientCloseSessionArgs
+func (p *RaftClientClient) Read(ctx context.Context, req *ReadRequest) (_r *ReadResponse, _err error) {
+  var _args89 RaftClientReadArgs
   _args89.Req = req
-  var _result91 RaftClientCloseSessionResult
+  var _result91 RaftClientReadResult
   var _meta90 thrift.ResponseMeta
-  _meta90, _err = p.Client_().Call(ctx, "CloseSession", &_args89, &_result91)
+  _meta90, _err = p.Client_().Call(ctx, "Read", &_args89, &_result91)
   p.SetLastResponseMeta_(_meta90)
   if _err != nil {
     return
@@ -17630,28 +18520,86 @@ func (p *RaftClientClient) CloseSession(ctx context.Context, req *CloseSessionRe
   if _ret92 := _result91.GetSuccess(); _ret92 != nil {
     return _ret92, nil
   }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "CloseSession failed: unknown result")
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Read failed: unknown result")
 }
 
 // Parameters:
 //  - Req
-func (p *RaftClientClient) Status(ctx context.Context, req *StatusRequest) (_r *StatusResponse, _err error) {
-  var _args93 RaftClientStatusArgs
+func (p *RaftClientClient) OpenSession(ctx context.Context, req *OpenSessionRequest) (_r *OpenSessionResponse, _err error) {
+  var _args93 RaftClientOpenSessionArgs
   _args93.Req = req
-  var _result95 RaftClientStatusResult
+  var _result95 RaftClientOpenSessionResult
   var _meta94 thrift.ResponseMeta
-  _meta94, _err = p.Client_().Call(ctx, "Status", &_args93, &_result95)
+  _meta94, _err = p.Client_().Call(ctx, "OpenSession", &_args93, &_result95)
   p.SetLastResponseMeta_(_meta94)
   if _err != nil {
     return
   }
   switch {
+  case _result95.NotLeader!= nil:
+    return _r, _result95.NotLeader
+  case _result95.Unavailable!= nil:
+    return _r, _result95.Unavailable
+  case _result95.Rejected!= nil:
+    return _r, _result95.Rejected
   case _result95.NoGroup!= nil:
     return _r, _result95.NoGroup
   }
 
   if _ret96 := _result95.GetSuccess(); _ret96 != nil {
     return _ret96, nil
+  }
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "OpenSession failed: unknown result")
+}
+
+// Parameters:
+//  - Req
+func (p *RaftClientClient) CloseSession(ctx context.Context, req *CloseSessionRequest) (_r *CloseSessionResponse, _err error) {
+  var _args97 RaftClientCloseSessionArgs
+  _args97.Req = req
+  var _result99 RaftClientCloseSessionResult
+  var _meta98 thrift.ResponseMeta
+  _meta98, _err = p.Client_().Call(ctx, "CloseSession", &_args97, &_result99)
+  p.SetLastResponseMeta_(_meta98)
+  if _err != nil {
+    return
+  }
+  switch {
+  case _result99.NotLeader!= nil:
+    return _r, _result99.NotLeader
+  case _result99.Unavailable!= nil:
+    return _r, _result99.Unavailable
+  case _result99.Rejected!= nil:
+    return _r, _result99.Rejected
+  case _result99.NoGroup!= nil:
+    return _r, _result99.NoGroup
+  }
+
+  if _ret100 := _result99.GetSuccess(); _ret100 != nil {
+    return _ret100, nil
+  }
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "CloseSession failed: unknown result")
+}
+
+// Parameters:
+//  - Req
+func (p *RaftClientClient) Status(ctx context.Context, req *StatusRequest) (_r *StatusResponse, _err error) {
+  var _args101 RaftClientStatusArgs
+  _args101.Req = req
+  var _result103 RaftClientStatusResult
+  var _meta102 thrift.ResponseMeta
+  _meta102, _err = p.Client_().Call(ctx, "Status", &_args101, &_result103)
+  p.SetLastResponseMeta_(_meta102)
+  if _err != nil {
+    return
+  }
+  switch {
+  case _result103.NoGroup!= nil:
+    return _r, _result103.NoGroup
+  }
+
+  if _ret104 := _result103.GetSuccess(); _ret104 != nil {
+    return _ret104, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Status failed: unknown result")
 }
@@ -17676,13 +18624,13 @@ func (p *RaftClientProcessor) ProcessorMap() map[string]thrift.TProcessorFunctio
 
 func NewRaftClientProcessor(handler RaftClient) *RaftClientProcessor {
 
-  self97 := &RaftClientProcessor{handler:handler, processorMap:make(map[string]thrift.TProcessorFunction)}
-  self97.processorMap["Propose"] = &raftClientProcessorPropose{handler:handler}
-  self97.processorMap["Read"] = &raftClientProcessorRead{handler:handler}
-  self97.processorMap["OpenSession"] = &raftClientProcessorOpenSession{handler:handler}
-  self97.processorMap["CloseSession"] = &raftClientProcessorCloseSession{handler:handler}
-  self97.processorMap["Status"] = &raftClientProcessorStatus{handler:handler}
-return self97
+  self105 := &RaftClientProcessor{handler:handler, processorMap:make(map[string]thrift.TProcessorFunction)}
+  self105.processorMap["Propose"] = &raftClientProcessorPropose{handler:handler}
+  self105.processorMap["Read"] = &raftClientProcessorRead{handler:handler}
+  self105.processorMap["OpenSession"] = &raftClientProcessorOpenSession{handler:handler}
+  self105.processorMap["CloseSession"] = &raftClientProcessorCloseSession{handler:handler}
+  self105.processorMap["Status"] = &raftClientProcessorStatus{handler:handler}
+return self105
 }
 
 func (p *RaftClientProcessor) Process(ctx context.Context, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
@@ -17693,12 +18641,12 @@ func (p *RaftClientProcessor) Process(ctx context.Context, iprot, oprot thrift.T
   }
   iprot.Skip(ctx, thrift.STRUCT)
   iprot.ReadMessageEnd(ctx)
-  x98 := thrift.NewTApplicationException(thrift.UNKNOWN_METHOD, "Unknown function " + name)
+  x106 := thrift.NewTApplicationException(thrift.UNKNOWN_METHOD, "Unknown function " + name)
   oprot.WriteMessageBegin(ctx, name, thrift.EXCEPTION, seqId)
-  x98.Write(ctx, oprot)
+  x106.Write(ctx, oprot)
   oprot.WriteMessageEnd(ctx)
   oprot.Flush(ctx)
-  return false, x98
+  return false, x106
 
 }
 
@@ -17707,7 +18655,7 @@ type raftClientProcessorPropose struct {
 }
 
 func (p *raftClientProcessorPropose) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err99 error
+  var _write_err107 error
   args := RaftClientProposeArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -17763,21 +18711,21 @@ func (p *raftClientProcessorPropose) Process(ctx context.Context, seqId int32, i
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc100 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Propose: " + err2.Error())
+      _exc108 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Propose: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Propose", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err99 = thrift.WrapTException(err2)
+        _write_err107 = thrift.WrapTException(err2)
       }
-      if err2 := _exc100.Write(ctx, oprot); _write_err99 == nil && err2 != nil {
-        _write_err99 = thrift.WrapTException(err2)
+      if err2 := _exc108.Write(ctx, oprot); _write_err107 == nil && err2 != nil {
+        _write_err107 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err99 == nil && err2 != nil {
-        _write_err99 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err107 == nil && err2 != nil {
+        _write_err107 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err99 == nil && err2 != nil {
-        _write_err99 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err107 == nil && err2 != nil {
+        _write_err107 = thrift.WrapTException(err2)
       }
-      if _write_err99 != nil {
-        return false, thrift.WrapTException(_write_err99)
+      if _write_err107 != nil {
+        return false, thrift.WrapTException(_write_err107)
       }
       return true, err
     }
@@ -17786,19 +18734,19 @@ func (p *raftClientProcessorPropose) Process(ctx context.Context, seqId int32, i
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Propose", thrift.REPLY, seqId); err2 != nil {
-    _write_err99 = thrift.WrapTException(err2)
+    _write_err107 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err99 == nil && err2 != nil {
-    _write_err99 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err107 == nil && err2 != nil {
+    _write_err107 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err99 == nil && err2 != nil {
-    _write_err99 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err107 == nil && err2 != nil {
+    _write_err107 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err99 == nil && err2 != nil {
-    _write_err99 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err107 == nil && err2 != nil {
+    _write_err107 = thrift.WrapTException(err2)
   }
-  if _write_err99 != nil {
-    return false, thrift.WrapTException(_write_err99)
+  if _write_err107 != nil {
+    return false, thrift.WrapTException(_write_err107)
   }
   return true, err
 }
@@ -17808,7 +18756,7 @@ type raftClientProcessorRead struct {
 }
 
 func (p *raftClientProcessorRead) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err101 error
+  var _write_err109 error
   args := RaftClientReadArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -17864,21 +18812,21 @@ func (p *raftClientProcessorRead) Process(ctx context.Context, seqId int32, ipro
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc102 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Read: " + err2.Error())
+      _exc110 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Read: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Read", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err101 = thrift.WrapTException(err2)
+        _write_err109 = thrift.WrapTException(err2)
       }
-      if err2 := _exc102.Write(ctx, oprot); _write_err101 == nil && err2 != nil {
-        _write_err101 = thrift.WrapTException(err2)
+      if err2 := _exc110.Write(ctx, oprot); _write_err109 == nil && err2 != nil {
+        _write_err109 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err101 == nil && err2 != nil {
-        _write_err101 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err109 == nil && err2 != nil {
+        _write_err109 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err101 == nil && err2 != nil {
-        _write_err101 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err109 == nil && err2 != nil {
+        _write_err109 = thrift.WrapTException(err2)
       }
-      if _write_err101 != nil {
-        return false, thrift.WrapTException(_write_err101)
+      if _write_err109 != nil {
+        return false, thrift.WrapTException(_write_err109)
       }
       return true, err
     }
@@ -17887,19 +18835,19 @@ func (p *raftClientProcessorRead) Process(ctx context.Context, seqId int32, ipro
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Read", thrift.REPLY, seqId); err2 != nil {
-    _write_err101 = thrift.WrapTException(err2)
+    _write_err109 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err101 == nil && err2 != nil {
-    _write_err101 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err109 == nil && err2 != nil {
+    _write_err109 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err101 == nil && err2 != nil {
-    _write_err101 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err109 == nil && err2 != nil {
+    _write_err109 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err101 == nil && err2 != nil {
-    _write_err101 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err109 == nil && err2 != nil {
+    _write_err109 = thrift.WrapTException(err2)
   }
-  if _write_err101 != nil {
-    return false, thrift.WrapTException(_write_err101)
+  if _write_err109 != nil {
+    return false, thrift.WrapTException(_write_err109)
   }
   return true, err
 }
@@ -17909,7 +18857,7 @@ type raftClientProcessorOpenSession struct {
 }
 
 func (p *raftClientProcessorOpenSession) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err103 error
+  var _write_err111 error
   args := RaftClientOpenSessionArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -17965,21 +18913,21 @@ func (p *raftClientProcessorOpenSession) Process(ctx context.Context, seqId int3
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc104 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing OpenSession: " + err2.Error())
+      _exc112 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing OpenSession: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "OpenSession", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err103 = thrift.WrapTException(err2)
+        _write_err111 = thrift.WrapTException(err2)
       }
-      if err2 := _exc104.Write(ctx, oprot); _write_err103 == nil && err2 != nil {
-        _write_err103 = thrift.WrapTException(err2)
+      if err2 := _exc112.Write(ctx, oprot); _write_err111 == nil && err2 != nil {
+        _write_err111 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err103 == nil && err2 != nil {
-        _write_err103 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err111 == nil && err2 != nil {
+        _write_err111 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err103 == nil && err2 != nil {
-        _write_err103 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err111 == nil && err2 != nil {
+        _write_err111 = thrift.WrapTException(err2)
       }
-      if _write_err103 != nil {
-        return false, thrift.WrapTException(_write_err103)
+      if _write_err111 != nil {
+        return false, thrift.WrapTException(_write_err111)
       }
       return true, err
     }
@@ -17988,19 +18936,19 @@ func (p *raftClientProcessorOpenSession) Process(ctx context.Context, seqId int3
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "OpenSession", thrift.REPLY, seqId); err2 != nil {
-    _write_err103 = thrift.WrapTException(err2)
+    _write_err111 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err103 == nil && err2 != nil {
-    _write_err103 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err111 == nil && err2 != nil {
+    _write_err111 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err103 == nil && err2 != nil {
-    _write_err103 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err111 == nil && err2 != nil {
+    _write_err111 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err103 == nil && err2 != nil {
-    _write_err103 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err111 == nil && err2 != nil {
+    _write_err111 = thrift.WrapTException(err2)
   }
-  if _write_err103 != nil {
-    return false, thrift.WrapTException(_write_err103)
+  if _write_err111 != nil {
+    return false, thrift.WrapTException(_write_err111)
   }
   return true, err
 }
@@ -18010,7 +18958,7 @@ type raftClientProcessorCloseSession struct {
 }
 
 func (p *raftClientProcessorCloseSession) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err105 error
+  var _write_err113 error
   args := RaftClientCloseSessionArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -18066,21 +19014,21 @@ func (p *raftClientProcessorCloseSession) Process(ctx context.Context, seqId int
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc106 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing CloseSession: " + err2.Error())
+      _exc114 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing CloseSession: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "CloseSession", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err105 = thrift.WrapTException(err2)
+        _write_err113 = thrift.WrapTException(err2)
       }
-      if err2 := _exc106.Write(ctx, oprot); _write_err105 == nil && err2 != nil {
-        _write_err105 = thrift.WrapTException(err2)
+      if err2 := _exc114.Write(ctx, oprot); _write_err113 == nil && err2 != nil {
+        _write_err113 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err105 == nil && err2 != nil {
-        _write_err105 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err113 == nil && err2 != nil {
+        _write_err113 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err105 == nil && err2 != nil {
-        _write_err105 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err113 == nil && err2 != nil {
+        _write_err113 = thrift.WrapTException(err2)
       }
-      if _write_err105 != nil {
-        return false, thrift.WrapTException(_write_err105)
+      if _write_err113 != nil {
+        return false, thrift.WrapTException(_write_err113)
       }
       return true, err
     }
@@ -18089,19 +19037,19 @@ func (p *raftClientProcessorCloseSession) Process(ctx context.Context, seqId int
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "CloseSession", thrift.REPLY, seqId); err2 != nil {
-    _write_err105 = thrift.WrapTException(err2)
+    _write_err113 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err105 == nil && err2 != nil {
-    _write_err105 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err113 == nil && err2 != nil {
+    _write_err113 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err105 == nil && err2 != nil {
-    _write_err105 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err113 == nil && err2 != nil {
+    _write_err113 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err105 == nil && err2 != nil {
-    _write_err105 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err113 == nil && err2 != nil {
+    _write_err113 = thrift.WrapTException(err2)
   }
-  if _write_err105 != nil {
-    return false, thrift.WrapTException(_write_err105)
+  if _write_err113 != nil {
+    return false, thrift.WrapTException(_write_err113)
   }
   return true, err
 }
@@ -18111,7 +19059,7 @@ type raftClientProcessorStatus struct {
 }
 
 func (p *raftClientProcessorStatus) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err107 error
+  var _write_err115 error
   args := RaftClientStatusArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -18161,21 +19109,21 @@ func (p *raftClientProcessorStatus) Process(ctx context.Context, seqId int32, ip
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc108 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Status: " + err2.Error())
+      _exc116 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Status: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Status", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err107 = thrift.WrapTException(err2)
+        _write_err115 = thrift.WrapTException(err2)
       }
-      if err2 := _exc108.Write(ctx, oprot); _write_err107 == nil && err2 != nil {
-        _write_err107 = thrift.WrapTException(err2)
+      if err2 := _exc116.Write(ctx, oprot); _write_err115 == nil && err2 != nil {
+        _write_err115 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err107 == nil && err2 != nil {
-        _write_err107 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err115 == nil && err2 != nil {
+        _write_err115 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err107 == nil && err2 != nil {
-        _write_err107 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err115 == nil && err2 != nil {
+        _write_err115 = thrift.WrapTException(err2)
       }
-      if _write_err107 != nil {
-        return false, thrift.WrapTException(_write_err107)
+      if _write_err115 != nil {
+        return false, thrift.WrapTException(_write_err115)
       }
       return true, err
     }
@@ -18184,19 +19132,19 @@ func (p *raftClientProcessorStatus) Process(ctx context.Context, seqId int32, ip
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Status", thrift.REPLY, seqId); err2 != nil {
-    _write_err107 = thrift.WrapTException(err2)
+    _write_err115 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err107 == nil && err2 != nil {
-    _write_err107 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err115 == nil && err2 != nil {
+    _write_err115 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err107 == nil && err2 != nil {
-    _write_err107 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err115 == nil && err2 != nil {
+    _write_err115 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err107 == nil && err2 != nil {
-    _write_err107 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err115 == nil && err2 != nil {
+    _write_err115 = thrift.WrapTException(err2)
   }
-  if _write_err107 != nil {
-    return false, thrift.WrapTException(_write_err107)
+  if _write_err115 != nil {
+    return false, thrift.WrapTException(_write_err115)
   }
   return true, err
 }
@@ -20023,67 +20971,11 @@ func (p *RaftAdminClient) SetLastResponseMeta_(meta thrift.ResponseMeta) {
 // Parameters:
 //  - Req
 func (p *RaftAdminClient) ChangeMembership(ctx context.Context, req *ChangeRequest) (_r *ChangeResponse, _err error) {
-  var _args109 RaftAdminChangeMembershipArgs
-  _args109.Req = req
-  var _result111 RaftAdminChangeMembershipResult
-  var _meta110 thrift.ResponseMeta
-  _meta110, _err = p.Client_().Call(ctx, "ChangeMembership", &_args109, &_result111)
-  p.SetLastResponseMeta_(_meta110)
-  if _err != nil {
-    return
-  }
-  switch {
-  case _result111.NotLeader!= nil:
-    return _r, _result111.NotLeader
-  case _result111.Unavailable!= nil:
-    return _r, _result111.Unavailable
-  case _result111.Rejected!= nil:
-    return _r, _result111.Rejected
-  case _result111.NoGroup!= nil:
-    return _r, _result111.NoGroup
-  }
-
-  if _ret112 := _result111.GetSuccess(); _ret112 != nil {
-    return _ret112, nil
-  }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "ChangeMembership failed: unknown result")
-}
-
-// Parameters:
-//  - Req
-func (p *RaftAdminClient) PlanChange(ctx context.Context, req *ChangeRequest) (_r *PlanResponse, _err error) {
-  var _args113 RaftAdminPlanChangeArgs
-  _args113.Req = req
-  var _result115 RaftAdminPlanChangeResult
-  var _meta114 thrift.ResponseMeta
-  _meta114, _err = p.Client_().Call(ctx, "PlanChange", &_args113, &_result115)
-  p.SetLastResponseMeta_(_meta114)
-  if _err != nil {
-    return
-  }
-  switch {
-  case _result115.NotLeader!= nil:
-    return _r, _result115.NotLeader
-  case _result115.Rejected!= nil:
-    return _r, _result115.Rejected
-  case _result115.NoGroup!= nil:
-    return _r, _result115.NoGroup
-  }
-
-  if _ret116 := _result115.GetSuccess(); _ret116 != nil {
-    return _ret116, nil
-  }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "PlanChange failed: unknown result")
-}
-
-// Parameters:
-//  - Req
-func (p *RaftAdminClient) TransferLeadership(ctx context.Context, req *TransferRequest) (_r *TransferResponse, _err error) {
-  var _args117 RaftAdminTransferLeadershipArgs
+  var _args117 RaftAdminChangeMembershipArgs
   _args117.Req = req
-  var _result119 RaftAdminTransferLeadershipResult
+  var _result119 RaftAdminChangeMembershipResult
   var _meta118 thrift.ResponseMeta
-  _meta118, _err = p.Client_().Call(ctx, "TransferLeadership", &_args117, &_result119)
+  _meta118, _err = p.Client_().Call(ctx, "ChangeMembership", &_args117, &_result119)
   p.SetLastResponseMeta_(_meta118)
   if _err != nil {
     return
@@ -20102,24 +20994,26 @@ func (p *RaftAdminClient) TransferLeadership(ctx context.Context, req *TransferR
   if _ret120 := _result119.GetSuccess(); _ret120 != nil {
     return _ret120, nil
   }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "TransferLeadership failed: unknown result")
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "ChangeMembership failed: unknown result")
 }
 
 // Parameters:
 //  - Req
-func (p *RaftAdminClient) Snapshot(ctx context.Context, req *SnapshotRequest) (_r *SnapshotResponse, _err error) {
-  var _args121 RaftAdminSnapshotArgs
+func (p *RaftAdminClient) PlanChange(ctx context.Context, req *ChangeRequest) (_r *PlanResponse, _err error) {
+  var _args121 RaftAdminPlanChangeArgs
   _args121.Req = req
-  var _result123 RaftAdminSnapshotResult
+  var _result123 RaftAdminPlanChangeResult
   var _meta122 thrift.ResponseMeta
-  _meta122, _err = p.Client_().Call(ctx, "Snapshot", &_args121, &_result123)
+  _meta122, _err = p.Client_().Call(ctx, "PlanChange", &_args121, &_result123)
   p.SetLastResponseMeta_(_meta122)
   if _err != nil {
     return
   }
   switch {
-  case _result123.Unavailable!= nil:
-    return _r, _result123.Unavailable
+  case _result123.NotLeader!= nil:
+    return _r, _result123.NotLeader
+  case _result123.Rejected!= nil:
+    return _r, _result123.Rejected
   case _result123.NoGroup!= nil:
     return _r, _result123.NoGroup
   }
@@ -20127,24 +21021,28 @@ func (p *RaftAdminClient) Snapshot(ctx context.Context, req *SnapshotRequest) (_
   if _ret124 := _result123.GetSuccess(); _ret124 != nil {
     return _ret124, nil
   }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Snapshot failed: unknown result")
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "PlanChange failed: unknown result")
 }
 
 // Parameters:
 //  - Req
-func (p *RaftAdminClient) Hash(ctx context.Context, req *HashRequest) (_r *HashResponse, _err error) {
-  var _args125 RaftAdminHashArgs
+func (p *RaftAdminClient) TransferLeadership(ctx context.Context, req *TransferRequest) (_r *TransferResponse, _err error) {
+  var _args125 RaftAdminTransferLeadershipArgs
   _args125.Req = req
-  var _result127 RaftAdminHashResult
+  var _result127 RaftAdminTransferLeadershipResult
   var _meta126 thrift.ResponseMeta
-  _meta126, _err = p.Client_().Call(ctx, "Hash", &_args125, &_result127)
+  _meta126, _err = p.Client_().Call(ctx, "TransferLeadership", &_args125, &_result127)
   p.SetLastResponseMeta_(_meta126)
   if _err != nil {
     return
   }
   switch {
+  case _result127.NotLeader!= nil:
+    return _r, _result127.NotLeader
   case _result127.Unavailable!= nil:
     return _r, _result127.Unavailable
+  case _result127.Rejected!= nil:
+    return _r, _result127.Rejected
   case _result127.NoGroup!= nil:
     return _r, _result127.NoGroup
   }
@@ -20152,28 +21050,78 @@ func (p *RaftAdminClient) Hash(ctx context.Context, req *HashRequest) (_r *HashR
   if _ret128 := _result127.GetSuccess(); _ret128 != nil {
     return _ret128, nil
   }
-  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Hash failed: unknown result")
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "TransferLeadership failed: unknown result")
 }
 
 // Parameters:
 //  - Req
-func (p *RaftAdminClient) Why(ctx context.Context, req *WhyRequest) (_r *WhyResponse, _err error) {
-  var _args129 RaftAdminWhyArgs
+func (p *RaftAdminClient) Snapshot(ctx context.Context, req *SnapshotRequest) (_r *SnapshotResponse, _err error) {
+  var _args129 RaftAdminSnapshotArgs
   _args129.Req = req
-  var _result131 RaftAdminWhyResult
+  var _result131 RaftAdminSnapshotResult
   var _meta130 thrift.ResponseMeta
-  _meta130, _err = p.Client_().Call(ctx, "Why", &_args129, &_result131)
+  _meta130, _err = p.Client_().Call(ctx, "Snapshot", &_args129, &_result131)
   p.SetLastResponseMeta_(_meta130)
   if _err != nil {
     return
   }
   switch {
+  case _result131.Unavailable!= nil:
+    return _r, _result131.Unavailable
   case _result131.NoGroup!= nil:
     return _r, _result131.NoGroup
   }
 
   if _ret132 := _result131.GetSuccess(); _ret132 != nil {
     return _ret132, nil
+  }
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Snapshot failed: unknown result")
+}
+
+// Parameters:
+//  - Req
+func (p *RaftAdminClient) Hash(ctx context.Context, req *HashRequest) (_r *HashResponse, _err error) {
+  var _args133 RaftAdminHashArgs
+  _args133.Req = req
+  var _result135 RaftAdminHashResult
+  var _meta134 thrift.ResponseMeta
+  _meta134, _err = p.Client_().Call(ctx, "Hash", &_args133, &_result135)
+  p.SetLastResponseMeta_(_meta134)
+  if _err != nil {
+    return
+  }
+  switch {
+  case _result135.Unavailable!= nil:
+    return _r, _result135.Unavailable
+  case _result135.NoGroup!= nil:
+    return _r, _result135.NoGroup
+  }
+
+  if _ret136 := _result135.GetSuccess(); _ret136 != nil {
+    return _ret136, nil
+  }
+  return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Hash failed: unknown result")
+}
+
+// Parameters:
+//  - Req
+func (p *RaftAdminClient) Why(ctx context.Context, req *WhyRequest) (_r *WhyResponse, _err error) {
+  var _args137 RaftAdminWhyArgs
+  _args137.Req = req
+  var _result139 RaftAdminWhyResult
+  var _meta138 thrift.ResponseMeta
+  _meta138, _err = p.Client_().Call(ctx, "Why", &_args137, &_result139)
+  p.SetLastResponseMeta_(_meta138)
+  if _err != nil {
+    return
+  }
+  switch {
+  case _result139.NoGroup!= nil:
+    return _r, _result139.NoGroup
+  }
+
+  if _ret140 := _result139.GetSuccess(); _ret140 != nil {
+    return _ret140, nil
   }
   return nil, thrift.NewTApplicationException(thrift.MISSING_RESULT, "Why failed: unknown result")
 }
@@ -20198,14 +21146,14 @@ func (p *RaftAdminProcessor) ProcessorMap() map[string]thrift.TProcessorFunction
 
 func NewRaftAdminProcessor(handler RaftAdmin) *RaftAdminProcessor {
 
-  self133 := &RaftAdminProcessor{handler:handler, processorMap:make(map[string]thrift.TProcessorFunction)}
-  self133.processorMap["ChangeMembership"] = &raftAdminProcessorChangeMembership{handler:handler}
-  self133.processorMap["PlanChange"] = &raftAdminProcessorPlanChange{handler:handler}
-  self133.processorMap["TransferLeadership"] = &raftAdminProcessorTransferLeadership{handler:handler}
-  self133.processorMap["Snapshot"] = &raftAdminProcessorSnapshot{handler:handler}
-  self133.processorMap["Hash"] = &raftAdminProcessorHash{handler:handler}
-  self133.processorMap["Why"] = &raftAdminProcessorWhy{handler:handler}
-return self133
+  self141 := &RaftAdminProcessor{handler:handler, processorMap:make(map[string]thrift.TProcessorFunction)}
+  self141.processorMap["ChangeMembership"] = &raftAdminProcessorChangeMembership{handler:handler}
+  self141.processorMap["PlanChange"] = &raftAdminProcessorPlanChange{handler:handler}
+  self141.processorMap["TransferLeadership"] = &raftAdminProcessorTransferLeadership{handler:handler}
+  self141.processorMap["Snapshot"] = &raftAdminProcessorSnapshot{handler:handler}
+  self141.processorMap["Hash"] = &raftAdminProcessorHash{handler:handler}
+  self141.processorMap["Why"] = &raftAdminProcessorWhy{handler:handler}
+return self141
 }
 
 func (p *RaftAdminProcessor) Process(ctx context.Context, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
@@ -20216,12 +21164,12 @@ func (p *RaftAdminProcessor) Process(ctx context.Context, iprot, oprot thrift.TP
   }
   iprot.Skip(ctx, thrift.STRUCT)
   iprot.ReadMessageEnd(ctx)
-  x134 := thrift.NewTApplicationException(thrift.UNKNOWN_METHOD, "Unknown function " + name)
+  x142 := thrift.NewTApplicationException(thrift.UNKNOWN_METHOD, "Unknown function " + name)
   oprot.WriteMessageBegin(ctx, name, thrift.EXCEPTION, seqId)
-  x134.Write(ctx, oprot)
+  x142.Write(ctx, oprot)
   oprot.WriteMessageEnd(ctx)
   oprot.Flush(ctx)
-  return false, x134
+  return false, x142
 
 }
 
@@ -20230,7 +21178,7 @@ type raftAdminProcessorChangeMembership struct {
 }
 
 func (p *raftAdminProcessorChangeMembership) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err135 error
+  var _write_err143 error
   args := RaftAdminChangeMembershipArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -20286,21 +21234,21 @@ func (p *raftAdminProcessorChangeMembership) Process(ctx context.Context, seqId 
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc136 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing ChangeMembership: " + err2.Error())
+      _exc144 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing ChangeMembership: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "ChangeMembership", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err135 = thrift.WrapTException(err2)
+        _write_err143 = thrift.WrapTException(err2)
       }
-      if err2 := _exc136.Write(ctx, oprot); _write_err135 == nil && err2 != nil {
-        _write_err135 = thrift.WrapTException(err2)
+      if err2 := _exc144.Write(ctx, oprot); _write_err143 == nil && err2 != nil {
+        _write_err143 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err135 == nil && err2 != nil {
-        _write_err135 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err143 == nil && err2 != nil {
+        _write_err143 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err135 == nil && err2 != nil {
-        _write_err135 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err143 == nil && err2 != nil {
+        _write_err143 = thrift.WrapTException(err2)
       }
-      if _write_err135 != nil {
-        return false, thrift.WrapTException(_write_err135)
+      if _write_err143 != nil {
+        return false, thrift.WrapTException(_write_err143)
       }
       return true, err
     }
@@ -20309,19 +21257,19 @@ func (p *raftAdminProcessorChangeMembership) Process(ctx context.Context, seqId 
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "ChangeMembership", thrift.REPLY, seqId); err2 != nil {
-    _write_err135 = thrift.WrapTException(err2)
+    _write_err143 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err135 == nil && err2 != nil {
-    _write_err135 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err143 == nil && err2 != nil {
+    _write_err143 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err135 == nil && err2 != nil {
-    _write_err135 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err143 == nil && err2 != nil {
+    _write_err143 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err135 == nil && err2 != nil {
-    _write_err135 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err143 == nil && err2 != nil {
+    _write_err143 = thrift.WrapTException(err2)
   }
-  if _write_err135 != nil {
-    return false, thrift.WrapTException(_write_err135)
+  if _write_err143 != nil {
+    return false, thrift.WrapTException(_write_err143)
   }
   return true, err
 }
@@ -20331,7 +21279,7 @@ type raftAdminProcessorPlanChange struct {
 }
 
 func (p *raftAdminProcessorPlanChange) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err137 error
+  var _write_err145 error
   args := RaftAdminPlanChangeArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -20385,21 +21333,21 @@ func (p *raftAdminProcessorPlanChange) Process(ctx context.Context, seqId int32,
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc138 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing PlanChange: " + err2.Error())
+      _exc146 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing PlanChange: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "PlanChange", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err137 = thrift.WrapTException(err2)
+        _write_err145 = thrift.WrapTException(err2)
       }
-      if err2 := _exc138.Write(ctx, oprot); _write_err137 == nil && err2 != nil {
-        _write_err137 = thrift.WrapTException(err2)
+      if err2 := _exc146.Write(ctx, oprot); _write_err145 == nil && err2 != nil {
+        _write_err145 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err137 == nil && err2 != nil {
-        _write_err137 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err145 == nil && err2 != nil {
+        _write_err145 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err137 == nil && err2 != nil {
-        _write_err137 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err145 == nil && err2 != nil {
+        _write_err145 = thrift.WrapTException(err2)
       }
-      if _write_err137 != nil {
-        return false, thrift.WrapTException(_write_err137)
+      if _write_err145 != nil {
+        return false, thrift.WrapTException(_write_err145)
       }
       return true, err
     }
@@ -20408,19 +21356,19 @@ func (p *raftAdminProcessorPlanChange) Process(ctx context.Context, seqId int32,
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "PlanChange", thrift.REPLY, seqId); err2 != nil {
-    _write_err137 = thrift.WrapTException(err2)
+    _write_err145 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err137 == nil && err2 != nil {
-    _write_err137 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err145 == nil && err2 != nil {
+    _write_err145 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err137 == nil && err2 != nil {
-    _write_err137 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err145 == nil && err2 != nil {
+    _write_err145 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err137 == nil && err2 != nil {
-    _write_err137 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err145 == nil && err2 != nil {
+    _write_err145 = thrift.WrapTException(err2)
   }
-  if _write_err137 != nil {
-    return false, thrift.WrapTException(_write_err137)
+  if _write_err145 != nil {
+    return false, thrift.WrapTException(_write_err145)
   }
   return true, err
 }
@@ -20430,7 +21378,7 @@ type raftAdminProcessorTransferLeadership struct {
 }
 
 func (p *raftAdminProcessorTransferLeadership) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err139 error
+  var _write_err147 error
   args := RaftAdminTransferLeadershipArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -20486,21 +21434,21 @@ func (p *raftAdminProcessorTransferLeadership) Process(ctx context.Context, seqI
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc140 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing TransferLeadership: " + err2.Error())
+      _exc148 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing TransferLeadership: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "TransferLeadership", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err139 = thrift.WrapTException(err2)
+        _write_err147 = thrift.WrapTException(err2)
       }
-      if err2 := _exc140.Write(ctx, oprot); _write_err139 == nil && err2 != nil {
-        _write_err139 = thrift.WrapTException(err2)
+      if err2 := _exc148.Write(ctx, oprot); _write_err147 == nil && err2 != nil {
+        _write_err147 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err139 == nil && err2 != nil {
-        _write_err139 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err147 == nil && err2 != nil {
+        _write_err147 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err139 == nil && err2 != nil {
-        _write_err139 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err147 == nil && err2 != nil {
+        _write_err147 = thrift.WrapTException(err2)
       }
-      if _write_err139 != nil {
-        return false, thrift.WrapTException(_write_err139)
+      if _write_err147 != nil {
+        return false, thrift.WrapTException(_write_err147)
       }
       return true, err
     }
@@ -20509,19 +21457,19 @@ func (p *raftAdminProcessorTransferLeadership) Process(ctx context.Context, seqI
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "TransferLeadership", thrift.REPLY, seqId); err2 != nil {
-    _write_err139 = thrift.WrapTException(err2)
+    _write_err147 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err139 == nil && err2 != nil {
-    _write_err139 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err147 == nil && err2 != nil {
+    _write_err147 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err139 == nil && err2 != nil {
-    _write_err139 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err147 == nil && err2 != nil {
+    _write_err147 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err139 == nil && err2 != nil {
-    _write_err139 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err147 == nil && err2 != nil {
+    _write_err147 = thrift.WrapTException(err2)
   }
-  if _write_err139 != nil {
-    return false, thrift.WrapTException(_write_err139)
+  if _write_err147 != nil {
+    return false, thrift.WrapTException(_write_err147)
   }
   return true, err
 }
@@ -20531,7 +21479,7 @@ type raftAdminProcessorSnapshot struct {
 }
 
 func (p *raftAdminProcessorSnapshot) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err141 error
+  var _write_err149 error
   args := RaftAdminSnapshotArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -20583,21 +21531,21 @@ func (p *raftAdminProcessorSnapshot) Process(ctx context.Context, seqId int32, i
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc142 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Snapshot: " + err2.Error())
+      _exc150 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Snapshot: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Snapshot", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err141 = thrift.WrapTException(err2)
+        _write_err149 = thrift.WrapTException(err2)
       }
-      if err2 := _exc142.Write(ctx, oprot); _write_err141 == nil && err2 != nil {
-        _write_err141 = thrift.WrapTException(err2)
+      if err2 := _exc150.Write(ctx, oprot); _write_err149 == nil && err2 != nil {
+        _write_err149 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err141 == nil && err2 != nil {
-        _write_err141 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err149 == nil && err2 != nil {
+        _write_err149 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err141 == nil && err2 != nil {
-        _write_err141 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err149 == nil && err2 != nil {
+        _write_err149 = thrift.WrapTException(err2)
       }
-      if _write_err141 != nil {
-        return false, thrift.WrapTException(_write_err141)
+      if _write_err149 != nil {
+        return false, thrift.WrapTException(_write_err149)
       }
       return true, err
     }
@@ -20606,19 +21554,19 @@ func (p *raftAdminProcessorSnapshot) Process(ctx context.Context, seqId int32, i
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Snapshot", thrift.REPLY, seqId); err2 != nil {
-    _write_err141 = thrift.WrapTException(err2)
+    _write_err149 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err141 == nil && err2 != nil {
-    _write_err141 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err149 == nil && err2 != nil {
+    _write_err149 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err141 == nil && err2 != nil {
-    _write_err141 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err149 == nil && err2 != nil {
+    _write_err149 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err141 == nil && err2 != nil {
-    _write_err141 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err149 == nil && err2 != nil {
+    _write_err149 = thrift.WrapTException(err2)
   }
-  if _write_err141 != nil {
-    return false, thrift.WrapTException(_write_err141)
+  if _write_err149 != nil {
+    return false, thrift.WrapTException(_write_err149)
   }
   return true, err
 }
@@ -20628,7 +21576,7 @@ type raftAdminProcessorHash struct {
 }
 
 func (p *raftAdminProcessorHash) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err143 error
+  var _write_err151 error
   args := RaftAdminHashArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -20680,21 +21628,21 @@ func (p *raftAdminProcessorHash) Process(ctx context.Context, seqId int32, iprot
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc144 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Hash: " + err2.Error())
+      _exc152 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Hash: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Hash", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err143 = thrift.WrapTException(err2)
+        _write_err151 = thrift.WrapTException(err2)
       }
-      if err2 := _exc144.Write(ctx, oprot); _write_err143 == nil && err2 != nil {
-        _write_err143 = thrift.WrapTException(err2)
+      if err2 := _exc152.Write(ctx, oprot); _write_err151 == nil && err2 != nil {
+        _write_err151 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err143 == nil && err2 != nil {
-        _write_err143 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err151 == nil && err2 != nil {
+        _write_err151 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err143 == nil && err2 != nil {
-        _write_err143 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err151 == nil && err2 != nil {
+        _write_err151 = thrift.WrapTException(err2)
       }
-      if _write_err143 != nil {
-        return false, thrift.WrapTException(_write_err143)
+      if _write_err151 != nil {
+        return false, thrift.WrapTException(_write_err151)
       }
       return true, err
     }
@@ -20703,19 +21651,19 @@ func (p *raftAdminProcessorHash) Process(ctx context.Context, seqId int32, iprot
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Hash", thrift.REPLY, seqId); err2 != nil {
-    _write_err143 = thrift.WrapTException(err2)
+    _write_err151 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err143 == nil && err2 != nil {
-    _write_err143 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err151 == nil && err2 != nil {
+    _write_err151 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err143 == nil && err2 != nil {
-    _write_err143 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err151 == nil && err2 != nil {
+    _write_err151 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err143 == nil && err2 != nil {
-    _write_err143 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err151 == nil && err2 != nil {
+    _write_err151 = thrift.WrapTException(err2)
   }
-  if _write_err143 != nil {
-    return false, thrift.WrapTException(_write_err143)
+  if _write_err151 != nil {
+    return false, thrift.WrapTException(_write_err151)
   }
   return true, err
 }
@@ -20725,7 +21673,7 @@ type raftAdminProcessorWhy struct {
 }
 
 func (p *raftAdminProcessorWhy) Process(ctx context.Context, seqId int32, iprot, oprot thrift.TProtocol) (success bool, err thrift.TException) {
-  var _write_err145 error
+  var _write_err153 error
   args := RaftAdminWhyArgs{}
   if err2 := args.Read(ctx, iprot); err2 != nil {
     iprot.ReadMessageEnd(ctx)
@@ -20775,21 +21723,21 @@ func (p *raftAdminProcessorWhy) Process(ctx context.Context, seqId int32, iprot,
       if errors.Is(err2, thrift.ErrAbandonRequest) {
         return false, thrift.WrapTException(err2)
       }
-      _exc146 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Why: " + err2.Error())
+      _exc154 := thrift.NewTApplicationException(thrift.INTERNAL_ERROR, "Internal error processing Why: " + err2.Error())
       if err2 := oprot.WriteMessageBegin(ctx, "Why", thrift.EXCEPTION, seqId); err2 != nil {
-        _write_err145 = thrift.WrapTException(err2)
+        _write_err153 = thrift.WrapTException(err2)
       }
-      if err2 := _exc146.Write(ctx, oprot); _write_err145 == nil && err2 != nil {
-        _write_err145 = thrift.WrapTException(err2)
+      if err2 := _exc154.Write(ctx, oprot); _write_err153 == nil && err2 != nil {
+        _write_err153 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.WriteMessageEnd(ctx); _write_err145 == nil && err2 != nil {
-        _write_err145 = thrift.WrapTException(err2)
+      if err2 := oprot.WriteMessageEnd(ctx); _write_err153 == nil && err2 != nil {
+        _write_err153 = thrift.WrapTException(err2)
       }
-      if err2 := oprot.Flush(ctx); _write_err145 == nil && err2 != nil {
-        _write_err145 = thrift.WrapTException(err2)
+      if err2 := oprot.Flush(ctx); _write_err153 == nil && err2 != nil {
+        _write_err153 = thrift.WrapTException(err2)
       }
-      if _write_err145 != nil {
-        return false, thrift.WrapTException(_write_err145)
+      if _write_err153 != nil {
+        return false, thrift.WrapTException(_write_err153)
       }
       return true, err
     }
@@ -20798,19 +21746,19 @@ func (p *raftAdminProcessorWhy) Process(ctx context.Context, seqId int32, iprot,
   }
   tickerCancel()
   if err2 := oprot.WriteMessageBegin(ctx, "Why", thrift.REPLY, seqId); err2 != nil {
-    _write_err145 = thrift.WrapTException(err2)
+    _write_err153 = thrift.WrapTException(err2)
   }
-  if err2 := result.Write(ctx, oprot); _write_err145 == nil && err2 != nil {
-    _write_err145 = thrift.WrapTException(err2)
+  if err2 := result.Write(ctx, oprot); _write_err153 == nil && err2 != nil {
+    _write_err153 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.WriteMessageEnd(ctx); _write_err145 == nil && err2 != nil {
-    _write_err145 = thrift.WrapTException(err2)
+  if err2 := oprot.WriteMessageEnd(ctx); _write_err153 == nil && err2 != nil {
+    _write_err153 = thrift.WrapTException(err2)
   }
-  if err2 := oprot.Flush(ctx); _write_err145 == nil && err2 != nil {
-    _write_err145 = thrift.WrapTException(err2)
+  if err2 := oprot.Flush(ctx); _write_err153 == nil && err2 != nil {
+    _write_err153 = thrift.WrapTException(err2)
   }
-  if _write_err145 != nil {
-    return false, thrift.WrapTException(_write_err145)
+  if _write_err153 != nil {
+    return false, thrift.WrapTException(_write_err153)
   }
   return true, err
 }
