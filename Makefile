@@ -75,7 +75,7 @@ reads-proof: ## 1,000,000 reads in every mode beside writes, through changes of 
 	go test -run '^TestReadsAreLinearizable' -count 1 -v -timeout 60m ./engine -proof.reads 1000000
 
 bench-slow-follower: ## what a follower whose disk (a directory of DIR) sleeps 50 ms per sync costs, and what 256 appends in flight do to the number of syncs
-	go test -run '^TestASlowFollowerCostsLittle$$|^TestAppendsInFlightAddNoSyncs$$' -count 1 -v -timeout 30m ./engine -slow.rounds 9 -slow.slice 3s -slow.dir $(or $(DIR),/tmp)
+	TMPDIR=$(or $(DIR),/tmp) go test -run '^TestASlowFollowerCostsLittle$$|^TestAppendsInFlightAddNoSyncs$$' -count 1 -v -timeout 30m ./engine -slow.rounds 9 -slow.slice 3s -slow.disk
 
 SYS  ?= floor,raftwire,etcdraft,hraft-wal,dragonboat-tan
 RUNS ?= /tmp/raftwire-runs.jsonl

@@ -21,7 +21,7 @@ import (
 var (
 	slowRounds = flag.Int("slow.rounds", 1, "rounds in TestASlowFollowerCostsLittle; from 5 on its figures are judged")
 	slowSlice  = flag.Duration("slow.slice", 100*time.Millisecond, "half a round")
-	slowDir    = flag.String("slow.dir", "", "directory on a disk that TestASlowFollowerCostsLittle uses as fast as it is; empty: disks in memory that take 1 ms")
+	slowDisk   = flag.Bool("slow.disk", false, "use the disk of TMPDIR, as fast as it is, in place of disks in memory that take 1 ms")
 )
 
 const (
@@ -33,13 +33,8 @@ const (
 type delayed interface{ Slow(d time.Duration) }
 
 // realDisks are three directories on a real disk.
-func realDisks(t *testing.T, dir string) (map[engine.NodeID]delayed, func(*engine.Config)) {
-	dir, err := os.MkdirTemp(dir, "slow")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	disks := map[engine.NodeID]delayed{}
+func realDisks(t *testing.T) (map[engine.NodeID]delayed, func(*engine.Config)) {
+	dir, disks := t.TempDir(), map[engine.NodeID]delayed{}
 	for id := engine.NodeID(1); id <= 3; id++ {
 		disks[id] = wal.NewSlowFS(wal.DefaultFS())
 	}
@@ -56,8 +51,8 @@ func slowCluster(t *testing.T, adjust func(*engine.Config)) (*cluster, map[engin
 	for id, d := range inMemory {
 		disks[id] = d
 	}
-	if *slowDir != "" {
-		disks, onDisk = realDisks(t, *slowDir)
+	if *slowDisk {
+		disks, onDisk = realDisks(t)
 	}
 	c := newClusterOf(t, 3, func(cfg *engine.Config) {
 		onDisk(cfg)
@@ -76,7 +71,7 @@ func slowCluster(t *testing.T, adjust func(*engine.Config)) (*cluster, map[engin
 
 // fastest is what is added to a sync of a disk that is not slow.
 func fastest() time.Duration {
-	if *slowDir != "" {
+	if *slowDisk {
 		return 0
 	}
 	return fastSync

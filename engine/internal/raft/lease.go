@@ -52,9 +52,10 @@ func (n *Node) promised() bool {
 }
 
 // loadPromise takes over what a former life may have promised. A node that has never
-// been in a term has promised nothing, and one that is alone has nobody to promise to.
+// been in a term has promised nothing. One that is alone may not have been for long: the
+// leader that made it so, and leaves by that, may still hold a lease by its word.
 func (n *Node) loadPromise(hs HardState) {
-	if n.cfg.ClockBound > 0 && (hs.Term > 0 || n.cfg.DoubtFrom > 0) && !n.alone() {
+	if n.cfg.ClockBound > 0 && (hs.Term > 0 || n.cfg.DoubtFrom > 0) {
 		n.promisedUntil = n.now + n.promise()
 	}
 }

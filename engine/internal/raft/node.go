@@ -114,12 +114,12 @@ func New(cfg Config, log Log, hs HardState, applied Index, now Time) (*Node, err
 	n.setConfiguration(n.changes[len(n.changes)-1].Configuration)
 	n.role = n.restingRole()
 	n.resetElectionTimer()
-	if n.alone() {
-		n.electionAt = now
-	}
 	n.loadDoubt()
 	n.lacks = n.cfg.StateLost
 	n.loadPromise(hs)
+	if n.alone() {
+		n.electionAt = max(now, n.promisedUntil)
+	}
 	n.verified = n.log.commit
 	n.quiesce.activeAt = now
 	return n, nil

@@ -190,11 +190,15 @@ func (n *Node) onAppendAnswer(m *Message, p *progress, out *Effects) {
 			n.mark(MarkAckOfFormerLife)
 			return
 		}
+		trusted := p.doubt
 		p.doubt = false
 		if p.state != raftpb.ProgressStateSnapshot {
 			p.lacks = 0
 		}
 		n.matched(p, m.Matched, out)
+		if trusted && p.state == raftpb.ProgressStateReplicate && p.match < p.next-1 && p.inflight.count == 0 {
+			n.sendAppend(p, 0, out) // what it stored in doubt it has to acknowledge now
+		}
 	case raftpb.AppendStatusLogMismatch:
 		n.mismatched(p, m, out)
 	case raftpb.AppendStatusUncertain:
